@@ -1,0 +1,149 @@
+"""What a check finds: a call site with its identity, and the finding that a rule makes of it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from llmguard.check.module import Site
+    from llmguard.providers.provider import Family
+
+
+class Confidence(str, Enum):
+    """How sure it is that the call reaches a model."""
+
+    PROVED = "proved"  # the receiver resolves to a provider's class
+    LIKELY = "likely"  # unresolved, but shape and keywords admit nothing else
+    POSSIBLE = "possible"
+
+    @property
+    def rank(self) -> int:
+        return _RANKS[self]
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_RANKS = {Confidence.PROVED: 2, Confidence.LIKELY: 1, Confidence.POSSIBLE: 0}
+
+
+class Severity(str, Enum):
+    """How much it matters."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Region(NamedTuple):
+    """A place in a file: lines and columns 1-based, columns in characters, `end_column` exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Callee(NamedTuple):
+    """What a call reaches.
+
+    Attributes:
+        provider: name of the provider's row.
+        title: how people write the provider.
+        family: see `Family`.
+        confidence: see `Confidence`.
+        reference: the callable is mentioned, not called.
+        tracked: why the call is on the books already, "" when it is not.
+    """
+
+    provider: str
+    title: str
+    family: Family
+    confidence: Confidence
+    reference: bool = False
+    tracked: str = ""
+
+
+class Call(NamedTuple):
+    """A call of a model in a file, as the finder reports it.
+
+    Attributes:
+        region: of the callee expression.
+        callee: what it reaches.
+        text: the callee as written, on one line.
+        function: qualified name of the function around it, "" at module level.
+        ordinal: 1 for the first call of this callee in this function, 2 for the second, ...
+        node: the LibCST node of the call (of the expression, for a reference); None when only `ast` could read it.
+        site: the same call in the module's facts.
+    """
+
+    region: Region
+    callee: Callee
+    text: str
+    function: str
+    ordinal: int
+    node: Any
+    site: Site
+
+    def identity(self, path: str) -> str:
+        """The site: stable against moves within the file, free of line numbers."""
+        return f"{path}::{self.function or '<module>'}::{self.text}::{self.ordinal}"
+
+
+class Finding(NamedTuple):
+    """One line of a report; the fields are those of the JSON output, where they are documented.
+
+    Attributes:
+        path: as given, relative to the working directory where under it.
+        rule: code of the rule.
+        site: identity without line numbers, "" for findings that are about no call.
+        tracked: why the call needs nothing, "" for a real finding.
+    """
+
+    path: str
+    region: Region
+    rule: str
+    family: str
+    provider: str
+    callee: str
+    function: str
+    site: str
+    confidence: str
+    severity: str
+    message: str
+    tracked: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented object of the JSON formats."""
+        row: dict[str, Any] = {
+            "path": self.path,
+            "line": self.region.line,
+            "column": self.region.column,
+            "end_line": self.region.end_line,
+            "end_column": self.region.end_column,
+            "rule": self.rule,
+            "family": self.family,
+            "provider": self.provider,
+            "callee": self.callee,
+            "function": self.function,
+            "site": self.site,
+            "confidence": self.confidence,
+            "severity": self.severity,
+            "message": self.message,
+        }
+        if self.tracked:
+            row["tracked"] = self.tracked
+        return row
+
+
+class Unchecked(NamedTuple):
+    """A file, or a part of one, that could not be checked. `line` is 0 when the whole file is meant."""
+
+    path: str
+    line: int
+    message: str
+    whole: bool = True

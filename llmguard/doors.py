@@ -1,0 +1,71 @@
+"""The doors: the sanctioned ways to call a model, as data that checker, codemods and runtime share.
+
+A call through a door is tracked; so is a direct call inside a tracker block, on a tracked client, or in the module
+that defines a door. Names are those that migrated code and the seeds use.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Door(NamedTuple):
+    """A sanctioned object.
+
+    Attributes:
+        name: the instance as code writes it.
+        cls: its class.
+        methods: the methods that ask a model.
+        modules: dotted modules in which the instance lives (ours, and the paths that the seeds use).
+    """
+
+    name: str
+    cls: str
+    methods: tuple[str, ...]
+    modules: tuple[str, ...]
+
+
+DOORS: tuple[Door, ...] = (
+    Door(
+        "llm_wrapper",
+        "LLMWrapper",
+        ("chat_completion", "chat_completion_sync", "messages_create", "messages_create_sync"),
+        ("llmguard", "llmguard.calls.wrapper", "app.services.llm_wrapper"),
+    ),
+    Door(
+        "multi_model_service",
+        "MultiModelService",
+        ("generate_response", "chat_with_context"),
+        ("llmguard", "llmguard.calls.multi_model", "app.services.multi_model_service"),
+    ),
+    Door(
+        "get_llm_service",
+        "UnifiedLLMService",
+        ("generate_response", "generate_response_async"),
+        ("llmguard", "llmguard.calls.unified", "services.llm.unified_llm_service"),
+    ),
+    Door(
+        "UnifiedLLMClient",
+        "UnifiedLLMClient",
+        ("generate_response",),
+        ("llmguard", "llmguard.calls.client", "services.llm.unified_llm_client"),
+    ),
+    Door(
+        "llm_tracker",
+        "LLMUsageTracker",
+        ("track_llm_call",),
+        ("llmguard", "llmguard.usage.tracker", "app.services.llm_usage_tracker"),
+    ),
+)
+
+#: Names of context managers and decorators that put the calls inside them on the books.
+TRACKER_BLOCKS = frozenset({"track_llm_call"})
+
+#: Dotted paths of the function that turns a client into a tracked one; its result is its first argument.
+TRACK_CLIENT = frozenset({"llmguard.track", "llmguard.usage.client.track"})
+
+#: Calls that put every LiteLLM call of a program on the books.
+LITELLM_SETUP = frozenset({"setup_litellm_tracking", "LLMUsageCallback"})
+
+#: What a finding suggests when the configuration names no wrapper.
+DEFAULT_WRAPPER = "llm_wrapper"

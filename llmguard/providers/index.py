@@ -1,0 +1,106 @@
+"""Look-ups over the rows: which client class a dotted path names, and what a path on it generates."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from llmguard.providers import PROVIDERS, Client, Family, Provider
+
+# Longest roots first, so that "langfuse.openai" wins over a shorter one.
+_ROOTS: tuple[tuple[str, Provider], ...] = tuple(
+    sorted(
+        ((root, provider) for provider in PROVIDERS for root in provider.modules),
+        key=lambda pair: -len(pair[0]),
+    )
+)
+
+#: First segments of every SDK's import path: these names are never looked for inside the checked project.
+SDK_ROOTS: frozenset[str] = frozenset(root.split(".")[0] for root, _ in _ROOTS) - {"google", "azure"}
+
+
+def under(path: str, root: str) -> bool:
+    """Whether a dotted path is `root` or lies below it."""
+    return path == root or path.startswith(root + ".")
+
+
+@lru_cache(maxsize=4096)
+def owners(path: str) -> tuple[tuple[str, Provider], ...]:
+    """The (root, provider) pairs whose SDK a dotted path belongs to; the longest root decides."""
+    matches = [(root, provider) for root, provider in _ROOTS if under(path, root)]
+    return tuple(pair for pair in matches if len(pair[0]) == len(matches[0][0]))
+
+
+@lru_cache(maxsize=4096)
+def client_class(path: str) -> tuple[Provider, Client] | None:
+    """The row of the client class that a dotted path names, or None.
+
+    >>> client_class("openai.lib.azure.AzureOpenAI")[0].name
+    'azure_openai'
+    """
+    for root, provider in owners(path):
+        rest = path[len(root) + 1 :]
+        name = rest.rpartition(".")[2]
+        for client in provider.clients:
+            if name in client.names and client.within in rest and (name or rest == ""):
+                return provider, client
+    return None
+
+
+def plain(provider: Provider, path: tuple[str, ...]) -> str:
+    """The dotted attribute path without the provider's transparent segments."""
+    return ".".join(segment for segment in path if segment not in provider.transparent)
+
+
+@lru_cache(maxsize=8192)
+def generates(cls: str, path: tuple[str, ...]) -> tuple[Provider, Family] | None:
+    """What calling `path` on an instance of `cls` generates, or None.
+
+    >>> generates("groq.Groq", ("chat", "completions", "with_raw_response", "create"))[1]
+    <Family.CHAT: 'chat'>
+    """
+    known = client_class(cls)
+    if known is None:
+        return None
+    provider, client = known
+    family = client.calls.get(plain(provider, path) or "__call__")
+    return (provider, family) if family else None
+
+
+@lru_cache(maxsize=8192)
+def function(path: str) -> tuple[Provider, Family] | None:
+    """What calling the foreign callable at a dotted path generates, or None: `litellm.completion`, `openai.chat.completions.create`."""
+    for root, provider in owners(path):
+        if path in provider.functions:
+            return provider, provider.functions[path]
+        rest = tuple(path[len(root) + 1 :].split("."))
+        for client in provider.clients:
+            if "" in client.names and plain(provider, rest) in client.calls:
+                return provider, client.calls[plain(provider, rest)]
+            # A method taken from the class itself: `openai.resources.chat.Completions.create`.
+            for cut in range(1, len(rest)):
+                if rest[cut - 1] in client.names and client.within in ".".join(rest[:cut]):
+                    family = client.calls.get(plain(provider, rest[cut:]))
+                    if family:
+                        return provider, family
+    return None
+
+
+@lru_cache(maxsize=1024)
+def by_host(url: str) -> Provider | None:
+    """The provider whose API a URL points to, or None."""
+    for provider in PROVIDERS:
+        if any(host in url for host in provider.hosts):
+            return provider
+    return None
+
+
+def made_by(path: str, arguments: dict[int | str, str]) -> str | None:
+    """The client class that a foreign factory makes when called with these constant arguments, as a dotted path."""
+    root, _, method = path.partition(".")[0], None, path.rpartition(".")[2]
+    for provider in PROVIDERS:
+        for factory in provider.factories:
+            if root in factory.modules and method in factory.methods:
+                position, keyword = factory.argument
+                if factory.value in (arguments.get(position), arguments.get(keyword)):
+                    return f"{root}.{factory.makes}"
+    return None

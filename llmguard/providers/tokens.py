@@ -1,0 +1,120 @@
+"""Byte tokens and names derived of the rows: what a file must contain before it can hold a call."""
+
+from __future__ import annotations
+
+from llmguard.providers import PROVIDERS, Provider
+
+
+def _method_names() -> frozenset[str]:
+    names = set()
+    for provider in PROVIDERS:
+        for client in provider.clients:
+            names.update(path.rpartition(".")[2] for path in (*client.calls, *client.returns))
+        names.update(path.rpartition(".")[2] for path in provider.functions)
+        names.update(shape.path.rpartition(".")[2] for shape in provider.shapes)
+    return frozenset(names - {"__call__"})
+
+
+#: Last names of everything that generates, on any provider.
+METHOD_NAMES = _method_names()
+
+
+def _previous_names() -> dict[str, frozenset[str]]:
+    before: dict[str, set[str]] = {}
+    for provider in PROVIDERS:
+        for client in provider.clients:
+            for path in (*client.calls, *client.returns):
+                *rest, last = path.split(".")
+                before.setdefault(last, set()).add(rest[-1] if rest else "")
+        for path in (*provider.functions, *(shape.path for shape in provider.shapes)):
+            before.setdefault(path.rpartition(".")[2], set()).add("")
+    return {last: frozenset(names) for last, names in before.items() if "" not in names and last in _EVERYDAY}
+
+
+# Method names that code is full of: asked about only behind the resource that they belong to.
+_EVERYDAY = frozenset(
+    {"append", "start", "restart", "process", "run", "edit", "extend", "send", "question", "remix", "compact"}
+)
+#: Everyday method name -> names one of which must stand before it.
+PREVIOUS_NAMES = _previous_names()
+
+# Import roots that are English words or shared names: only an import of them says anything.
+_WORDS = frozenset(
+    {"together", "replicate", "perplexity", "instructor", "fireworks", "writerai", "botocore", "boto3", "zai", "oci"}
+)
+# ... and roots that are only the beginning of an SDK's path: the rest of the path tells.
+_SHARED = frozenset({"google", "langsmith", "langfuse", "posthog"})
+
+
+def _root_tokens(provider: Provider) -> set[tuple[bytes, ...]]:
+    found: set[tuple[bytes, ...]] = set()
+    for module in provider.modules:
+        first, _, rest = module.partition(".")
+        word = (rest.split(".")[-1] if first in _SHARED else "azure.ai" if first == "azure" else first).encode()
+        if provider.factories:
+            found.add((provider.name.encode(),))
+        elif first == "huggingface_hub":
+            found.add((word, b"Inference"))  # the hub is imported for much else
+        elif first in _WORDS:
+            found.update((before + word,) for before in (b"import ", b"from ", b", ", b'"', b"'"))
+        else:
+            found.add((word,))
+    return found
+
+
+def _shape_tokens(provider: Provider) -> set[tuple[bytes, ...]]:
+    found: set[tuple[bytes, ...]] = set()
+    for shape in provider.shapes:
+        segments = shape.path.split(".")
+        if not shape.evidence:
+            words = [*segments[:-1], "." + segments[-1]] if len(segments) > 1 else [*segments, *shape.needs]
+            found.add(tuple(word.encode() for word in sorted(words, key=len, reverse=True)))
+    return found
+
+
+def _minimal(sets: set[tuple[bytes, ...]]) -> tuple[tuple[bytes, ...], ...]:
+    """Without the sets that another one makes superfluous; fewest tokens first."""
+    chosen: list[tuple[bytes, ...]] = []
+    for candidate in sorted(sets, key=lambda tokens: (len(tokens), tokens)):
+        if not any(all(any(small in token for token in candidate) for small in other) for other in chosen):
+            chosen.append(candidate)
+    return tuple(chosen)
+
+
+def _tokens() -> tuple[tuple[bytes, ...], ...]:
+    sets: set[tuple[bytes, ...]] = set()
+    for provider in PROVIDERS:
+        sets |= _root_tokens(provider) | _shape_tokens(provider)
+        sets |= {(endpoint.encode(),) for endpoint in provider.endpoints}
+    return _minimal(sets)
+
+
+#: A file can hold a call only when it contains every token of one of these.
+TOKENS = _tokens()
+
+# Text that many tokens share: one look for it rules all of them out.
+_STEMS = (
+    b"omplet",
+    b"messages",
+    b"generat",
+    b"responses",
+    b"mbed",
+    b"ai_",
+    b"bedrock",
+    b"huggingface",
+    b"images",
+    b"threads",
+)
+
+
+def _by_stem() -> tuple[tuple[bytes, tuple[tuple[bytes, ...], ...]], ...]:
+    groups: dict[bytes, list[tuple[bytes, ...]]] = {}
+    for tokens in TOKENS:
+        stem = next((stem for stem in _STEMS if any(stem in token for token in tokens)), None)
+        word = tokens[0].strip(b"\"', ").removeprefix(b"from ").removeprefix(b"import ")
+        groups.setdefault(stem or word, []).append(tokens)
+    return tuple((stem, tuple(group)) for stem, group in groups.items())
+
+
+#: `TOKENS`, grouped by a text that every set of a group contains.
+TOKENS_BY_STEM = _by_stem()
