@@ -77,7 +77,9 @@ def member(infer: Inference, value: Value, name: str, here: Here | None = None) 
             return frozenset((value,)) if receiver is not None or name != "__func__" else ANYTHING
         case Partial(target) if name in ("func", "__call__"):
             return frozenset((target,))
-        case Perhaps(module) if index.client_class(f"{module}.{name}") is not None:
+        case Perhaps(module) if index.client_class(f"{module}.{name}") is not None or index.is_telling(
+            f"{module}.{name}"
+        ):
             return frozenset((External(f"{module}.{name}"),))
         case Text() | Other():
             return frozenset((Other("attribute"),)) if value != Other("None") else NOTHING

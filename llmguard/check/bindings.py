@@ -6,7 +6,7 @@ import ast
 import builtins
 from typing import TYPE_CHECKING
 
-from llmguard.check import annotations, attributes, results
+from llmguard.check import annotated, attributes, results
 from llmguard.check.scopes import Binding, ClassScope, FunctionScope, How, Import, Scope
 from llmguard.check.values import (
     ANYTHING,
@@ -91,7 +91,7 @@ def guarded_values(infer: Inference, scopes: tuple[Scope, ...], name: str) -> Va
             here = Here(binding.scope, binding.block)
             kinds = binding.node.elts if isinstance(binding.node, ast.Tuple) else [binding.node]
             for kind in kinds:
-                found |= annotations.instances_of(infer, kind, here)
+                found |= annotated.instances_of(infer, kind, here)
     return frozenset(v for v in found if isinstance(v, Instance) and index.client_class(v.cls) is not None)
 
 
@@ -103,7 +103,7 @@ def binding_values(infer: Inference, binding: Binding, frame: Frame | None, name
         case How.ELEMENT:
             return _unpacked(elements(infer, infer.values(binding.node, here)), binding.path)
         case How.ANNOTATION:
-            return annotations.instances_of(infer, binding.node, here)
+            return annotated.instances_of(infer, binding.node, here)
         case How.IMPORT | How.FROM:
             return imported_values(infer, binding.scope.module, binding.imported)
         case How.DEFINITION:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from llmguard.check import annotations, attributes, bindings
+from llmguard.check import annotated, attributes, bindings
 from llmguard.check.strings import joined_url, texts_of
 from llmguard.check.values import (
     ANYTHING,
@@ -55,7 +55,7 @@ def foreign_result(infer: Inference, callee: External | Instance, node: ast.Call
     if path in PASS_THROUGH:
         passed = _argument(infer, node, PASS_THROUGH[path], here)
         if name == "cast":
-            declared = annotations.instances_of(infer, node.args[0], here) if node.args else ANYTHING
+            declared = annotated.instances_of(infer, node.args[0], here) if node.args else ANYTHING
             return passed | declared if passed and passed != ANYTHING else declared
         also: Values = frozenset((Instance("instructor.Instructor"),)) if root == "instructor" else NOTHING
         return passed | also
@@ -202,7 +202,7 @@ def _builtin(infer: Inference, name: str, node: ast.Call, here: Here) -> Values:
     if name == "TypeVar":
         bound = next((k.value for k in node.keywords if k.arg == "bound"), None)
         return (
-            annotations.instances_of(infer, bound, here)
+            annotated.instances_of(infer, bound, here)
             if bound is not None
             else infer.union(positional[1:], here) or ANYTHING
         )

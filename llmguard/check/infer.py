@@ -1,6 +1,6 @@
 """What an expression may stand for: the one place where every kind of expression is looked at.
 
-`Inference.values` asks `bindings` for names, `attributes` for attributes, `results` for calls and `annotations` for
+`Inference.values` asks `bindings` for names, `attributes` for attributes, `results` for calls and `annotated` for
 types. It is flow-insensitive but for one thing: a binding that surely ran before the use hides those before it.
 Work is bounded in depth and steps; what lies beyond is `UNKNOWN`, never an error.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from llmguard.check import annotations, attributes, bindings, results, strings
+from llmguard.check import annotated, attributes, bindings, results, strings
 from llmguard.check.scopes import last_name
 from llmguard.check.values import (
     ANYTHING,
@@ -161,8 +161,8 @@ class Inference:
                         found |= items[index]
                     else:
                         found |= frozenset().union(*items) if items else NOTHING
-                case External() if annotations.is_type_form(value):
-                    found |= annotations.generic_values(self, value.path, node, here)
+                case External() if annotated.is_type_form(value):
+                    found |= annotated.generic_values(self, value.path, node, here)
                 case External() | Class() | Partial():
                     found.add(value)
                 case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from llmguard.check import annotations, attributes, bindings, foreign
+from llmguard.check import annotated, attributes, bindings, foreign
 from llmguard.check.scopes import Binding, FunctionScope, Scope
 from llmguard.check.strings import string_method
 from llmguard.check.values import (
@@ -164,7 +164,7 @@ def _body_values(infer: Inference, scope: FunctionScope, frame: Frame) -> Values
     annotation = getattr(scope.node, "returns", None)
     if annotation is not None and scope.parent is not None:
         outside = Here(scope.parent, scope.block.parent or scope.block)
-        declared = annotations.instances_of(infer, annotation, outside)
+        declared = annotated.instances_of(infer, annotation, outside)
         if scope.decorated(*_ENTERED):
             declared = bindings.elements(infer, frozenset(v for v in declared if isinstance(v, Items))) or declared
         if declared != ANYTHING:

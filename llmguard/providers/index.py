@@ -85,6 +85,12 @@ def function(path: str) -> tuple[Provider, Family] | None:
     return None
 
 
+def is_telling(path: str) -> bool:
+    """Whether a dotted path is a generating function whose name alone says so: `litellm.acompletion`, not `ollama.chat`."""
+    hit = function(path)
+    return hit is not None and any(s.path == path.rpartition(".")[2] and not s.evidence for s in hit[0].shapes)
+
+
 @lru_cache(maxsize=1024)
 def by_host(url: str) -> Provider | None:
     """The provider whose API a URL points to, or None."""

@@ -1,0 +1,86 @@
+"""The rules, one file each. A new rule is a file here and a line in `RULES`."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from llmguard.check.finding import Callee
+from llmguard.check.rules import (
+    llg101_direct_completion,
+    llg102_direct_chat,
+    llg103_direct_messages,
+    llg104_direct_response,
+    llg105_direct_text_completion,
+    llg111_direct_google,
+    llg112_direct_mistral,
+    llg113_direct_cohere,
+    llg114_direct_bedrock,
+    llg115_direct_ollama,
+    llg116_direct_huggingface,
+    llg117_direct_assistant,
+    llg190_direct_http,
+    llg201_direct_embedding,
+    llg202_direct_media,
+    llg301_passed_on_method,
+    llg801_unused_suppression,
+    llg901_unchecked_file,
+    llg902_unparsed_lines,
+)
+from llmguard.check.rules.rule import Rule
+
+#: In order of precedence: the first that applies to a call is the one that is reported.
+MODULES: tuple[ModuleType, ...] = (
+    llg301_passed_on_method,
+    llg201_direct_embedding,
+    llg202_direct_media,
+    llg190_direct_http,
+    llg117_direct_assistant,
+    llg111_direct_google,
+    llg112_direct_mistral,
+    llg113_direct_cohere,
+    llg114_direct_bedrock,
+    llg115_direct_ollama,
+    llg116_direct_huggingface,
+    llg101_direct_completion,
+    llg102_direct_chat,
+    llg103_direct_messages,
+    llg104_direct_response,
+    llg105_direct_text_completion,
+    llg801_unused_suppression,
+    llg901_unchecked_file,
+    llg902_unparsed_lines,
+)
+RULES: tuple[Rule, ...] = tuple(module.RULE for module in MODULES)
+BY_CODE: dict[str, Rule] = {rule.code: rule for rule in RULES}
+
+
+def rule_of(callee: Callee) -> Rule:
+    """The rule that reports a call."""
+    return next(rule for rule in RULES if rule.applies is not None and rule.applies(callee))
+
+
+def find_rule(name: str) -> Rule | None:
+    """The rule with this code or slug, in any case."""
+    wanted = name.strip().lower()
+    return next((rule for rule in RULES if wanted in (rule.code.lower(), rule.slug)), None)
+
+
+def documentation(rule: Rule) -> str:
+    """The docstring of a rule's module."""
+    module = next(module for module in MODULES if module.RULE is rule)
+    return (module.__doc__ or "").strip()
+
+
+def selected(code: str, select: tuple[str, ...], ignore: tuple[str, ...]) -> bool:
+    """Whether a code is switched on: the longest matching prefix of `select` and `ignore` decides, `ignore` at a tie."""
+
+    def longest(prefixes: tuple[str, ...]) -> int:
+        return max((len(p) for p in map(_code_prefix, prefixes) if code.startswith(p)), default=-1)
+
+    chosen = longest(select) if select else 0
+    return chosen >= 0 and longest(ignore) < max(chosen, 1)
+
+
+def _code_prefix(name: str) -> str:
+    rule = find_rule(name)
+    return rule.code if rule is not None else name.strip().upper()

@@ -1,0 +1,34 @@
+"""A Google model is called directly.
+
+What:
+    Every generating call of Google's SDK; embeddings and media have rules of their own.
+
+Why:
+    The call costs money and uses up rate limit, and no ledger sees who spent it or on what.
+
+Example:
+    from google import genai
+
+    genai.Client().models.generate_content(model="gemini-2.5-flash", contents="Hello")
+
+Instead:
+    from llmguard import llm_tracker
+
+    with llm_tracker.track_llm_call(provider="google", model=model) as usage_log:
+        response = ...  # the same call
+
+Limits:
+    A receiver that cannot be resolved is judged by the shape and keywords of the call (`confidence`).
+
+Fix safety:
+    `llmguard check` changes nothing.
+"""
+
+from llmguard.check.rules.rule import Rule
+
+RULE = Rule(
+    "LLG111",
+    "direct-google",
+    "A Google model is called directly.",
+    applies=lambda callee: callee.provider == "google",
+)

@@ -1,0 +1,34 @@
+"""A Mistral model is called directly.
+
+What:
+    Every generating call of Mistral's SDK; embeddings and media have rules of their own.
+
+Why:
+    The call costs money and uses up rate limit, and no ledger sees who spent it or on what.
+
+Example:
+    from mistralai import Mistral
+
+    Mistral().chat.complete(model="mistral-small-latest", messages=messages)
+
+Instead:
+    from llmguard import llm_tracker
+
+    with llm_tracker.track_llm_call(provider="mistral", model=model) as usage_log:
+        response = ...  # the same call
+
+Limits:
+    A receiver that cannot be resolved is judged by the shape and keywords of the call (`confidence`).
+
+Fix safety:
+    `llmguard check` changes nothing.
+"""
+
+from llmguard.check.rules.rule import Rule
+
+RULE = Rule(
+    "LLG112",
+    "direct-mistral",
+    "A Mistral model is called directly.",
+    applies=lambda callee: callee.provider == "mistral",
+)
