@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -108,9 +109,9 @@ def _read(path: str) -> dict[str, Any] | None:
 
 
 def _read_toml(path: str, data: bytes) -> dict[str, Any] | None:
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ImportError:  # Python 3.10
+    else:
         import tomli as tomllib
     try:
         document = tomllib.loads(data.decode("utf-8"))
@@ -120,9 +121,9 @@ def _read_toml(path: str, data: bytes) -> dict[str, Any] | None:
     if os.path.basename(path) != "pyproject.toml" and "tool" not in document:
         return document
     table = tool.get("llmguard") if isinstance(tool, dict) else None
-    if table is not None and not isinstance(table, dict):
-        raise ConfigError(path, "tool.llmguard", "must be a table")
-    return table
+    if table is None or isinstance(table, dict):
+        return table
+    raise ConfigError(path, "tool.llmguard", "must be a table")
 
 
 def _read_yaml(path: str, data: bytes) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from llmguard.providers.index import SDK_ROOTS
 from llmguard.providers.tokens import METHOD_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmguard.check.module import ModuleFacts
 
 
@@ -233,7 +235,10 @@ class Reader:
     def signature(self, arguments: ast.arguments, scope: FunctionScope, at: _At) -> None:
         named = [*arguments.posonlyargs, *arguments.args]
         defaults: list[ast.expr | None] = [None] * (len(named) - len(arguments.defaults))
-        pairs = [*zip(named, [*defaults, *arguments.defaults]), *zip(arguments.kwonlyargs, arguments.kw_defaults)]
+        pairs = [
+            *zip(named, [*defaults, *arguments.defaults], strict=True),
+            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+        ]
         for argument, default in pairs:
             block = scope.block
             scope.bind(argument.arg, Binding(How.PARAMETER, None, at.scope, argument.lineno, block))
@@ -430,7 +435,7 @@ def _receiver_class(node: ast.expr, scope: Scope) -> ClassScope | None:
     return None
 
 
-_HANDLERS = {
+_HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
     ast.Import: Reader.import_,
     ast.ImportFrom: Reader.import_from,
     ast.FunctionDef: Reader.definition,

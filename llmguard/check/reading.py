@@ -50,8 +50,7 @@ def lines_of(text: str) -> list[str]:
 def decode(data: bytes) -> Decoded:
     """The text of a Python file.
 
-    Raises:
-        UncheckableError: for bytes that are no text (UTF-16 and UTF-32 are read, with a note).
+    UTF-16 and UTF-32 are read, with a note; so is, as latin-1, what is not valid in its encoding.
     """
     for mark, encoding in (
         (codecs.BOM_UTF32_LE, "utf-32"),
@@ -64,15 +63,15 @@ def decode(data: bytes) -> Decoded:
                 return Decoded(data.decode(encoding), f"encoded in {encoding.upper()}, which Python does not run")
             except UnicodeDecodeError:
                 break
+    head = data[:1024]
+    if head.count(b"\x00") * 3 > len(head) > 0:
+        guess = "utf-16-be" if head[:1] == b"\x00" else "utf-16-le"
+        note = f"encoded in {guess.upper()} without a mark, which Python does not run"
+        return Decoded(data.decode(guess, "replace"), note)
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return Decoded(data.decode(encoding), "")
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
-        if b"\x00" in data[:1024] and data[:1024].count(b"\x00") * 3 > len(data[:1024]):
-            guess = "utf-16-be" if data[:1] == b"\x00" else "utf-16-le"
-            return Decoded(
-                data.decode(guess, "replace"), f"encoded in {guess.upper()} without a mark, which Python does not run"
-            )
         reason = str(error).partition(" for '")[0] if isinstance(error, SyntaxError) else "not valid in its encoding"
         return Decoded(data.decode("latin-1"), f"{reason}: read as latin-1")
 

@@ -52,7 +52,9 @@ def salvage(
             kept[first] = " " * _indent(part) + "pass"
             continue
         if size > _HUGE_PART:
-            failed.append((offset + first + 1, offset + last, f"a statement of {size // 1_000_000} MB"))
+            failed.append(
+                (offset + first + 1, offset + first + _filled(part), f"a statement of {size // 1_000_000} MB")
+            )
             continue
         reason = _problem(part, parse)
         if not reason:
@@ -65,11 +67,16 @@ def salvage(
             continue
         body = _body(part)
         if depth >= _DEEPEST or body is None:
-            failed.append((offset + first + 1, offset + last, reason))
+            failed.append((offset + first + 1, offset + first + _filled(part), reason))
             continue
         inner, below = salvage(part[body:], parse, offset=offset + first + body, depth=depth + 1)
         failed.extend(below)
-        kept[first : first + body] = _standing(part[:body], parse)
+        header = part[:body]
+        if _problem([*header, " " * (_indent(header) + 1) + "pass"], parse):
+            if not _continues_well(header, parse):
+                failed.append((offset + first + 1, offset + first + body, reason))
+            header = [" " * _indent(header) + "if 1:", *[""] * (body - 1)]
+        kept[first : first + body] = header
         kept[first + body : last] = inner
         if not any(line.strip() for line in inner):
             kept[first + body] = " " * (_indent(part) + 1) + "pass"
@@ -87,12 +94,20 @@ def _problem(part: list[str], parse: Callable[[str], object]) -> str:
     return ""
 
 
-def _standing(header: list[str], parse: Callable[[str], object]) -> list[str]:
-    """A block header that parses on its own, as many lines long."""
-    indent = _indent(header)
-    if not _problem([*header, " " * (indent + 1) + "pass"], parse):
-        return header
-    return [" " * indent + "if 1:", *[""] * (len(header) - 1)]
+def _continues_well(header: list[str], parse: Callable[[str], object]) -> bool:
+    """Whether a header that cannot stand alone would be right behind its `if` or `try`."""
+    lead = " " * _indent(header)
+    body = lead + " pass"
+    text = "\n".join(header).lstrip()
+    before = "try:" if text.startswith(("except", "finally")) else "if 1:"
+    if text.startswith("try"):
+        return not _problem([*header, body, lead + "finally:", body], parse)
+    return not _problem([lead + before, body, *header, body], parse)
+
+
+def _filled(lines: list[str]) -> int:
+    """The number of lines without the empty ones at the end."""
+    return max((number for number, line in enumerate(lines, 1) if line.strip()), default=len(lines))
 
 
 def _indent(lines: list[str]) -> int:

@@ -18,10 +18,12 @@ class Block:
     def __init__(
         self, parent: Block | None, *, tracked: bool = False, loop: bool = False, owner: Scope | None = None
     ) -> None:
-        self.parent = parent
-        self.owner = owner if owner is not None or parent is None else parent.owner  # the function it is part of
-        self.tracked = tracked or (parent is not None and parent.tracked)
-        self.in_loop = loop or (parent is not None and parent.in_loop)
+        self.parent: Block | None = parent
+        self.owner: Scope | None = (
+            owner if owner is not None or parent is None else parent.owner
+        )  # the function it is part of
+        self.tracked: bool = tracked or (parent is not None and parent.tracked)
+        self.in_loop: bool = loop or (parent is not None and parent.in_loop)
 
     def holds(self, other: Block | None) -> bool:
         """Whether `other` is this block or lies in it."""

@@ -151,7 +151,7 @@ def _likelier(provider: Provider, shape: Shape, module: ModuleFacts) -> Provider
     if has_evidence(module, provider):
         return provider
     for other in PROVIDERS:
-        if other is not provider and has_evidence(module, other):
-            if any(path.endswith(shape.path) for client in other.clients for path in client.calls):
-                return other
+        paths = (path for client in other.clients for path in client.calls)
+        if has_evidence(module, other) and any(path.endswith(shape.path) for path in paths):
+            return other
     return provider

@@ -114,7 +114,7 @@ ANYTHING: frozenset[Value] = frozenset((UNKNOWN,))
 
 Value = Union[
     External, Instance, Project, Class, Object, Super, Function, Partial, Items, Tuple, Perhaps, Text, Other, Unknown
-]
+]  # noqa: UP007  (forward references on 3.10)
 Values = frozenset[Value]
 
 

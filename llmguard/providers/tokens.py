@@ -6,7 +6,7 @@ from llmguard.providers import PROVIDERS, Provider
 
 
 def _method_names() -> frozenset[str]:
-    names = set()
+    names: set[str] = set()
     for provider in PROVIDERS:
         for client in provider.clients:
             names.update(path.rpartition(".")[2] for path in (*client.calls, *client.returns))
@@ -73,12 +73,11 @@ def _shape_tokens(provider: Provider) -> set[tuple[bytes, ...]]:
 
 
 def _minimal(sets: set[tuple[bytes, ...]]) -> tuple[tuple[bytes, ...], ...]:
-    """Without the sets that another one makes superfluous; fewest tokens first."""
-    chosen: list[tuple[bytes, ...]] = []
-    for candidate in sorted(sets, key=lambda tokens: (len(tokens), tokens)):
-        if not any(all(any(small in token for token in candidate) for small in other) for other in chosen):
-            chosen.append(candidate)
-    return tuple(chosen)
+    """Without the sets that a single token makes superfluous; fewest tokens first."""
+    singles = [tokens[0] for tokens in sets if len(tokens) == 1]
+    needed = {t for t in singles if not any(other in t for other in singles if other != t)}
+    rest = [tokens for tokens in sets if len(tokens) > 1 and not any(s in t for t in tokens for s in needed)]
+    return (*((token,) for token in sorted(needed)), *sorted(rest))
 
 
 def _tokens() -> tuple[tuple[bytes, ...], ...]:

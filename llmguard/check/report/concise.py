@@ -1,0 +1,37 @@
+"""One line for each finding: `path:line:column: CODE message`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmguard.check.discover import printable
+from llmguard.check.report.style import styled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmguard.check.engine import Report
+    from llmguard.check.finding import Finding, Unchecked
+
+
+def lines(report: Report, colour: bool) -> Iterator[str]:
+    """The report in lines."""
+    for finding in report.findings:
+        yield finding_line(finding, colour)
+    for note in report.unchecked:
+        yield unchecked_line(note, colour)
+
+
+def finding_line(finding: Finding, colour: bool = False) -> str:
+    """One finding. What is not certain says so."""
+    place = f"{styled(printable(finding.path), colour, 'bold')}:{finding.region.line}:{finding.region.column}:"
+    doubt = f" [{finding.confidence}]" if finding.confidence != "proved" else ""
+    return f"{place} {styled(finding.rule, colour, 'red', 'bold')} {finding.message}{doubt}"
+
+
+def unchecked_line(note: Unchecked, colour: bool = False) -> str:
+    """One file, or part of one, that could not be checked."""
+    code = "LLG901" if note.whole else "LLG902"
+    text = f"could not check: {note.message}" if note.whole else note.message
+    place = f"{styled(printable(note.path), colour, 'bold')}:{max(note.line, 1)}:1:"
+    return f"{place} {styled(code, colour, 'yellow', 'bold')} {text}"

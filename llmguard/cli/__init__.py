@@ -1,0 +1,39 @@
+"""The command line: `llmguard COMMAND`. Each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Entry of the console script. Errors are one line on stderr and exit code 2; no traceback reaches a user."""
+    from llmguard.errors import LLMGuardError
+
+    for stream in (sys.stdout, sys.stderr):
+        # A source line or a file name that the terminal's encoding lacks must not end the run.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        from llmguard.cli.app import app
+
+        app()
+    except LLMGuardError as error:
+        print(f"llmguard: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing left to say, and nothing to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("llmguard: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:  # the last resort, so that no traceback reaches a user
+        if os.environ.get("LLMGUARD_TRACEBACK"):
+            raise
+        reason = " ".join(str(error).split())
+        print(
+            f"llmguard: internal error: {type(error).__name__}: {reason} (LLMGUARD_TRACEBACK=1 shows where)",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from None

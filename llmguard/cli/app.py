@@ -1,0 +1,39 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmguard import __version__
+from llmguard.cli.check import check
+from llmguard.cli.rules import explain, rules
+
+app = typer.Typer(
+    name="llmguard",
+    help="Finds every direct language-model call in Python code, and says what to call instead.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(check)
+app.command()(explain)
+app.command()(rules)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"llmguard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Finds every direct language-model call in Python code, and says what to call instead."""
