@@ -52,10 +52,10 @@ class Finder(cst.CSTVisitor):
         self._place = place
         self._called: dict[Region, Candidate] = {}
         self._mentioned: dict[Region, Candidate] = {}
-        self._loose: dict[str, list[Candidate]] = {}
+        self._loose: dict[tuple[bool, str], list[Candidate]] = {}
         for candidate in candidates:
             if candidate.site.fstring is not None:
-                self._loose.setdefault(_text(candidate.expression), []).append(candidate)
+                self._loose.setdefault((candidate.called, _text(candidate.expression)), []).append(candidate)
             elif candidate.called:
                 self._called[candidate.region] = candidate
             else:
@@ -65,7 +65,7 @@ class Finder(cst.CSTVisitor):
         region = self._place(node.func)
         candidate = self._called.pop(region, None) if region is not None else None
         if candidate is None and self._loose:
-            candidate = self._in_fstring(node.func)
+            candidate = self._in_fstring(node.func, called=True)
             region = candidate.region if candidate is not None else None
         if candidate is not None and region is not None:
             self.found.append((candidate, region, node))
@@ -79,19 +79,22 @@ class Finder(cst.CSTVisitor):
         self._mention(node)
 
     def _mention(self, node: cst.BaseExpression) -> None:
+        candidate: Candidate | None = None
         if self._mentioned:
             region = self._place(node)
             candidate = self._mentioned.pop(region, None) if region is not None else None
-            if candidate is not None and region is not None:
-                self.found.append((candidate, region, node))
+        if candidate is None and self._loose:
+            candidate = self._in_fstring(node, called=False)
+        if candidate is not None:
+            self.found.append((candidate, candidate.region, node))
 
-    def _in_fstring(self, node: cst.BaseExpression) -> Candidate | None:
+    def _in_fstring(self, node: cst.BaseExpression, *, called: bool) -> Candidate | None:
         """Before Python 3.12 `ast` does not know where an expression in an f-string stands: its text must do."""
         try:
             text = _text(ast.parse(cst.Module([]).code_for_node(node).strip(), mode="eval").body)
         except SyntaxError:
             return None
-        waiting = self._loose.get(text)
+        waiting = self._loose.get((called, text))
         return waiting.pop(0) if waiting else None
 
 

@@ -33,6 +33,7 @@ class ModuleFacts:
         self.import_roots: set[str] = set()
         self.calls: list[Site] = []
         self.mentions: list[Site] = []
+        self.sdk_names: set[str] = set()  # names imported from an SDK
         self.aliases: set[str] = set()  # last names of what may stand for a generating method
         self.classes: list[ClassScope] = []
         self.stores: dict[str, list[Binding]] = {}  # dotted text of `a.b.c = value`, other than self.x

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmguard.check.module import Site, dotted
+from llmguard.check import stores
+from llmguard.check.aliases import may_be_method
+from llmguard.check.module import Site
 from llmguard.check.scopes import (
     Binding,
     Block,
@@ -23,8 +25,6 @@ from llmguard.providers.index import SDK_ROOTS
 from llmguard.providers.tokens import METHOD_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llmguard.check.module import ModuleFacts
 
 
@@ -42,7 +42,6 @@ class Reader:
     def __init__(self, facts: ModuleFacts) -> None:
         self.facts = facts
         self.stack: list[tuple[ast.AST, _At]] = []
-        self.sdk_names: set[str] = set()
 
     def read(self, tree: ast.Module) -> None:
         for statement in reversed(tree.body):
@@ -101,7 +100,7 @@ class Reader:
 
     def bind(self, target: ast.AST, how: How, value: ast.expr | None, at: _At, path: tuple[int, ...] = ()) -> None:
         """Bind every name and attribute in an assignment target."""
-        if value is not None and how <= How.ELEMENT and self.mentions_method(value):
+        if value is not None and how <= How.ELEMENT and may_be_method(self.facts, value):
             self.facts.aliases.update(last_name(part) for part in ast.walk(target))
         todo: list[tuple[ast.AST, tuple[int, ...]]] = [(target, path)]
         while todo:
@@ -111,88 +110,20 @@ class Reader:
             if isinstance(node, ast.Name):
                 at.scope.bind(node.id, binding)
             elif isinstance(node, ast.Attribute):
-                self.store(node, binding, at)
+                stores.store(node, binding, at.scope)
                 self.push(node.value, at)
             elif isinstance(node, (ast.Tuple, ast.List)):
                 todo.extend((item, (*path, index)) for index, item in enumerate(node.elts))
             elif isinstance(node, ast.Starred):
                 todo.append((node.value, ()))
             elif isinstance(node, ast.Subscript):
-                self.validated(node.value, node.slice, binding, at)
+                stores.validated(node.value, node.slice, binding, at.scope)
                 # `clients["a"] = OpenAI()`: what goes in can come out
                 if how is How.VALUE and value is not None and not path:
                     element = ast.copy_location(ast.List(elts=[value], ctx=ast.Load()), value)
                     todo.append((node.value, path))
                     value = element
                 self.push(node.slice, at)
-
-    def mentions_method(self, value: ast.expr) -> bool:
-        """Whether an expression may stand for a generating method: what is bound to it is an alias of one."""
-        if isinstance(value, (ast.Constant, ast.JoinedStr)):
-            return False
-        todo: list[ast.AST] = [value]
-        for _ in range(60):
-            if not todo:
-                return False
-            node = todo.pop()
-            if isinstance(node, ast.Attribute):
-                if node.attr in METHOD_NAMES or node.attr in self.facts.aliases:
-                    return True
-            elif isinstance(node, ast.Name):
-                if node.id in self.sdk_names or node.id in self.facts.aliases:
-                    return True
-            elif isinstance(node, ast.Constant):
-                if isinstance(node.value, str) and node.value in METHOD_NAMES:
-                    return True
-            elif isinstance(node, ast.Call):
-                todo.extend((*node.args, *(k.value for k in node.keywords)))
-                if isinstance(node.func, ast.Attribute):
-                    todo.append(node.func.value)
-                elif isinstance(node.func, ast.Name) and node.func.id in self.facts.aliases:
-                    return True
-            else:
-                todo.extend(ast.iter_child_nodes(node))
-        return False
-
-    def store(self, node: ast.Attribute, binding: Binding, at: _At) -> None:
-        owner = _receiver_class(node.value, at.scope)
-        if owner is not None:
-            owner.attributes.setdefault(node.attr, []).append(binding)
-        else:
-            text = dotted(node)
-            if text:
-                self.facts.stores.setdefault(text, []).append(binding)
-
-    def validated(self, holder: ast.expr, key: ast.expr | None, binding: Binding, at: _At) -> None:
-        """`values["client"] = ...` in a validator of a model class is a store to the attribute of that name."""
-        function, owner = _function(at.scope), at.scope.enclosing_class()
-        if function is None or owner is None or not isinstance(holder, ast.Name) or not isinstance(key, ast.Constant):
-            return
-        if isinstance(key.value, str) and any(
-            "valid" in last_name(d) or "init" in last_name(d) for d in function.decorators
-        ):
-            owner.attributes.setdefault(key.value, []).append(binding)
-
-    def updated(self, node: ast.Call, at: _At) -> None:
-        """`values.update({"client": ...})`, as `validated`."""
-        holder = node.func.value if isinstance(node.func, ast.Attribute) else node.func
-        pairs: list[tuple[ast.expr | None, ast.expr]] = [(ast.Constant(k.arg), k.value) for k in node.keywords if k.arg]
-        for argument in node.args:
-            if isinstance(argument, ast.Dict):
-                pairs.extend(zip(argument.keys, argument.values, strict=True))
-        for key, value in pairs:
-            self.validated(holder, key, Binding(How.VALUE, value, at.scope, node.lineno, at.block), at)
-
-    def guarded(self, node: ast.Call, at: _At) -> None:
-        """`isinstance(client, OpenAI)`: what the name may be, where nothing else says it."""
-        target, kind = node.args
-        binding = Binding(How.ANNOTATION, kind, at.scope, node.lineno, at.block)
-        if isinstance(target, ast.Name):
-            at.scope.guards.setdefault(target.id, []).append(binding)
-        elif isinstance(target, ast.Attribute):
-            owner = _receiver_class(target.value, at.scope)
-            if owner is not None:
-                owner.guards.setdefault(target.attr, []).append(binding)
 
     # -- statements --------------------------------------------------------------------------------------------
 
@@ -216,7 +147,7 @@ class Reader:
                 continue
             name = alias.asname or alias.name
             if not node.level and module.partition(".")[0] in SDK_ROOTS:
-                self.sdk_names.add(name)
+                self.facts.sdk_names.add(name)
             at.scope.bind(name, Binding(How.FROM, None, at.scope, node.lineno, at.block, imported=imported))
 
     def definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef, at: _At) -> None:
@@ -245,7 +176,7 @@ class Reader:
             if argument.annotation is not None:
                 scope.bind(argument.arg, Binding(How.ANNOTATION, argument.annotation, at.scope, argument.lineno, block))
             if default is not None:
-                if self.mentions_method(default):
+                if may_be_method(self.facts, default):
                     self.facts.aliases.add(argument.arg)
                 scope.bind(argument.arg, Binding(How.VALUE, default, at.scope, argument.lineno, block))
                 self.push(default, at)
@@ -336,17 +267,17 @@ class Reader:
                 at.scope.elsewhere[name] = target
 
     def return_(self, node: ast.Return, at: _At) -> None:
-        scope = _function(at.scope)
+        scope = stores.function_of(at.scope)
         if scope is not None and node.value is not None:
             scope.returns.append(node.value)
-            if not isinstance(node.value, ast.Call) and self.mentions_method(node.value):
+            if not isinstance(node.value, ast.Call) and may_be_method(self.facts, node.value):
                 self.facts.aliases.add(scope.name)
         self.push(node.value, at)
 
     # -- expressions -------------------------------------------------------------------------------------------
 
     def yield_(self, node: ast.Yield | ast.YieldFrom, at: _At) -> None:
-        scope = _function(at.scope)
+        scope = stores.function_of(at.scope)
         if scope is not None and node.value is not None:
             scope.yields.append(node.value)
         self.push(node.value, at)
@@ -376,9 +307,9 @@ class Reader:
     def call(self, node: ast.Call, at: _At) -> None:
         self.facts.calls.append(Site(node, at.scope, at.statement, at.block, at.decorator, at.fstring))
         if isinstance(node.func, ast.Name) and node.func.id == "isinstance" and len(node.args) == 2:
-            self.guarded(node, at)
+            stores.guarded(node, at.scope, at.block)
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "update":
-            self.updated(node, at)
+            stores.updated(node, at.scope, at.block)
         for keyword in reversed(node.keywords):
             self.push(keyword.value, at)
         for argument in reversed(node.args):
@@ -400,7 +331,7 @@ class Reader:
             self.push(value, at)
 
     def name(self, node: ast.Name, at: _At) -> None:
-        if node.id in self.sdk_names and isinstance(node.ctx, ast.Load):
+        if node.id in self.facts.sdk_names and isinstance(node.ctx, ast.Load):
             self.facts.mentions.append(Site(node, at.scope, at.statement, at.block, at.decorator, at.fstring))
 
     def joined(self, node: ast.JoinedStr, at: _At) -> None:
@@ -417,25 +348,7 @@ class Reader:
             self.push(part, at)
 
 
-def _function(scope: Scope | None) -> FunctionScope | None:
-    while scope is not None and not isinstance(scope, FunctionScope):
-        scope = scope.parent
-    return scope
-
-
-def _receiver_class(node: ast.expr, scope: Scope) -> ClassScope | None:
-    """The class when `node` is the receiver (`self`, `cls`) of the method that `scope` lies in."""
-    if not isinstance(node, ast.Name):
-        return None
-    inner: Scope | None = scope
-    while inner is not None:
-        if isinstance(inner, FunctionScope) and inner.receiver == node.id and isinstance(inner.parent, ClassScope):
-            return inner.parent
-        inner = inner.parent
-    return None
-
-
-_HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
+_HANDLERS: dict[type, Any] = {
     ast.Import: Reader.import_,
     ast.ImportFrom: Reader.import_from,
     ast.FunctionDef: Reader.definition,

@@ -106,8 +106,9 @@ def _continues_well(header: list[str], parse: Callable[[str], object]) -> bool:
 
 
 def _filled(lines: list[str]) -> int:
-    """The number of lines without the empty ones at the end."""
-    return max((number for number, line in enumerate(lines, 1) if line.strip()), default=len(lines))
+    """The number of lines without the empty ones and comments at the end."""
+    code = (number for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#"))
+    return max(code, default=len(lines))
 
 
 def _indent(lines: list[str]) -> int:

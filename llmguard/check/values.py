@@ -5,7 +5,7 @@ A set of these is the answer to "what can this name be?". `UNKNOWN` in a set say
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from llmguard.check.module import ModuleFacts
@@ -112,9 +112,22 @@ NONE = Other("None")
 NOTHING: frozenset[Value] = frozenset()
 ANYTHING: frozenset[Value] = frozenset((UNKNOWN,))
 
-Value = Union[
-    External, Instance, Project, Class, Object, Super, Function, Partial, Items, Tuple, Perhaps, Text, Other, Unknown
-]  # noqa: UP007  (forward references on 3.10)
+Value = (
+    External
+    | Instance
+    | Project
+    | Class
+    | Object
+    | Super
+    | Function
+    | Partial
+    | Items
+    | Tuple
+    | Perhaps
+    | Text
+    | Other
+    | Unknown
+)
 Values = frozenset[Value]
 
 

@@ -1,0 +1,42 @@
+"""Whether an expression may stand for a generating method: what is bound to it is an alias, whose calls are looked at."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from llmguard.providers.tokens import METHOD_NAMES
+
+if TYPE_CHECKING:
+    from llmguard.check.module import ModuleFacts
+
+_MOST_NODES = 60  # of an expression that are looked at: a long display is no alias
+
+
+def may_be_method(facts: ModuleFacts, value: ast.expr) -> bool:
+    """By names alone: `client.chat.completions.create`, `partial(completion)`, `getattr(client, "create")`, an alias of one."""
+    if isinstance(value, (ast.Constant, ast.JoinedStr)):
+        return False
+    todo: list[ast.AST] = [value]
+    for _ in range(_MOST_NODES):
+        if not todo:
+            return False
+        node = todo.pop()
+        if isinstance(node, ast.Attribute):
+            if node.attr in METHOD_NAMES or node.attr in facts.aliases:
+                return True
+        elif isinstance(node, ast.Name):
+            if node.id in facts.sdk_names or node.id in facts.aliases:
+                return True
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and node.value in METHOD_NAMES:
+                return True
+        elif isinstance(node, ast.Call):
+            todo.extend((*node.args, *(keyword.value for keyword in node.keywords)))
+            if isinstance(node.func, ast.Attribute):
+                todo.append(node.func.value)
+            elif isinstance(node.func, ast.Name) and node.func.id in facts.aliases:
+                return True
+        else:
+            todo.extend(ast.iter_child_nodes(node))
+    return False
