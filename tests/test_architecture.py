@@ -115,7 +115,7 @@ def test_provider_rows_are_consistent() -> None:
 def test_files_and_functions_are_short() -> None:
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        assert text.count("\n") <= 360, path
+        assert text.count("\n") <= 400, path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 assert (node.end_lineno or 0) - node.lineno <= 75, f"{path}: {node.name}"

@@ -93,6 +93,8 @@ def _report(report: Report, *, strict: bool) -> None:
 
 def _say(text: str) -> None:
     """Print a line on whatever stdout there is: what it cannot encode is escaped, and a closed one is no error."""
+    if sys.stdout is None:  # closed before we began
+        return
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
