@@ -5,11 +5,9 @@ Only what is there is read, and only when it is there: a TOML parser costs a hoo
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmguard.doors import DEFAULT_WRAPPER
 from llmguard.errors import ConfigError
@@ -25,8 +23,7 @@ CONFIDENCES = ("proved", "likely", "possible")
 CALLBACKS = ("auto", "installed", "absent")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What a run goes by. The names in a configuration file have dashes for underscores.
 
     Attributes:
@@ -50,11 +47,11 @@ class Settings:
     min_confidence: str = "likely"
     wrapper: str = DEFAULT_WRAPPER
     litellm_callback: str = "auto"
-    root: str = field(default="", compare=False)
-    source: str = field(default="", compare=False)
+    root: str = ""
+    source: str = ""
 
 
-KEYS = tuple(f.name.replace("_", "-") for f in fields(Settings) if f.name not in ("root", "source"))
+KEYS = tuple(name.replace("_", "-") for name in Settings._fields if name not in ("root", "source"))
 _CHOICES = {"min-confidence": CONFIDENCES, "litellm-callback": CALLBACKS}
 
 
@@ -144,11 +141,13 @@ def _settings(table: dict[str, Any], source: str, root: str) -> Settings:
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in KEYS:
+            import difflib
+
             near = difflib.get_close_matches(str(key), KEYS, n=1)
             known = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(KEYS)}"
             raise ConfigError(source, str(key), f"unknown key; {known}")
         values[key.replace("-", "_")] = _checked(source, key, value)
-    return replace(Settings(root=root, source=source), **values)
+    return Settings(root=root, source=source, **values)
 
 
 def _checked(source: str, key: str, value: Any) -> Any:

@@ -78,7 +78,10 @@ def test_the_commands_load_no_more_than_they_need(entry: str, tmp_path: Path) ->
     file = tmp_path / "app.py"
     file.write_text("import openai\nprint('no call')\n")
     if entry == "check":
-        code = f"import sys\nsys.argv = ['llmguard', 'check', '--isolated', {str(file)!r}]\nfrom llmguard.cli import main\ntry:\n    main()\nexcept SystemExit as e:\n    assert not e.code, e.code"
+        code = (
+            f"import sys\nsys.argv = ['llmguard', 'check', '--isolated', {str(file)!r}]\n"
+            "from llmguard.cli import main\ntry:\n    main()\nexcept SystemExit as e:\n    assert not e.code, e.code"
+        )
         banned = {"libcst", "rich.console", "yaml"}
     else:
         code = f"from llmguard.cli.hook import main\nassert main([{str(file)!r}]) == 0"

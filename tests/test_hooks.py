@@ -1,4 +1,4 @@
-"""The hook: never blocks, never crashes a commit, says what it sees; strict stops. The full tier asks the real pre-commit."""
+"""The hook never blocks and never crashes a commit; strict stops it. The full tier asks the real pre-commit."""
 
 from __future__ import annotations
 

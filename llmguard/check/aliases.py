@@ -1,4 +1,4 @@
-"""Whether an expression may stand for a generating method: what is bound to it is an alias, whose calls are looked at."""
+"""Whether an expression may stand for a generating method; calls of what is bound to it are looked at."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_NODES = 60  # of an expression that are looked at: a long display is no al
 
 
 def may_be_method(facts: ModuleFacts, value: ast.expr) -> bool:
-    """By names alone: `client.chat.completions.create`, `partial(completion)`, `getattr(client, "create")`, an alias of one."""
+    """By names alone: `client.chat.completions.create`, `partial(completion)`, `getattr(x, "create")`, an alias."""
     if isinstance(value, (ast.Constant, ast.JoinedStr)):
         return False
     todo: list[ast.AST] = [value]

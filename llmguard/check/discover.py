@@ -25,7 +25,7 @@ SUFFIXES = (".py", ".pyi", ".pyw")
 
 
 class Discovered(NamedTuple):
-    """Files to check, in order, as (path as given, absolute path); the number that exclusions took out; and problems."""
+    """Files to check, in order, as (path as given, absolute path); how many exclusions took out; problems."""
 
     files: list[tuple[str, str]]
     skipped: int

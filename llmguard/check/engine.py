@@ -239,9 +239,7 @@ def run(paths: Iterable[str], settings: Settings | None, on_file: Callable[[int,
 
 
 def _rooted(settings: Settings) -> Settings:
-    from dataclasses import replace
-
-    return replace(settings, root=find_settings(os.getcwd(), isolated=True).root)
+    return settings._replace(root=find_settings(os.getcwd(), isolated=True).root)
 
 
 def _bytes(shown: str, absolute: str, unchecked: list[Unchecked]) -> bytes | None:

@@ -1,8 +1,8 @@
 """From bytes to text to a tree, whatever the bytes are.
 
 `decode` follows Python's own rules and falls back to latin-1 with a note. `parse` never fails on a part: what
-cannot be parsed as a whole is cut into statements (see `salvage`); the parts that still fail are blanked, so that every line
-keeps its number, and named.
+cannot be parsed as a whole is cut into statements (see `salvage`); the parts that still fail are blanked, so that
+every line keeps its number, and named.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calls whose receiver cannot be resolved, judged by their last attribute names and keywords, never by a variable's name."""
+"""Calls whose receiver cannot be resolved, judged by attribute names and keywords, never by a variable's name."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def has_evidence(module: ModuleFacts, provider: Provider) -> bool:
 
 
 def _likelier(provider: Provider, shape: Shape, module: ModuleFacts) -> Provider:
-    """The provider to name: one that the module imports and that has this call, before the one the shape is known by."""
+    """The provider to name: one that the module imports and that has this call, else whom the shape is known by."""
     if has_evidence(module, provider):
         return provider
     for other in PROVIDERS:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def is_skipped(path: str, function: str, settings: Settings) -> bool:
-    """Whether the call in `function` (a qualified name) of the file at `path` (relative, forward slashes) is left alone."""
+    """Whether the call in `function` (a qualified name) of the file at `path` (relative) is left alone."""
     if settings.skip_modules:
         module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         names = {module, module.removeprefix("src.")}

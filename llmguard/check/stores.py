@@ -1,4 +1,4 @@
-"""What is stored where no plain name is bound: `self.x`, `app.state.x`, validators of model classes, isinstance tests."""
+"""What is stored where no plain name is bound: `self.x`, `app.state.x`, validators, isinstance tests."""
 
 from __future__ import annotations
 

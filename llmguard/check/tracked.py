@@ -1,4 +1,4 @@
-"""Calls that are on the books already: in a door's own module, and LiteLLM calls where the project installs the callback."""
+"""Calls that are on the books already: in a door's own module, and LiteLLM's where the callback is installed."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Tuple(NamedTuple):
 
 
 class Perhaps(NamedTuple):
-    """What a foreign helper made from an SDK's name: the SDK's module, if what is taken from it is one of its clients."""
+    """What a foreign helper made from an SDK's name: its module, if what is taken from it is a client of it."""
 
     module: str
 

@@ -94,8 +94,6 @@ def check(
 
 
 def _settings(config: str, isolated: bool, select: str, ignore: str, min_confidence: str) -> Settings:
-    from dataclasses import replace
-
     from llmguard.config import find_settings
     from llmguard.errors import UsageError
 
@@ -110,7 +108,7 @@ def _settings(config: str, isolated: bool, select: str, ignore: str, min_confide
         if min_confidence not in CONFIDENCES:
             raise UsageError(f"--min-confidence must be one of {', '.join(CONFIDENCES)}, not {min_confidence!r}")
         changes["min_confidence"] = min_confidence
-    settings = replace(settings, **changes)
+    settings = settings._replace(**changes)
     if settings.select or settings.ignore:
         _known_codes((*settings.select, *settings.ignore))
     return settings

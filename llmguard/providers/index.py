@@ -68,7 +68,7 @@ def generates(cls: str, path: tuple[str, ...]) -> tuple[Provider, Family] | None
 
 @lru_cache(maxsize=8192)
 def function(path: str) -> tuple[Provider, Family] | None:
-    """What calling the foreign callable at a dotted path generates, or None: `litellm.completion`, `openai.chat.completions.create`."""
+    """What calling the foreign callable at a dotted path (`litellm.completion`) generates, or None."""
     for root, provider in owners(path):
         if path in provider.functions:
             return provider, provider.functions[path]
@@ -86,7 +86,7 @@ def function(path: str) -> tuple[Provider, Family] | None:
 
 
 def is_telling(path: str) -> bool:
-    """Whether a dotted path is a generating function whose name alone says so: `litellm.acompletion`, not `ollama.chat`."""
+    """Whether a dotted path is a generating function whose name alone says so: not `ollama.chat`."""
     hit = function(path)
     return hit is not None and any(s.path == path.rpartition(".")[2] and not s.evidence for s in hit[0].shapes)
 

@@ -1,4 +1,4 @@
-"""Import roots known not to be language-model SDKs, though their calls look alike; and callables that hand a client through."""
+"""Import roots known to be no language-model SDKs though they look alike, and callables that hand a client on."""
 
 from __future__ import annotations
 

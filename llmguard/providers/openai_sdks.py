@@ -1,4 +1,4 @@
-"""SDKs of their own that offer OpenAI's calls: one line each. A row of its own is needed only where the calls differ."""
+"""SDKs of their own that offer OpenAI's calls: one line each. A row of its own is needed where calls differ."""
 
 from __future__ import annotations
 

@@ -6,12 +6,16 @@ The checker reads `clients`, `functions`, `factories`, `shapes` and `endpoints`;
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+# NamedTuples, not dataclasses: every commit's hook pays for what this module imports.
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Family(str, Enum):
@@ -31,26 +35,24 @@ class Family(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(NamedTuple):
     """A class of an SDK whose instances make calls.
 
     Attributes:
         names: simple names of the class ("OpenAI"), or of a function that returns an instance; "" is the module itself.
         calls: attribute path from an instance to a generating method -> family. Segments in
             `Provider.transparent` are left out of the path before it is looked up.
-        returns: attribute path of a method -> simple name of the class that it returns; "" stands for the instance itself.
+        returns: attribute path of a method -> simple name of the class that it returns; "" is the instance itself.
         within: text that the dotted path of the class must contain (tells two classes of one name apart).
     """
 
     names: tuple[str, ...]
-    calls: Mapping[str, Family] = field(default_factory=dict)
-    returns: Mapping[str, str] = field(default_factory=dict)
+    calls: Mapping[str, Family] = EMPTY
+    returns: Mapping[str, str] = EMPTY
     within: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Factory:
+class Factory(NamedTuple):
     """A foreign callable that makes a client when one argument has a certain value: `boto3.client("bedrock-runtime")`.
 
     Attributes:
@@ -68,8 +70,7 @@ class Factory:
     makes: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """How a call looks when its receiver cannot be resolved: last attribute names, and keywords.
 
     Attributes:
@@ -91,8 +92,7 @@ class Shape:
     evidence: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(NamedTuple):
     """One provider. See the module's docstring for who reads what.
 
     Attributes:
@@ -117,14 +117,14 @@ class Provider:
     title: str
     modules: tuple[str, ...] = ()
     clients: tuple[Client, ...] = ()
-    functions: Mapping[str, Family] = field(default_factory=dict)
+    functions: Mapping[str, Family] = EMPTY
     factories: tuple[Factory, ...] = ()
     shapes: tuple[Shape, ...] = ()
     transparent: frozenset[str] = frozenset()
-    endpoints: Mapping[str, Family] = field(default_factory=dict)
+    endpoints: Mapping[str, Family] = EMPTY
     hosts: tuple[str, ...] = ()
     key_env: tuple[str, ...] = ()
     base_url: str = ""
     dialect: str = ""
-    usage_paths: Mapping[str, str] = field(default_factory=dict)
+    usage_paths: Mapping[str, str] = EMPTY
     capabilities: frozenset[str] = frozenset()

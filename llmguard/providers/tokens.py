@@ -72,20 +72,12 @@ def _shape_tokens(provider: Provider) -> set[tuple[bytes, ...]]:
     return found
 
 
-def _minimal(sets: set[tuple[bytes, ...]]) -> tuple[tuple[bytes, ...], ...]:
-    """Without the sets that a single token makes superfluous; fewest tokens first."""
-    singles = [tokens[0] for tokens in sets if len(tokens) == 1]
-    needed = {t for t in singles if not any(other in t for other in singles if other != t)}
-    rest = [tokens for tokens in sets if len(tokens) > 1 and not any(s in t for t in tokens for s in needed)]
-    return (*((token,) for token in sorted(needed)), *sorted(rest))
-
-
 def _tokens() -> tuple[tuple[bytes, ...], ...]:
     sets: set[tuple[bytes, ...]] = set()
     for provider in PROVIDERS:
         sets |= _root_tokens(provider) | _shape_tokens(provider)
         sets |= {(endpoint.encode(),) for endpoint in provider.endpoints}
-    return _minimal(sets)
+    return tuple(sorted(sets, key=len))
 
 
 #: A file can hold a call only when it contains every token of one of these.

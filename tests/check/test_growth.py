@@ -1,4 +1,4 @@
-"""No input makes the check quadratic: twice the input takes no more than a few times as long, within a bound of steps."""
+"""No input makes the check quadratic: twice the input takes at most three times the work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def imports(n: int) -> str:
 
 def methods(n: int) -> str:
     body = "".join(f"    def m{i}(self):\n        return self.m{i + 1}()\n" for i in range(n))
-    return f"import litellm\nclass C:\n{body}    def m{n}(self):\n        return litellm\n    def ask(self):\n        self.m0().completion(model='m', messages=[])\n"
+    last = f"    def m{n}(self):\n        return litellm\n"
+    ask = "    def ask(self):\n        self.m0().completion(model='m', messages=[])\n"
+    return f"import litellm\nclass C:\n{body}{last}{ask}"
 
 
 def bases(n: int) -> str:

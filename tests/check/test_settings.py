@@ -135,7 +135,10 @@ def test_defining_or_importing_the_callback_installs_nothing(tmp_path: Path, mon
 def test_a_doors_own_module_is_tracked(tmp_path: Path) -> None:
     services = tmp_path / "app" / "services"
     services.mkdir(parents=True)
-    body = "from groq import Groq\nclass LLMWrapper:\n    def ask(self, m):\n        return Groq().chat.completions.create(model='x', messages=m)\n"
+    body = (
+        "from groq import Groq\nclass LLMWrapper:\n    def ask(self, m):\n"
+        "        return Groq().chat.completions.create(model='x', messages=m)\n"
+    )
     (services / "llm_wrapper.py").write_text(body)
     (services / "other.py").write_text(body)
     report = check_paths([str(tmp_path)], Settings(root=str(tmp_path)))
@@ -149,4 +152,4 @@ def test_missing_path_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_every_key_is_a_field() -> None:
-    assert {key.replace("-", "_") for key in KEYS} <= set(Settings.__dataclass_fields__)
+    assert {key.replace("-", "_") for key in KEYS} <= set(Settings._fields)

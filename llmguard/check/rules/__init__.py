@@ -72,7 +72,7 @@ def documentation(rule: Rule) -> str:
 
 
 def selected(code: str, select: tuple[str, ...], ignore: tuple[str, ...]) -> bool:
-    """Whether a code is switched on: the longest matching prefix of `select` and `ignore` decides, `ignore` at a tie."""
+    """Whether a code is on: the longest matching prefix in `select` and `ignore` decides, `ignore` at a tie."""
 
     def longest(prefixes: tuple[str, ...]) -> int:
         return max((len(p) for p in map(_code_prefix, prefixes) if code.startswith(p)), default=-1)

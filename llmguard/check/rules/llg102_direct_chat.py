@@ -1,7 +1,8 @@
 """A chat completion is called directly.
 
 What:
-    `chat.completions.create` and its kin (`parse`, `stream`, raw and streaming responses, beta, `openai<1`) on any client that offers OpenAI's calls, and the chat calls of SDKs without a rule of their own.
+    `chat.completions.create` and its kin (`parse`, `stream`, raw and streaming responses, beta, `openai<1`) on
+    any client that offers OpenAI's calls, and the chat calls of SDKs without a rule of their own.
 
 Why:
     The call costs money and uses up rate limit, and no ledger sees who spent it or on what.

@@ -1,7 +1,8 @@
 """An Anthropic message is created directly.
 
 What:
-    `messages.create`, `messages.stream`, `messages.parse` and message batches on Anthropic's clients, on Bedrock, Vertex and Foundry too.
+    `messages.create`, `messages.stream`, `messages.parse` and message batches on Anthropic's clients, on Bedrock,
+    Vertex and Foundry too.
 
 Why:
     The call costs money and uses up rate limit, and no ledger sees who spent it or on what.
@@ -17,7 +18,8 @@ Instead:
     )["response"]
 
 Limits:
-    Twilio, Gmail, chat services and OpenAI's threads have `messages.create` too: without a resolved client the keywords decide, and theirs rule it out.
+    Twilio, Gmail, chat services and OpenAI's threads have `messages.create` too: without a resolved client the
+    keywords decide, and theirs rule it out.
 
 Fix safety:
     `llmguard check` changes nothing.

@@ -1,7 +1,8 @@
 """A plain text completion is called directly.
 
 What:
-    Prompt in, text out: `completions.create`, `openai.Completion.create`, `litellm.text_completion`, and the text calls of SDKs without a rule of their own.
+    Prompt in, text out: `completions.create`, `openai.Completion.create`, `litellm.text_completion`, and the text
+    calls of SDKs without a rule of their own.
 
 Why:
     The call costs money and uses up rate limit, and no ledger sees who spent it or on what.

@@ -1,7 +1,8 @@
 """An assistant or agent run is started directly.
 
 What:
-    Runs of OpenAI's assistants (`threads.runs.*`, `create_and_run`) and of Bedrock's agents. Creating a thread or a message generates nothing and is not reported.
+    Runs of OpenAI's assistants (`threads.runs.*`, `create_and_run`) and of Bedrock's agents. Creating a thread or
+    a message generates nothing and is not reported.
 
 Why:
     The call costs money and uses up rate limit, and no ledger sees who spent it or on what.

@@ -1,7 +1,8 @@
 """A generation URL is requested over plain HTTP.
 
 What:
-    A POST with requests, httpx, aiohttp or urllib to a URL that is known to generate, put together from constants, attributes and f-strings as far as they are known.
+    A POST with requests, httpx, aiohttp or urllib to a URL that is known to generate, put together from
+    constants, attributes and f-strings as far as they are known.
 
 Why:
     The call costs money and uses up rate limit, and no ledger sees who spent it or on what.

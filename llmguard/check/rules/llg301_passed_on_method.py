@@ -15,7 +15,8 @@ Instead:
     call = functools.partial(track(client).chat.completions.create, model="gpt-4o")
 
 Limits:
-    Calls through names and attributes that hold the callable are found and reported as what they are; this marks the place where it is taken.
+    Calls through names and attributes that hold the callable are found and reported as what they are; this marks
+    the place where it is taken.
 
 Fix safety:
     `llmguard check` changes nothing.

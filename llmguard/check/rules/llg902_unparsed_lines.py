@@ -1,7 +1,8 @@
 """Lines could not be parsed by this Python.
 
 What:
-    A part of the file is no syntax that the running interpreter reads (Python 2, newer syntax, nesting without end). The rest of the file was checked.
+    A part of the file is no syntax that the running interpreter reads (Python 2, newer syntax, nesting without
+    end). The rest of the file was checked.
 
 Why:
     Calls in those lines would go unseen: they are looked for by their text alone, as `possible`.
