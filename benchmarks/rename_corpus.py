@@ -74,7 +74,8 @@ def main(source: Path, target: Path) -> None:
         defined |= one
         kept |= stay
         kept.update(path.relative_to(source).with_suffix("").parts)
-    renamed = {name: f"name_{number}" for number, name in enumerate(sorted(defined - kept)) if not name.startswith("__")}
+    names = sorted(name for name in defined - kept if not name.startswith("__"))
+    renamed = {name: f"name_{number}" for number, name in enumerate(names)}
     shutil.copytree(source, target, ignore=shutil.ignore_patterns(".*"))
     for path, text in trees.items():
         (target / path.relative_to(source)).write_text(rewritten(text, renamed), encoding="utf-8")
