@@ -111,15 +111,17 @@ def _read_toml(path: str, data: bytes) -> dict[str, Any] | None:
     else:
         import tomli as tomllib
     try:
-        document = tomllib.loads(data.decode("utf-8"))
+        document: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(path, "", f"is no valid TOML: {error}") from None
     tool = document.get("tool", {})
     if os.path.basename(path) != "pyproject.toml" and "tool" not in document:
         return document
     table = tool.get("llmguard") if isinstance(tool, dict) else None
-    if table is None or isinstance(table, dict):
-        return table
+    if table is None:
+        return None
+    if isinstance(table, dict):
+        return dict(table)
     raise ConfigError(path, "tool.llmguard", "must be a table")
 
 

@@ -17,11 +17,11 @@ def may_be_method(facts: ModuleFacts, value: ast.expr) -> bool:
     """By names alone: `client.chat.completions.create`, `partial(completion)`, `getattr(x, "create")`, an alias."""
     if isinstance(value, (ast.Constant, ast.JoinedStr)):
         return False
-    todo: list[ast.AST] = [value]
+    pending: list[ast.AST] = [value]
     for _ in range(_MOST_NODES):
-        if not todo:
+        if not pending:
             return False
-        node = todo.pop()
+        node = pending.pop()
         if isinstance(node, ast.Attribute):
             if node.attr in METHOD_NAMES or node.attr in facts.aliases:
                 return True
@@ -32,11 +32,11 @@ def may_be_method(facts: ModuleFacts, value: ast.expr) -> bool:
             if isinstance(node.value, str) and node.value in METHOD_NAMES:
                 return True
         elif isinstance(node, ast.Call):
-            todo.extend((*node.args, *(keyword.value for keyword in node.keywords)))
+            pending.extend((*node.args, *(keyword.value for keyword in node.keywords)))
             if isinstance(node.func, ast.Attribute):
-                todo.append(node.func.value)
+                pending.append(node.func.value)
             elif isinstance(node.func, ast.Name) and node.func.id in facts.aliases:
                 return True
         else:
-            todo.extend(ast.iter_child_nodes(node))
+            pending.extend(ast.iter_child_nodes(node))
     return False

@@ -167,16 +167,16 @@ def ancestry(infer: Inference, scope: ClassScope) -> tuple[list[ClassScope], lis
     """The class and its bases in the project, nearest first, and the dotted paths of the foreign ones."""
     line: list[ClassScope] = []
     foreign: list[str] = []
-    todo = [scope]
-    while todo and len(line) < _MOST_CLASSES:
-        current = todo.pop(0)
+    pending = [scope]
+    while pending and len(line) < _MOST_CLASSES:
+        current = pending.pop(0)
         if current in line:
             continue
         line.append(current)
         for base in _bases(infer, current):
             match base:
                 case Class(parent):
-                    todo.append(parent)
+                    pending.append(parent)
                 case External(path):
                     foreign.append(path)
                 case Instance(cls):

@@ -58,3 +58,13 @@ def dotted(node: ast.AST) -> str:
         return ""
     parts.append(node.id)
     return ".".join(reversed(parts))
+
+
+class At(NamedTuple):
+    """Where the reader is while it reads a module."""
+
+    scope: Scope
+    block: Block
+    statement: ast.stmt
+    decorator: bool = False
+    fstring: ast.JoinedStr | None = None

@@ -153,12 +153,12 @@ class FunctionScope(Scope):
         """The parameters on which the result may depend: only these are worth following from a call into the body."""
         if self._relevant is None:
             seen: set[str] = set()
-            todo: list[ast.expr] = [*self.returns, *self.yields]
-            while todo and len(seen) < 200:
-                for node in ast.walk(todo.pop()):
+            pending: list[ast.expr] = [*self.returns, *self.yields]
+            while pending and len(seen) < 200:
+                for node in ast.walk(pending.pop()):
                     if isinstance(node, ast.Name) and node.id not in seen:
                         seen.add(node.id)
-                        todo.extend(
+                        pending.extend(
                             b.node
                             for b in self.bindings.get(node.id, ())
                             if b.how <= How.ELEMENT and b.node is not None
