@@ -98,6 +98,14 @@ def test_files_with_blanks_in_their_names(project: Path) -> None:
     assert "my app.py:5:12: LLG101" in hook("my app.py", cwd=project).stdout
 
 
+def test_the_litellm_callback_is_looked_for_in_the_whole_project(project: Path) -> None:
+    (project / "start.py").write_text("from llmguard import setup_litellm_tracking\n\nsetup_litellm_tracking()\n")
+    commit_all(project)
+    assert hook("app.py", cwd=project).stdout == ""
+    (project / "start.py").write_text("def setup_litellm_tracking():\n    pass\n")
+    assert hook("app.py", cwd=project).stdout == SEEN + WARNED
+
+
 def script():  # type: ignore[no-untyped-def]
     spec = importlib.util.spec_from_file_location("check_llm_calls", ROOT / "hooks" / "check_llm_calls.py")
     assert spec is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from llmguard.check import web_requests
 from llmguard.check.finding import Callee, Confidence
 from llmguard.check.infer import Inference
+from llmguard.check.module import dotted
 from llmguard.check.scopes import How, last_name
 from llmguard.check.shapes import by_shape
 from llmguard.check.values import (
@@ -60,7 +61,16 @@ class Judge:
                 mentioned = self.of_mention(site)
                 if mentioned is not None:
                     found[id(site.node)] = (site.node, site, mentioned)
-        return list(found.values())
+        return self._without_kept(list(found.values()))
+
+    def _without_kept(self, found: list[tuple[ast.expr, Site, Callee]]) -> list[tuple[ast.expr, Site, Callee]]:
+        """Without the mentions that only give a callable a name here: the calls of that name are found themselves."""
+        called = {dotted(expression) for expression, _, callee in found if not callee.reference} - {""}
+        return [
+            (expression, site, callee)
+            for expression, site, callee in found
+            if not (callee.reference and called & _kept_names(expression, site.statement))
+        ]
 
     def _worth_asking(self, node: ast.Call, site: Site) -> bool:
         """Whether the last names of a callee leave it open that it reaches a model. Cheap, for most calls do not."""
@@ -158,6 +168,14 @@ class Judge:
             return None
         _, _, provider, family, tracked = min(hits, key=lambda hit: (hit[0], hit[1], hit[3]))
         return Callee(provider.name, provider.title, family, Confidence.PROVED, tracked=tracked)
+
+
+def _kept_names(expression: ast.expr, statement: ast.stmt) -> set[str]:
+    """The dotted texts of the variables and attributes that an assignment gives the bare expression to."""
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is expression:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        return {dotted(target) for target in targets}
+    return set()
 
 
 _NAMES = METHOD_NAMES | web_requests.NAMES

@@ -66,10 +66,10 @@ def _shape_tokens(provider: Provider) -> set[tuple[bytes, ...]]:
     found: set[tuple[bytes, ...]] = set()
     for shape in provider.shapes:
         segments = shape.path.split(".")
-        if not shape.evidence and shape.path != "create":
+        if not shape.evidence:
             words = [*segments[:-1], "." + segments[-1]] if len(segments) > 1 else [*segments, *shape.needs]
             found.add(tuple(word.encode() for word in sorted(words, key=len, reverse=True)))
-            if len(segments) == 1:
+            if len(segments) == 1 and shape.path not in _EVERYDAY:
                 found.add((b"." + shape.path.encode(),))  # on an object of another module, keywords or not
     return found
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from llmguard.check import check_source
+from llmguard.check import check_paths, check_source
+from llmguard.config import Settings
 
 CALL = "litellm.completion(model='m', messages=[])\n"
 
@@ -104,3 +106,16 @@ def test_what_lies_at_the_end_of_a_short_chain_is_found() -> None:
     for shape in SHAPES:
         found = check_source(shape(8)).findings
         assert found, shape.__name__
+
+
+def test_import_cycles_end(tmp_path: Path) -> None:
+    for number in range(40):
+        names = "\n".join(
+            f"from cycle_{other % 40} import *\nfrom cycle_{other % 40} import thing"
+            for other in (number + 1, number + 7)
+        )
+        (tmp_path / f"cycle_{number}.py").write_text(
+            f"{names}\nimport openai\nthing.messages.create(model='m', messages=[])\n"
+        )
+    report = check_paths([str(tmp_path)], Settings(root=str(tmp_path)))
+    assert len(report.findings) == 40

@@ -76,6 +76,27 @@ def test_is_read_with_a_note(name: str) -> None:
     assert any(note in line for line in said) or (name[0].isdigit() and not said)
 
 
+NEWER = {
+    "f-string of 3.12": 'd = {"a": 1}\nx = f"{d["a"]}"\n',
+    "t-string of 3.14": 'name = 1\nx = t"hello {name}"\n',
+    "except without brackets of 3.14": "try:\n    pass\nexcept ValueError, TypeError:\n    pass\n",
+    "type statement of 3.12": "type Pair = tuple[int, int]\n",
+}
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_syntax_that_this_python_may_not_know_costs_its_own_lines_only(name: str) -> None:
+    source = "import litellm\n" + NEWER[name] + 'def ask(m):\n    return litellm.completion(model="x", messages=m)\n'
+    report = check_source(source, "hard.py")
+    assert [(f.rule, f.function) for f in report.findings] == [("LLG101", "ask")]
+    try:
+        compile(source, "hard.py", "exec")
+    except SyntaxError:
+        assert report.unchecked
+    else:
+        assert not report.unchecked
+
+
 def test_nul_byte_is_looked_through() -> None:
     assert codes(b"x = 1\x00\n" + CALL.encode()) == ["LLG101"]
 

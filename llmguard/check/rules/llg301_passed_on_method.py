@@ -15,8 +15,7 @@ Instead:
     call = functools.partial(track(client).chat.completions.create, model="gpt-4o")
 
 Limits:
-    Calls through names and attributes that hold the callable are found and reported as what they are; this marks
-    the place where it is taken.
+    A callable that only gets a name here, whose calls in the same file are reported, is not reported as well.
 
 Fix safety:
     `llmguard check` changes nothing.
