@@ -23,7 +23,7 @@ from llmguard.errors import UncheckableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_COLLECT_EVERY = 200  # files between garbage collections: trees make much garbage, and looking for it is slow
+_COLLECT_EVERY = 250  # files with a tree between garbage collections: trees make much garbage, finding it is slow
 
 
 class FileReport(NamedTuple):
@@ -215,6 +215,7 @@ def run(paths: Iterable[str], settings: Settings | None, on_file: Callable[[int,
     callback = "the configuration" if settings.litellm_callback == "installed" else ""
     enabled = gc.isenabled()
     gc.disable()
+    trees = 0
     try:
         for number, (shown, absolute) in enumerate(files, 1):
             data = _bytes(shown, absolute, unchecked)
@@ -225,8 +226,10 @@ def run(paths: Iterable[str], settings: Settings | None, on_file: Callable[[int,
                 findings.extend(report.findings)
                 on_books.extend(report.tracked)
                 unchecked.extend(report.unchecked)
-            if number % _COLLECT_EVERY == 0:
-                gc.collect()
+                trees += report is not NOTHING
+                if trees == _COLLECT_EVERY:
+                    trees = 0
+                    gc.collect()
             if on_file is not None:
                 on_file(number, len(files))
     finally:

@@ -12,7 +12,7 @@ from llmguard.check.reading import decode, parse
 from llmguard.errors import UncheckableError
 from llmguard.providers.index import SDK_ROOTS
 
-_KEPT = 400  # modules in memory
+_KEPT = 200  # modules in memory
 _LARGEST = 2_000_000  # bytes; larger modules are not followed into
 _OUTSIDE = SDK_ROOTS | frozenset(sys.stdlib_module_names) | {"google"}
 

@@ -69,7 +69,7 @@ def _shape_tokens(provider: Provider) -> set[tuple[bytes, ...]]:
         if not shape.evidence:
             words = [*segments[:-1], "." + segments[-1]] if len(segments) > 1 else [*segments, *shape.needs]
             found.add(tuple(word.encode() for word in sorted(words, key=len, reverse=True)))
-            if len(segments) == 1 and shape.path not in _EVERYDAY:
+            if len(segments) == 1 and shape.path != "create":
                 found.add((b"." + shape.path.encode(),))  # on an object of another module, keywords or not
     return found
 
