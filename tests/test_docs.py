@@ -85,3 +85,22 @@ def test_examples_in_the_rules_are_found_by_their_rule() -> None:
             continue
         source = "import functools\nimport litellm\n" + re.sub(r"^    ", "", example, flags=re.MULTILINE)
         assert rule.code in [f.rule for f in check_source(source).findings], rule.code
+
+
+def test_every_format_is_in_the_readme_and_the_help() -> None:
+    from llmguard.check.report import FORMATS
+    from llmguard.cli.check import Format
+
+    assert {f.value for f in Format} == set(FORMATS)
+    for name in FORMATS:
+        assert f"`{name}`" in README
+
+
+def test_every_option_of_the_readme_exists() -> None:
+    from typer.testing import CliRunner
+
+    from llmguard.cli.app import app
+
+    text = CliRunner().invoke(app, ["check", "--help"]).output
+    for option in set(re.findall(r"--[a-z][a-z-]+", README)) - {"--strict"}:
+        assert option in text, option

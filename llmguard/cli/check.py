@@ -13,6 +13,8 @@ import typer
 from llmguard.config import CONFIDENCES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from llmguard.check.engine import Report
     from llmguard.config import Settings
 
@@ -25,6 +27,12 @@ class Format(str, Enum):
     FULL = "full"
     CONCISE = "concise"
     JSON = "json"
+    JSON_LINES = "json-lines"
+    SARIF = "sarif"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
 
 
 _Paths = Annotated[
@@ -36,6 +44,10 @@ _Paths = Annotated[
 def check(
     paths: _Paths = None,
     output_format: Annotated[Format, typer.Option("--output-format", help="How to report.")] = Format.FULL,
+    output_file: Annotated[
+        str,
+        typer.Option("--output-file", metavar="FILE", help="Write the report there; a summary still goes to stdout."),
+    ] = "",
     select: Annotated[
         str,
         typer.Option("--select", metavar="CODES", help="Report only these codes, prefixes or names, comma-separated."),
@@ -86,7 +98,7 @@ def check(
 
     with _Progress(shown=not quiet and sys.stderr.isatty()) as progress:
         report = check_paths(paths or ["."], settings, on_file=progress)
-    _print(report, output_format, show_tracked, quiet)
+    _print(report, output_format, output_file, show_tracked=show_tracked, quiet=quiet)
     if verbose:
         source = settings.source or "none"
         typer.echo(f"configuration: {source}; root: {settings.root}; {time.monotonic() - started:.2f} s", err=True)
@@ -133,21 +145,41 @@ def _list_files(paths: list[str], settings: Settings) -> None:
         raise typer.Exit(3)
 
 
-def _print(report: Report, output_format: Format, show_tracked: bool, quiet: bool) -> None:
-    from llmguard.check.report import FORMATS
+def _print(report: Report, output_format: Format, output_file: str, *, show_tracked: bool, quiet: bool) -> None:
+    from llmguard.check.report import FOR_PEOPLE, FORMATS
     from llmguard.check.report.concise import finding_line
     from llmguard.check.report.summary import summary
 
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    for line in FORMATS[output_format.value](report, colour):
-        print(line)
-    if output_format is Format.JSON:
-        return
+    if output_file:
+        _write(output_file, FORMATS[output_format.value](report, False))
+    else:
+        for line in FORMATS[output_format.value](report, colour):
+            print(line)
+        if output_format.value not in FOR_PEOPLE:
+            return
     if show_tracked:
         for call in report.tracked:
             print(f"{finding_line(call, colour).partition(call.rule)[0]} tracked: {call.callee} ({call.tracked})")
     if not quiet:
         print(summary(report) if report.files_checked or report.findings else _nothing(report))
+
+
+def _write(path: str, lines: Iterable[str]) -> None:
+    """Write a report whole or not at all.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    from llmguard.errors import UsageError
+
+    beside = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(beside, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(line + "\n" for line in lines)
+        os.replace(beside, path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _nothing(report: Report) -> str:

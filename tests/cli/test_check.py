@@ -184,3 +184,19 @@ def test_help_names_every_exit_code() -> None:
     text = " ".join(run("check", "--help", cwd=Path.cwd()).stdout.split())
     for part in ("0 nothing to report", "1 findings", "2 wrong usage", "3 nothing was checked"):
         assert part in text
+
+
+def test_a_report_can_go_to_a_file_while_people_see_a_summary(project: Path) -> None:
+    done = run("check", "--output-format", "sarif", "--output-file", "out.sarif", cwd=project)
+    assert (done.returncode, done.stdout) == (1, "1 finding in 2 files.\n")
+    assert json.loads((project / "out.sarif").read_text())["version"] == "2.1.0"
+    assert sorted(p.name for p in project.iterdir()) == ["app.py", "clean.py", "out.sarif"]
+    done = run("check", "--output-file", "no/such/folder.txt", cwd=project)
+    assert done.returncode == 2
+    assert done.stderr == "llmguard: error: no/such/folder.txt: cannot be written: No such file or directory\n"
+
+
+@pytest.mark.parametrize("name", ["json", "json-lines", "sarif", "github", "gitlab", "junit", "markdown", "concise"])
+def test_the_exit_code_does_not_depend_on_the_format(project: Path, name: str) -> None:
+    assert run("check", "--output-format", name, cwd=project).returncode == 1
+    assert run("check", "--output-format", name, "clean.py", cwd=project).returncode == 0

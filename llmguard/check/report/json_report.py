@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmguard.check.discover import printable
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from llmguard.check.engine import Report
+    from llmguard.check.finding import Finding, Unchecked
 
 VERSION = 1
 
@@ -19,13 +20,21 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
     """The report as one document. ASCII only, so that any stdout can carry it."""
     document = {
         "version": VERSION,
-        "findings": [{**f.as_json(), "path": printable(f.path)} for f in report.findings],
+        "findings": [finding_object(finding) for finding in report.findings],
         "files_checked": report.files_checked,
         "files_skipped": report.files_skipped,
         "tracked": len(report.tracked),
-        "errors": [
-            {"path": printable(u.path), "line": u.line, "rule": "LLG901" if u.whole else "LLG902", "message": u.message}
-            for u in report.unchecked
-        ],
+        "errors": [error_object(note) for note in report.unchecked],
     }
     yield json.dumps(document, indent=2)
+
+
+def finding_object(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON knows it."""
+    return {**finding.as_json(), "path": printable(finding.path)}
+
+
+def error_object(note: Unchecked) -> dict[str, Any]:
+    """What could not be checked, as JSON knows it."""
+    rule = "LLG901" if note.whole else "LLG902"
+    return {"path": printable(note.path), "line": note.line, "rule": rule, "message": note.message}

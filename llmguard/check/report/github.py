@@ -1,0 +1,44 @@
+"""GitHub's workflow commands: an annotation for each finding.
+
+GitHub shows at most ten annotations of a kind in a step, so the most certain findings come first and the last line
+says how many there are in all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmguard.check.discover import printable
+from llmguard.check.finding import Confidence
+from llmguard.check.report.summary import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmguard.check.engine import Report
+
+_LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
+
+
+def lines(report: Report, colour: bool = False) -> Iterator[str]:
+    """The report in lines."""
+    for finding in sorted(report.findings, key=lambda f: -Confidence(f.confidence).rank):
+        region = finding.region
+        place = f"file={_property(printable(finding.path))},line={region.line},endLine={region.end_line}"
+        if region.line == region.end_line:
+            place += f",col={region.column},endColumn={region.end_column}"
+        level, title = _LEVELS[finding.severity], _property(f"llmguard {finding.rule}")
+        yield f"::{level} {place},title={title}::{_data(finding.message)}"
+    for note in report.unchecked:
+        rule = "LLG901" if note.whole else "LLG902"
+        place = f"file={_property(printable(note.path))},line={max(note.line, 1)}"
+        yield f"::warning {place},title={_property(f'llmguard {rule}')}::{_data(note.message)}"
+    yield summary(report)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

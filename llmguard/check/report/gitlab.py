@@ -1,0 +1,44 @@
+"""GitLab's code quality report."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from llmguard.check.discover import printable
+from llmguard.check.report.fingerprint import fingerprints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmguard.check.engine import Report
+
+_SEVERITIES = {"error": "major", "warning": "minor", "note": "info"}
+
+
+def lines(report: Report, colour: bool = False) -> Iterator[str]:
+    """The report as one document. Files that could not be checked are findings here: GitLab has no other place."""
+    rows: list[dict[str, Any]] = [
+        {
+            "description": f"{finding.rule}: {finding.message}",
+            "check_name": finding.rule,
+            "fingerprint": fingerprint,
+            "severity": _SEVERITIES[finding.severity],
+            "location": {"path": printable(finding.path), "lines": {"begin": finding.region.line}},
+        }
+        for finding, fingerprint in fingerprints(report.findings)
+    ]
+    for number, note in enumerate(report.unchecked):
+        path = printable(note.path)
+        identity = zlib.crc32(f"{path}:{note.message}".encode())
+        rows.append(
+            {
+                "description": f"could not be checked: {note.message}",
+                "check_name": "LLG901" if note.whole else "LLG902",
+                "fingerprint": f"unchecked-{identity:08x}-{number}",
+                "severity": "info",
+                "location": {"path": path, "lines": {"begin": max(note.line, 1)}},
+            }
+        )
+    yield json.dumps(rows, indent=2)

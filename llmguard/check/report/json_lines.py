@@ -1,0 +1,21 @@
+"""JSON lines: one finding an object, one object a line, ASCII; what could not be checked follows with its rule."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from llmguard.check.report.json_report import error_object, finding_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmguard.check.engine import Report
+
+
+def lines(report: Report, colour: bool = False) -> Iterator[str]:
+    """The report in lines."""
+    for finding in report.findings:
+        yield json.dumps(finding_object(finding))
+    for note in report.unchecked:
+        yield json.dumps(error_object(note))

@@ -1,0 +1,45 @@
+"""Markdown for a pull-request comment: a table of the findings, the most certain first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmguard.check.discover import printable
+from llmguard.check.finding import Confidence
+from llmguard.check.report.summary import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmguard.check.engine import Report
+
+_MOST_ROWS = 100  # a comment holds 65,536 characters
+
+
+def lines(report: Report, colour: bool = False) -> Iterator[str]:
+    """The report in lines."""
+    yield "### llmguard: direct language-model calls"
+    yield ""
+    yield summary(report)
+    if report.findings:
+        yield ""
+        yield "| where | rule | what |"
+        yield "|---|---|---|"
+        ordered = sorted(report.findings, key=lambda f: -Confidence(f.confidence).rank)
+        for finding in ordered[:_MOST_ROWS]:
+            doubt = f" ({finding.confidence})" if finding.confidence != "proved" else ""
+            where = f"`{_cell(printable(finding.path))}:{finding.region.line}`"
+            yield f"| {where} | {finding.rule} | {_cell(finding.message)}{doubt} |"
+        if len(ordered) > _MOST_ROWS:
+            yield ""
+            yield f"... and {len(ordered) - _MOST_ROWS:,} more."
+    if report.unchecked:
+        yield ""
+        yield "Not checked in full:"
+        yield ""
+        for note in report.unchecked[:_MOST_ROWS]:
+            yield f"- `{_cell(printable(note.path))}`: {_cell(note.message)}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

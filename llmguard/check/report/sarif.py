@@ -1,0 +1,115 @@
+"""SARIF 2.1.0, as GitHub's code scanning takes it.
+
+GitHub shows an alert on a pull request only when all lines of its region are in the diff, so a region is the one line
+that holds the method's name. Files that could not be checked are notifications; the execution counts as successful,
+else GitHub refuses the upload.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from llmguard import __version__
+from llmguard.check.discover import printable
+from llmguard.check.report.fingerprint import fingerprints
+from llmguard.check.rules import BY_CODE, RULES, documentation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmguard.check.engine import Report
+    from llmguard.check.finding import Finding, Unchecked
+    from llmguard.check.rules.rule import Rule
+
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_PROBLEMS = {"error": "error", "warning": "warning", "note": "recommendation"}
+
+
+def lines(report: Report, colour: bool = False) -> Iterator[str]:
+    """The report as one document."""
+    used = {finding.rule for finding in report.findings} | {"LLG901", "LLG902"}
+    rules = [rule for rule in RULES if rule.code in used]
+    positions = {rule.code: position for position, rule in enumerate(rules)}
+    run = {
+        "tool": {
+            "driver": {
+                "name": "llmguard",
+                "semanticVersion": __version__,
+                "rules": [_rule(rule) for rule in rules],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "invocations": [
+            {
+                "executionSuccessful": True,
+                "toolExecutionNotifications": [_notification(note) for note in report.unchecked],
+            }
+        ],
+        "results": [_result(f, fingerprint, positions[f.rule]) for f, fingerprint in fingerprints(report.findings)],
+    }
+    yield json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    text = documentation(rule)
+    return {
+        "id": rule.code,
+        "name": rule.slug,
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": text.split("\n\nWhy:")[0].replace("\n", " ")[:1000]},
+        "help": {"text": text, "markdown": f"```text\n{text}\n```"},
+        "defaultConfiguration": {"level": str(rule.severity)},
+        "properties": {
+            "tags": ["llm", "cost", "tracking"],
+            "precision": "high",
+            "problem.severity": _PROBLEMS[str(rule.severity)],
+        },
+    }
+
+
+def _result(finding: Finding, fingerprint: str, position: int) -> dict[str, Any]:
+    region = finding.region
+    column = region.column if region.line == region.end_line else 1
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": position,
+        "level": str(BY_CODE[finding.rule].severity),
+        "message": {"text": finding.message},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _uri(finding.path)},
+                    "region": {
+                        "startLine": region.end_line,
+                        "startColumn": column,
+                        "endLine": region.end_line,
+                        "endColumn": region.end_column,
+                    },
+                }
+            }
+        ],
+        "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint}:1", "llmguardSite/v1": fingerprint},
+        "properties": {"confidence": finding.confidence, "provider": finding.provider, "site": finding.site},
+    }
+
+
+def _notification(note: Unchecked) -> dict[str, Any]:
+    return {
+        "level": "warning",
+        "message": {"text": note.message},
+        "associatedRule": {"id": "LLG901" if note.whole else "LLG902"},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _uri(note.path)},
+                    "region": {"startLine": max(note.line, 1)},
+                }
+            }
+        ],
+    }
+
+
+def _uri(path: str) -> str:
+    return quote(printable(path).replace("\\", "/"), safe="/")

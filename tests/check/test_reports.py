@@ -1,0 +1,134 @@
+"""The machine formats: each is read by a parser that is not ours, and says what the JSON says."""
+
+from __future__ import annotations
+
+import json
+import os
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from llmguard.check import check_paths
+from llmguard.check.engine import Report
+from llmguard.check.finding import Region
+from llmguard.check.report import FORMATS
+from llmguard.config import Settings
+
+PROJECT = Path(__file__).parents[2] / "fixtures" / "projects" / "support_bot"
+HOSTILE = 'm"<&>%,:|\n\x01é.py'
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Report:
+    monkeypatch.chdir(PROJECT)
+    found = check_paths(["."], Settings(root=str(PROJECT)))
+    monkeypatch.chdir(tmp_path)
+    Path(HOSTILE).write_text('print "x"\nimport litellm\nlitellm.completion(model="m", messages=[])\n')
+    hostile = check_paths(["."], Settings(root=str(tmp_path)))
+    assert hostile.findings
+    assert hostile.unchecked
+    return found._replace(findings=(*found.findings, *hostile.findings), unchecked=hostile.unchecked)
+
+
+def text(report: Report, name: str) -> str:
+    return "\n".join(FORMATS[name](report, False)) + "\n"
+
+
+def optional(name: str):  # type: ignore[no-untyped-def]
+    """A parser of the dev extra: absent, the test is skipped, but not in CI."""
+    if os.environ.get("CI"):
+        return __import__(name)
+    return pytest.importorskip(name, reason="installed by the dev extra")
+
+
+def test_json_lines(report: Report) -> None:
+    document = json.loads(text(report, "json"))
+    rows = [json.loads(line) for line in text(report, "json-lines").splitlines()]
+    assert rows == [*document["findings"], *document["errors"]]
+
+
+def test_sarif(report: Report) -> None:
+    optional("sarif_pydantic").Sarif.model_validate_json(text(report, "sarif"))
+    (run,) = json.loads(text(report, "sarif"))["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert rule["shortDescription"]["text"]
+        assert len(rule["shortDescription"]["text"]) <= 1024
+        assert rule["fullDescription"]["text"]
+        assert rule["help"]["text"]
+    prints = [result["partialFingerprints"]["primaryLocationLineHash"] for result in run["results"]]
+    assert len(set(prints)) == len(prints) == len(report.findings)
+    for result, finding in zip(run["results"], report.findings, strict=True):
+        place = result["locations"][0]["physicalLocation"]
+        region = place["region"]
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == finding.rule
+        assert region["startLine"] == region["endLine"] == finding.region.end_line
+        assert 1 <= region["startColumn"] < region["endColumn"]
+        uri = place["artifactLocation"]["uri"]
+        assert uri
+        assert uri.isascii()
+        assert not uri.startswith(("/", "./"))
+        assert not set(uri) & set(' <>"\n')
+    assert run["invocations"][0]["executionSuccessful"] is True
+    assert len(run["invocations"][0]["toolExecutionNotifications"]) == len(report.unchecked)
+
+
+def test_junit(report: Report) -> None:
+    suite = next(iter(optional("junitparser").JUnitXml.fromstring(text(report, "junit").encode())))
+    assert (suite.failures, suite.errors) == (len(report.findings), len(report.unchecked))
+    root = ET.fromstring(text(report, "junit"))
+    assert [f.get("message") for f in root.iter("failure")] == [f.message for f in report.findings]
+
+
+def test_junit_without_findings_is_one_test_that_passes(report: Report) -> None:
+    root = ET.fromstring(text(report._replace(findings=(), unchecked=()), "junit"))
+    assert root.get("tests") == "1"
+    assert not list(root.iter("failure"))
+
+
+def test_gitlab(report: Report) -> None:
+    rows = json.loads(text(report, "gitlab"))
+    assert len(rows) == len(report.findings) + len(report.unchecked)
+    assert len({row["fingerprint"] for row in rows}) == len(rows)
+    for row in rows:
+        assert row["severity"] in ("info", "minor", "major", "critical", "blocker")
+        assert row["location"]["lines"]["begin"] >= 1
+        assert not row["location"]["path"].startswith(("/", "./"))
+        assert row["description"]
+        assert row["check_name"]
+
+
+def test_github(report: Report) -> None:
+    lines = text(report, "github").splitlines()
+    commands = [line for line in lines if line.startswith("::")]
+    assert len(commands) == len(report.findings) + len(report.unchecked)
+    assert lines[-1].startswith(f"{len(report.findings)} findings")
+    hostile = next(line for line in commands if "%0A" in line)
+    assert 'file=m"<&>%25%2C%3A|%0A\x01é.py,line=' in hostile
+
+
+def test_markdown(report: Report) -> None:
+    lines = text(report, "markdown").splitlines()
+    rows = [line for line in lines if line.startswith("| `")]
+    assert len(rows) == len(report.findings)
+    for row in rows:
+        assert row.replace("\\|", "").count("|") == 4
+
+
+def test_fingerprints_do_not_move_with_the_line(report: Report) -> None:
+    moved = report._replace(
+        findings=tuple(f._replace(region=Region(*(n + 10 for n in f.region))) for f in report.findings)
+    )
+
+    def prints(which: Report) -> list[str]:
+        return [row["fingerprint"] for row in json.loads(text(which, "gitlab"))]
+
+    assert prints(report) == prints(moved)
+
+
+def test_findings_on_the_same_site_keep_apart(report: Report) -> None:
+    doubled = report._replace(findings=(report.findings[0],) * 3)
+    rows = json.loads(text(doubled, "gitlab"))
+    assert len({row["fingerprint"] for row in rows}) == len(rows)
