@@ -23,7 +23,7 @@ from llmguard.errors import UncheckableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_COLLECT_EVERY = 250  # files with a tree between garbage collections: trees make much garbage, finding it is slow
+_COLLECT_EVERY = 500  # files with a tree between garbage collections: facts are taken apart, so little is left to find
 
 
 class FileReport(NamedTuple):
@@ -67,15 +67,20 @@ def check_module(
         parsed = parse(decoded.text)
     except UncheckableError as error:
         return FileReport((), (), (Unchecked(path, error.line, error.problem),))
-    calls = _calls(decoded.text, parsed, absolute or path, project, shortcut)
-    return _Filters(path, absolute or path, settings, decoded, parsed).report(calls)
+    absolute = absolute or path
+    facts = ModuleFacts.of(parsed.tree, absolute, is_package=os.path.basename(path) == "__init__.py")
+    try:
+        calls = _calls(decoded.text, facts, project, shortcut)
+        return _Filters(path, absolute, settings, decoded, parsed).report(calls)
+    finally:
+        facts.dismantle()
+        project.release()
 
 
-def _calls(text: str, parsed: Parsed, path: str, project: Project, shortcut: bool) -> list[Call]:
+def _calls(text: str, facts: ModuleFacts, project: Project, shortcut: bool) -> list[Call]:
     """The calls of a module. LibCST is loaded only when there is one."""
     from llmguard.check.judge import Judge
 
-    facts = ModuleFacts.of(parsed.tree, path, is_package=os.path.basename(path) == "__init__.py")
     found = Judge(facts, project).candidates()
     if not found:
         return []
@@ -226,10 +231,10 @@ def run(paths: Iterable[str], settings: Settings | None, on_file: Callable[[int,
                 findings.extend(report.findings)
                 on_books.extend(report.tracked)
                 unchecked.extend(report.unchecked)
-                trees += report is not NOTHING
-                if trees == _COLLECT_EVERY:
-                    trees = 0
-                    gc.collect()
+                if report is not NOTHING:
+                    trees += 1
+                    if trees % _COLLECT_EVERY == 0:
+                        gc.collect()
             if on_file is not None:
                 on_file(number, len(files))
     finally:

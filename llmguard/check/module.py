@@ -28,6 +28,7 @@ class ModuleFacts:
         self.path = path
         self.name = name
         self.is_package = is_package
+        self.scopes: list[Scope] = []
         self.scope = Scope("", None, self, Block(None))
         self.stars: list[Import] = []
         self.import_roots: set[str] = set()
@@ -37,6 +38,16 @@ class ModuleFacts:
         self.aliases: set[str] = set()  # last names of what may stand for a generating method
         self.classes: list[ClassScope] = []
         self.stores: dict[str, list[Binding]] = {}  # dotted text of `a.b.c = value`, other than self.x
+
+    def dismantle(self) -> None:
+        """Take the facts apart when nobody will ask them again: they are full of cycles."""
+        for scope in self.scopes:
+            scope.dismantle()
+        self.scopes.clear()
+        self.calls.clear()
+        self.mentions.clear()
+        self.classes.clear()
+        self.stores.clear()
 
     @classmethod
     def of(cls, tree: ast.Module, path: str, name: str = "", *, is_package: bool = False) -> ModuleFacts:

@@ -12,7 +12,7 @@ from llmguard.check.reading import decode, parse
 from llmguard.errors import UncheckableError
 from llmguard.providers.index import SDK_ROOTS
 
-_KEPT = 200  # modules in memory
+_KEPT = 3_000_000  # bytes of source whose facts stay in memory; facts take some fifty times as much
 _LARGEST = 2_000_000  # bytes; larger modules are not followed into
 _OUTSIDE = SDK_ROOTS | frozenset(sys.stdlib_module_names) | {"google"}
 
@@ -28,7 +28,9 @@ class Project:
     def __init__(self, root: str | None, sources: dict[str, bytes] | None = None) -> None:
         self.root = os.path.abspath(root) if root is not None else None
         self._sources = sources or {}
-        self._modules: OrderedDict[str, ModuleFacts | None] = OrderedDict()
+        self._modules: OrderedDict[str, tuple[ModuleFacts | None, int]] = OrderedDict()
+        self._kept = 0
+        self._evicted: list[ModuleFacts] = []
         self._listings: dict[str, frozenset[str]] = {}
 
     def absolute(self, dotted: str, near: str) -> ModuleFacts | None:
@@ -65,9 +67,11 @@ class Project:
             return None
         return self._below(os.path.dirname(package.path), [name])
 
-    def add(self, facts: ModuleFacts) -> None:
-        """Put facts that are known already in place of what the disk says."""
-        self._modules[facts.path] = facts
+    def release(self) -> None:
+        """Free the modules that had to go: called between files, when no resolution holds on to them."""
+        for facts in self._evicted:
+            facts.dismantle()
+        self._evicted.clear()
 
     def _entries(self, folder: str) -> frozenset[str]:
         known = self._listings.get(folder)
@@ -108,22 +112,26 @@ class Project:
     def _load(self, path: str) -> ModuleFacts | None:
         if path in self._modules:
             self._modules.move_to_end(path)
-            return self._modules[path]
-        facts = self._read(path)
-        self._modules[path] = facts
-        if len(self._modules) > _KEPT:
-            self._modules.popitem(last=False)
+            return self._modules[path][0]
+        facts, size = self._read(path)
+        self._modules[path] = (facts, size)
+        self._kept += size
+        while self._kept > _KEPT and len(self._modules) > 1:
+            _, (evicted, freed) = self._modules.popitem(last=False)
+            self._kept -= freed
+            if evicted is not None:
+                self._evicted.append(evicted)
         return facts
 
-    def _read(self, path: str) -> ModuleFacts | None:
+    def _read(self, path: str) -> tuple[ModuleFacts | None, int]:
         try:
             data = self._sources.get(path)
             if data is None:
                 if not os.path.isfile(path) or os.path.getsize(path) > _LARGEST:
-                    return None
+                    return None, 0
                 with open(path, "rb") as file:
                     data = file.read()
             tree: ast.Module = parse(decode(data).text).tree
         except (OSError, UncheckableError):
-            return None
-        return ModuleFacts.of(tree, path, is_package=os.path.basename(path) == "__init__.py")
+            return None, 0
+        return ModuleFacts.of(tree, path, is_package=os.path.basename(path) == "__init__.py"), len(data)

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from llmguard.check.module import ModuleFacts
 
 
+_NO_NODE = ast.Lambda(args=ast.arguments([], [], None, [], [], None, []), body=ast.Constant(None))
+
+
 class Block:
     """A list of statements that run one after the other. `tracked`: inside a tracker block."""
 
@@ -97,6 +100,15 @@ class Scope:
         self.elsewhere: dict[str, Scope] = {}  # names declared global or nonlocal
         outer = parent.qualname if parent is not None else ""
         self.qualname: str = f"{outer}.{name}" if outer and name else outer or name
+        module.scopes.append(self)
+
+    def dismantle(self) -> None:
+        """Let go of everything, so that a module that nobody needs is freed without the collector's help."""
+        self.bindings.clear()
+        self.guards.clear()
+        self.elsewhere.clear()
+        self.parent = None
+        self.block.owner = self.block.parent = None
 
     def bind(self, name: str, binding: Binding) -> None:
         target = self.elsewhere.get(name, self)
@@ -123,6 +135,10 @@ class ClassScope(Scope):
         self.node = node
         self.attributes: dict[str, list[Binding]] = {}
 
+    def dismantle(self) -> None:
+        super().dismantle()
+        self.attributes.clear()
+
 
 class FunctionScope(Scope):
     """A function or lambda. `returns` and `yields` are the expressions that leave it."""
@@ -148,6 +164,12 @@ class FunctionScope(Scope):
     def decorated(self, *names: str) -> bool:
         """Whether a decorator's last name is one of these."""
         return any(last_name(d) in names for d in self.decorators)
+
+    def dismantle(self) -> None:
+        super().dismantle()
+        self.returns.clear()
+        self.yields.clear()
+        self.node = _NO_NODE
 
     def relevant(self) -> frozenset[str]:
         """The parameters on which the result may depend: only these are worth following from a call into the body."""
