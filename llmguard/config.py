@@ -111,7 +111,7 @@ def _read_toml(path: str, data: bytes) -> dict[str, Any] | None:
     else:
         import tomli as tomllib
     try:
-        document: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
+        document: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(path, "", f"is no valid TOML: {error}") from None
     tool = document.get("tool", {})
@@ -156,6 +156,8 @@ def _checked(source: str, key: str, value: Any) -> Any:
     if key in ("wrapper", *_CHOICES):
         if not isinstance(value, str):
             raise ConfigError(source, key, f"must be a string, not {type(value).__name__}")
+        if key == "wrapper" and not all(part.isidentifier() for part in value.removesuffix("()").split(".")):
+            raise ConfigError(source, key, f"must be a dotted name, not {value!r}")
         if key in _CHOICES and value not in _CHOICES[key]:
             raise ConfigError(source, key, f"must be one of {', '.join(_CHOICES[key])}, not {value!r}")
         return value

@@ -16,7 +16,7 @@ import llmguard
 
 ROOT = Path(llmguard.__file__).parents[1]
 CALL = 'import litellm\n\n\ndef ask(m):\n    return litellm.completion(model="m", messages=m)\n'
-SEEN = "app.py:5:12: LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion() instead\n"
+SEEN = "app.py:5:12: LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead\n"
 WARNED = "llmguard: 1 finding; a warning only, the commit goes on.\n"
 
 
@@ -78,6 +78,20 @@ def test_a_broken_configuration_is_said_and_blocks_nothing(project: Path, text: 
     assert said in done.stdout
     assert done.stdout.count("\n") == 1
     assert hook("--strict", "app.py", cwd=project).returncode == 2
+
+
+def test_an_unknown_option_is_said(project: Path) -> None:
+    done = hook("--frobnicate", "app.py", cwd=project)
+    assert done.returncode == 0
+    assert "unknown option --frobnicate" in done.stdout
+    assert hook("--strict", "--frobnicate", cwd=project).returncode == 2
+
+
+def test_an_unknown_code_in_the_configuration_is_said(project: Path) -> None:
+    (project / "llmguard.yaml").write_text("select: [LLG999]\n")
+    done = hook("--strict", "app.py", cwd=project)
+    assert done.returncode == 2
+    assert "select: no rule is called 'LLG999'" in done.stdout
 
 
 def test_a_missing_file_is_said(project: Path) -> None:

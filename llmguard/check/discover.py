@@ -7,6 +7,7 @@ dangling link) is reported, not opened.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from llmguard.check import globs
 from llmguard.check.finding import Unchecked
 from llmguard.config import DEFAULT_EXCLUDE
-from llmguard.errors import UsageError
+from llmguard.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,9 +26,9 @@ SUFFIXES = (".py", ".pyi", ".pyw")
 
 
 class Discovered(NamedTuple):
-    """Files to check, in order, as (path as given, absolute path); how many exclusions took out; problems."""
+    """Files in order, as (path as given, absolute path, folder asked for); how many exclusions took out; problems."""
 
-    files: list[tuple[str, str]]
+    files: list[tuple[str, str, str]]
     skipped: int
     unchecked: list[Unchecked]
 
@@ -59,7 +60,8 @@ class _Search:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.root = settings.root or os.getcwd()
-        self.files: list[tuple[str, str]] = []
+        _compile(settings)
+        self.files: list[tuple[str, str, str]] = []
         self.skipped = 0
         self.unchecked: list[Unchecked] = []
         self._seen: set[tuple[int, int]] = set()
@@ -90,7 +92,7 @@ class _Search:
         if identity in self._seen or not (python or given or has_shebang(path)):
             return
         self._seen.add(identity)
-        self.files.append((shown, absolute))
+        self.files.append((shown, absolute, os.path.abspath(base)))
 
     def _excluded(self, absolute: str, base: str) -> bool:
         relative = _relative(absolute, self.root)
@@ -99,6 +101,15 @@ class _Search:
         # Below what was asked for: a run on a folder inside site-packages means that folder.
         below = _relative(absolute, os.path.abspath(base))
         return below is not None and bool(globs.matches(below, DEFAULT_EXCLUDE))
+
+
+def _compile(settings: Settings) -> None:
+    pattern = ""
+    try:
+        for pattern in settings.exclude:
+            globs.compiled(pattern)
+    except re.error as error:
+        raise ConfigError(settings.source or "settings", "exclude", f"{pattern!r} is no glob: {error}") from None
 
 
 def _relative(path: str, root: str) -> str | None:
@@ -124,14 +135,22 @@ def has_shebang(path: str) -> bool:
 
 def _below(folder: str) -> Iterator[str]:
     listed = _listed_by_git(folder)
-    return iter(listed) if listed is not None else _walk(folder)
+    if not listed:
+        # Outside a repository; or the folder is ignored as a whole, and asked for all the same.
+        yield from _walk(folder)
+        return
+    for path in listed:
+        if os.path.isdir(path) and not os.path.islink(path):
+            yield from _below(path)  # a submodule, or a repository in this one
+        else:
+            yield path
 
 
 def _listed_by_git(folder: str) -> list[str] | None:
     """Tracked files, and untracked ones that are not ignored; None outside a repository or without git."""
     command = ["git", "-C", folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=git_environment())
     except (OSError, subprocess.SubprocessError):
         return None
     if done.returncode != 0:
@@ -139,7 +158,13 @@ def _listed_by_git(folder: str) -> list[str] | None:
     names = dict.fromkeys(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
     inside = [name if folder == "." else os.path.join(folder, name) for name in names]
     # A file that was deleted but not yet staged as such is no file to check.
-    return sorted(path for path in inside if os.path.lexists(path) and not os.path.isdir(path))
+    return sorted(path for path in inside if os.path.lexists(path))
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for asking git about a folder: without what git tells its own hooks about another one."""
+    told = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+    return {name: value for name, value in os.environ.items() if name not in told}
 
 
 def _walk(folder: str) -> Iterator[str]:

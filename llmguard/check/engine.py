@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import os
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,11 +15,12 @@ from llmguard.check.message import message_of
 from llmguard.check.module import ModuleFacts
 from llmguard.check.project import Project
 from llmguard.check.reading import Decoded, Parsed, decode, lines_of, parse
-from llmguard.check.rules import BY_CODE, rule_of, selected
+from llmguard.check.rules import BY_CODE, rule_of, selected, unknown_code
 from llmguard.check.skip import is_skipped
+from llmguard.check.stores import function_of
 from llmguard.check.suppress import Suppressions
 from llmguard.config import Settings, find_settings
-from llmguard.errors import UncheckableError
+from llmguard.errors import ConfigError, UncheckableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -106,7 +108,7 @@ class _Filters:
         self.decoded = decoded
         self.parsed = parsed
         root = settings.root
-        inside = root and absolute.startswith(root.rstrip(os.sep) + os.sep)
+        inside = root and _below(absolute, root)
         self.key = os.path.relpath(absolute, root).replace(os.sep, "/") if inside else path.replace(os.sep, "/")
         self.suppressions = Suppressions(decoded.text) if _may_suppress(decoded.text) else None
 
@@ -139,7 +141,7 @@ class _Filters:
             site=call.identity(self.key),
             confidence=str(callee.confidence),
             severity=str(rule.severity),
-            message=message_of(callee, call.text, self.settings),
+            message=message_of(callee, call.text, self.settings, awaited=_in_async(call)),
             tracked=callee.tracked,
         )
 
@@ -203,6 +205,11 @@ class _Filters:
             )
 
 
+def _in_async(call: Call) -> bool:
+    function = function_of(call.site.scope)
+    return function is not None and isinstance(function.node, ast.AsyncFunctionDef)
+
+
 def _may_suppress(text: str) -> bool:
     lowered = text.lower()
     return "noqa" in lowered or "llmguard" in lowered
@@ -213,8 +220,12 @@ def run(paths: Iterable[str], settings: Settings | None, on_file: Callable[[int,
     settings = settings if settings is not None else find_settings(os.getcwd())
     if not settings.root:
         settings = _rooted(settings)
+    for key in ("select", "ignore"):
+        unknown = unknown_code(getattr(settings, key))
+        if unknown:
+            raise ConfigError(settings.source or "settings", key, f"no rule is called {unknown!r} or begins with it")
     files, skipped, unchecked = discover(paths, settings)
-    project = Project(settings.root)
+    projects = {settings.root: Project(settings.root)}
     findings: list[Finding] = []
     on_books: list[Finding] = []
     callback = "the configuration" if settings.litellm_callback == "installed" else ""
@@ -222,12 +233,14 @@ def run(paths: Iterable[str], settings: Settings | None, on_file: Callable[[int,
     gc.disable()
     trees = 0
     try:
-        for number, (shown, absolute) in enumerate(files, 1):
+        for number, (shown, absolute, base) in enumerate(files, 1):
             data = _bytes(shown, absolute, unchecked)
             if data is not None:
                 if settings.litellm_callback == "auto" and not callback and tracked.installs_callback(data):
                     callback = printable(shown)
-                report = _guarded(data, shown, absolute, settings, project)
+                root = settings.root if _below(absolute, settings.root) else base
+                project = projects.setdefault(root, Project(root))
+                report = _guarded(data, shown, absolute, settings._replace(root=root), project)
                 findings.extend(report.findings)
                 on_books.extend(report.tracked)
                 unchecked.extend(report.unchecked)
@@ -242,8 +255,12 @@ def run(paths: Iterable[str], settings: Settings | None, on_file: Callable[[int,
             gc.enable()
     findings, moved = _with_callback(findings, callback, settings)
     unread = {u.path for u in unchecked if u.whole}
-    checked = sum(1 for shown, _ in files if shown not in unread)
+    checked = sum(1 for shown, _, _ in files if shown not in unread)
     return Report(tuple(findings), (*on_books, *moved), tuple(unchecked), checked, skipped)
+
+
+def _below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _rooted(settings: Settings) -> Settings:

@@ -11,11 +11,20 @@ from llmguard.check.scopes import (
     Block,
     ComprehensionScope,
     How,
+    last_name,
 )
 from llmguard.providers.tokens import METHOD_NAMES
 
 if TYPE_CHECKING:
     from llmguard.check.reader import Reader
+
+# Functions that look at a callable and never call it.
+_LOOKS_ONLY = frozenset(
+    {
+        *("callable", "isinstance", "issubclass", "hasattr", "id", "repr", "str", "type", "signature", "getsource"),
+        *("getdoc", "getfullargspec", "get_type_hints", "iscoroutinefunction", "isasyncgenfunction", "wraps"),
+    }
+)
 
 
 def yield_(reader: Reader, node: ast.Yield | ast.YieldFrom, at: At) -> None:
@@ -57,8 +66,10 @@ def call(reader: Reader, node: ast.Call, at: At) -> None:
         stores.updated(node, at.scope, at.block)
     for keyword in reversed(node.keywords):
         reader.push(keyword.value, at)
+    looks_only = last_name(node) in _LOOKS_ONLY
     for argument in reversed(node.args):
-        reader.push(argument, at)
+        if not (looks_only and isinstance(argument, (ast.Attribute, ast.Name))):
+            reader.push(argument, at)
     # The callee itself is no mention; what it hangs on may hold calls.
     callee: ast.expr = node.func
     while isinstance(callee, ast.Attribute):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _PARTIALS = frozenset({"functools.partial", "functools.partialmethod"})
 _IMPORTERS = frozenset({"importlib.import_module", "builtins.__import__"})
-_FIELDS = frozenset({"field", "Field", "PrivateAttr", "ib", "attrib", "Factory", "mapped_column", "ContextVar"})
+_FIELDS = frozenset({"field", "Field", "PrivateAttr", "ib", "attrib", "Factory", "mapped_column"})
 _INJECTED = frozenset({"Depends", "Security", "Provide", "Inject"})
 _SEQUENCES = frozenset(
     {"list", "tuple", "set", "frozenset", "iter", "sorted", "reversed", "filter", "cycle", "repeat", "deque", "chain"}
@@ -67,6 +67,9 @@ def foreign_result(infer: Inference, callee: External | Instance, node: ast.Call
         return _imported(infer, node, here)
     if name in _FIELDS:
         return _field(infer, node, here)
+    if name == "ContextVar":
+        kept = infer.union([k.value for k in node.keywords if k.arg == "default"], here)
+        return frozenset((Items(kept),)) if kept else ANYTHING
     if name in _INJECTED:
         return frozenset().union(*(_called(infer, v, node, here) for v in _argument(infer, node, 0, here))) or ANYTHING
     if root in ("builtins", "itertools", "collections", "typing", "typing_extensions"):

@@ -26,7 +26,7 @@ from llmguard.check.values import (
     Values,
 )
 from llmguard.providers import PROVIDERS, Family, Provider, index
-from llmguard.providers.lookalikes import INVOKERS, LOOKALIKES
+from llmguard.providers.lookalikes import INVOKERS, STAND_INS
 from llmguard.providers.tokens import METHOD_NAMES, PREVIOUS_NAMES
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _settled(values: Values) -> bool:
         return True
     for value in known:
         path = value.path if isinstance(value, External) else value.cls if isinstance(value, Instance) else ""
-        if path.partition(".")[0] in LOOKALIKES:
+        if path.partition(".")[0] in STAND_INS:
             return True
         if isinstance(value, Instance) and index.client_class(value.cls) is not None:
             return True

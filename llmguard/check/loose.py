@@ -29,7 +29,7 @@ def _patterns() -> list[tuple[re.Pattern[str], Provider, Shape]]:
         for shape in provider.shapes:
             if "." in shape.path or shape.path in ("completion", "acompletion"):
                 path = r"\s*\.\s*".join(map(re.escape, shape.path.split(".")))
-                found.append((re.compile(rf"(?<![\w.])((?:\w+\s*\.\s*)*{path})\s*\("), provider, shape))
+                found.append((re.compile(rf"(?<![\w.])((?:[\w)\]]+\s*\.\s*)*{path})\s*\("), provider, shape))
     return found
 
 

@@ -30,20 +30,20 @@ _KINDS = {
 }
 
 
-def message_of(callee: Callee, text: str, settings: Settings) -> str:
-    """One line for a call."""
+def message_of(callee: Callee, text: str, settings: Settings, *, awaited: bool = False) -> str:
+    """One line for a call. `awaited`: it stands in an `async def`."""
     kind = f"{callee.title} {_KINDS[callee.family]}"
     if callee.reference:
         return f"`{text}` is passed on uncalled: a later {kind} is on no ledger; hand over that of a tracked client"
-    return f"direct {kind}, on no ledger: {advice(callee.family, settings)}"
+    return f"direct {kind}, on no ledger: {advice(callee.family, settings, awaited=awaited)}"
 
 
-def advice(family: Family, settings: Settings) -> str:
+def advice(family: Family, settings: Settings, *, awaited: bool = False) -> str:
     """What to do instead."""
     if settings.wrapper != DEFAULT_WRAPPER:
         name = settings.wrapper
         return f"call {name if name.endswith(')') else name + '()'} instead"
     method = _WRAPPED.get(family)
     if method is not None:
-        return f"call {DEFAULT_WRAPPER}.{method}() instead"
+        return f"call {DEFAULT_WRAPPER}.{method}{'' if awaited else '_sync'}() instead"
     return "make it on a tracked client, track(client), or inside llm_tracker.track_llm_call()"

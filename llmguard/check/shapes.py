@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmguard.check.finding import Callee, Confidence
 from llmguard.check.values import UNKNOWN, External, Here, Instance, Items, Object, Other, Text, Tuple, Value
 from llmguard.providers import PROVIDERS, Provider, Shape, index
-from llmguard.providers.lookalikes import LOOKALIKES
+from llmguard.providers.lookalikes import LOOKALIKES, STAND_INS
 
 if TYPE_CHECKING:
     from llmguard.check.infer import Inference
@@ -41,7 +41,7 @@ def by_shape(infer: Inference, func: ast.expr, call: ast.Call, site: Site) -> Ca
         return None
     foreign = False
     if isinstance(func, ast.Attribute):
-        verdict = _receiver(infer, func, site)
+        verdict = _receiver(infer, func, site, STAND_INS if _is_unmistakable(tail) else LOOKALIKES)
         if verdict is None:
             return None
         foreign = verdict
@@ -83,28 +83,41 @@ def _is_bound(name: str, site: Site) -> bool:
     return False
 
 
-def _receiver(infer: Inference, func: ast.Attribute, site: Site) -> bool | None:
-    """Whether the receiver is something foreign (True) or open (False); None when it is known to be no client."""
+def _is_unmistakable(tail: tuple[str, ...]) -> bool:
+    """Whether the attribute names alone admit nothing else: a client may hang on anything (`ctx.bot.llm`)."""
+    return any(
+        shape.unseen == "likely" and not shape.needs and tail[: len(path)] == path
+        for path, _, shape in _SHAPES[tail[0]]
+    )
+
+
+def _receiver(infer: Inference, func: ast.Attribute, site: Site, others: frozenset[str]) -> bool | None:
+    """Whether the receiver is something foreign (True) or open (False); None when it is known to be no client.
+
+    `others` are the import roots whose objects are none.
+    """
     here = Here(site.scope, site.block)
     foreign = False
     node: ast.expr = func.value
     for value in infer.values(node, here):
-        verdict = _known(value)
+        verdict = _known(value, others)
         if verdict is None:
             return None
         foreign = foreign or verdict
     # What the receiver hangs on tells as much: a mock's attribute is a mock.
     while isinstance(node, ast.Attribute):
         node = node.value
-    if any(_known(value) is None for value in infer.values(node, here) if isinstance(value, (Instance, External))):
+    if any(
+        _known(value, others) is None for value in infer.values(node, here) if isinstance(value, (Instance, External))
+    ):
         return None
     return foreign
 
 
-def _known(value: Value) -> bool | None:
+def _known(value: Value, others: frozenset[str]) -> bool | None:
     match value:
         case External(path) | Instance(path):
-            if path.partition(".")[0] in LOOKALIKES:
+            if path.partition(".")[0] in others:
                 return None
             if isinstance(value, Instance) and index.client_class(value.cls) is not None:
                 return None  # the SDK's class is known, and this is none of its generating calls

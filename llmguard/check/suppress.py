@@ -62,7 +62,10 @@ class Suppressions:
 
     def __init__(self, text: str) -> None:
         self.found = list(_read(text))
-        self._by_line = {s.region.line: s for s in self.found if not s.whole_file}
+        self._by_line: dict[int, list[Suppression]] = {}
+        for suppression in self.found:
+            if not suppression.whole_file:
+                self._by_line.setdefault(suppression.region.line, []).append(suppression)
 
     def suppresses(self, code: str, statement: ast.stmt | None, line: int) -> bool:
         """Whether a comment suppresses `code` at a call in `statement` (at `line` when there is none)."""
@@ -73,15 +76,13 @@ class Suppressions:
         first, last = extent(statement) if statement is not None else (line, line)
         lines = list(range(first, last + 1))
         above = first - 1
-        while above in self._by_line and self._by_line[above].own_line:
+        while above in self._by_line and self._by_line[above][0].own_line:
             lines.append(above)
             above -= 1
-        for number in lines:
-            found = self._by_line.get(number)
-            if found is not None and found.covers(code):
-                found.used = True
-                return True
-        return False
+        covering = [s for number in lines for s in self._by_line.get(number, ()) if s.covers(code)]
+        for suppression in covering:
+            suppression.used = True
+        return bool(covering)
 
     def unused(self) -> list[Suppression]:
         """Comments that suppressed nothing (asked after every call has been looked at)."""
@@ -103,6 +104,11 @@ def _read(text: str) -> Iterable[Suppression]:
     for line, column, comment, own_line in _comments(text):
         for match in _OURS.finditer(comment):
             codes = tuple(part.strip() for part in (match["codes"] or "").split(",") if part.strip())
+            if match["codes"] is None:
+                # `ignore LLG101` without brackets means that code, not everything.
+                codes = tuple(re.findall(r"\bLLG\d+\b", match["reason"]))
+            elif not codes:
+                codes = ("[]",)  # names no rule, so it suppresses none, and says so
             region = Region(line, column + match.start(), line, column + match.end())
             yield Suppression(
                 region,

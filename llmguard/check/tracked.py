@@ -6,6 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from llmguard.check.discover import git_environment
 from llmguard.check.reading import decode, parse
 from llmguard.check.scopes import ClassScope, last_name
 from llmguard.doors import DOORS, LITELLM_SETUP
@@ -60,6 +61,7 @@ def callback_file(root: str) -> str:
             capture_output=True,
             timeout=_SECONDS,
             check=False,
+            env=git_environment(),
         )
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -120,41 +120,43 @@ def _settings(config: str, isolated: bool, select: str, ignore: str, min_confide
         if min_confidence not in CONFIDENCES:
             raise UsageError(f"--min-confidence must be one of {', '.join(CONFIDENCES)}, not {min_confidence!r}")
         changes["min_confidence"] = min_confidence
-    settings = settings._replace(**changes)
-    if settings.select or settings.ignore:
-        _known_codes((*settings.select, *settings.ignore))
-    return settings
+    for key in ("select", "ignore"):
+        if key in changes:
+            _known_codes(changes[key])
+    return settings._replace(**changes)
 
 
 def _known_codes(names: tuple[str, ...]) -> None:
-    from llmguard.check.rules import RULES, find_rule
+    from llmguard.check.rules import unknown_code
     from llmguard.errors import UsageError
 
-    for name in names:
-        if find_rule(name) is None and not any(rule.code.startswith(name.upper()) for rule in RULES):
-            raise UsageError(f"no rule is called {name!r} or begins with it; see llmguard rules")
+    unknown = unknown_code(names)
+    if unknown:
+        raise UsageError(f"no rule is called {unknown!r} or begins with it; see llmguard rules")
 
 
 def _list_files(paths: list[str], settings: Settings) -> None:
     from llmguard.check.discover import discover, printable
 
     found = discover(paths, settings)
-    for shown, _ in found.files:
+    for shown, _, _ in found.files:
         typer.echo(printable(shown))
+    for note in found.unchecked:
+        typer.echo(f"{printable(note.path)}: {note.message}", err=True)
     if not found.files:
         raise typer.Exit(3)
 
 
 def _print(report: Report, output_format: Format, output_file: str, *, show_tracked: bool, quiet: bool) -> None:
-    from llmguard.check.report import FOR_PEOPLE, FORMATS
+    from llmguard.check.report import FOR_PEOPLE, lines_of_report
     from llmguard.check.report.concise import finding_line
     from llmguard.check.report.summary import summary
 
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     if output_file:
-        _write(output_file, FORMATS[output_format.value](report, False))
+        _write(output_file, lines_of_report(output_format.value, report))
     else:
-        for line in FORMATS[output_format.value](report, colour):
+        for line in lines_of_report(output_format.value, report, colour):
             print(line)
         if output_format.value not in FOR_PEOPLE:
             return
@@ -184,7 +186,9 @@ def _write(path: str, lines: Iterable[str]) -> None:
 
 def _nothing(report: Report) -> str:
     if report.files_skipped:
-        return f"Nothing was checked: all {report.files_skipped} Python files are excluded."
+        number = report.files_skipped
+        which = "the one Python file is" if number == 1 else f"all {number:,} Python files are"
+        return f"Nothing was checked: {which} excluded."
     if report.unchecked:
         return "Nothing was checked: no file could be read."
     return "Nothing was checked: no Python files were found."

@@ -20,7 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Check the files named, the whole working directory when none is.
 
     Returns:
-        0; with `--strict`, 1 for findings and 2 when the check itself failed.
+        0; with `--strict`, 1 for findings and 2 when the check could not be made (a broken configuration, say). A
+        file that could not be read or parsed is said so and changes nothing.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     strict = "--strict" in arguments
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str], *, strict: bool) -> int:
     from llmguard.config import find_settings
+    from llmguard.errors import UsageError
 
     if "-h" in arguments or "--help" in arguments:
         _say(USAGE)
@@ -44,6 +46,8 @@ def _run(arguments: list[str], *, strict: bool) -> int:
             config = next(rest, "")
         elif argument.startswith("--config="):
             config = argument.partition("=")[2]
+        elif argument.startswith("-") and argument != "--":
+            raise UsageError(f"unknown option {argument}; {USAGE}")
         elif argument != "--":
             files.append(argument)
     settings = find_settings(os.getcwd(), explicit=config)

@@ -50,6 +50,11 @@ LOOKALIKES = frozenset(
     }
 )
 
+#: Of these, the ones whose objects are never a client, whatever hangs on them: mocks, and engines that run here.
+STAND_INS = frozenset(
+    {"unittest", "mock", "pytest", "vllm", "llama_cpp", "gpt4all", "transformers", "torch", "ctransformers", "mlx_lm"}
+)
+
 # Their result (or their first argument, called later) is what went in: dotted path -> position of the argument.
 PASS_THROUGH = {
     "typing.cast": 1,

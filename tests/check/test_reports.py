@@ -12,7 +12,7 @@ import pytest
 from llmguard.check import check_paths
 from llmguard.check.engine import Report
 from llmguard.check.finding import Region
-from llmguard.check.report import FORMATS
+from llmguard.check.report import lines_of_report
 from llmguard.config import Settings
 
 PROJECT = Path(__file__).parents[2] / "fixtures" / "projects" / "support_bot"
@@ -32,7 +32,7 @@ def report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Report:
 
 
 def text(report: Report, name: str) -> str:
-    return "\n".join(FORMATS[name](report, False)) + "\n"
+    return "\n".join(lines_of_report(name, report)) + "\n"
 
 
 def optional(name: str):  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def test_a_pyproject_without_our_table_is_passed_over(tmp_path: Path) -> None:
             "min-confidence: must be one of proved, likely, possible",
         ),
         ("pyproject.toml", "[tool.llmguard]\nwrapper = 3", "wrapper: must be a string, not int"),
+        ("pyproject.toml", "[tool.llmguard]\nwrapper = 'a b()'", "wrapper: must be a dotted name, not 'a b()'"),
         ("pyproject.toml", "[tool]\nllmguard = 3", "tool.llmguard: must be a table"),
         ("pyproject.toml", "[tool.llmguard\n", "is no valid TOML"),
         ("llmguard.yaml", "exclude: [", "is no valid YAML"),
@@ -153,3 +155,48 @@ def test_missing_path_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_every_key_is_a_field() -> None:
     assert {key.replace("-", "_") for key in KEYS} <= set(Settings._fields)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (Settings(exclude=("[z-a].py",)), "exclude: '[z-a].py' is no glob"),
+        (Settings(select=("LLG999",)), "select: no rule is called 'LLG999'"),
+        (Settings(ignore=("frob",)), "ignore: no rule is called 'frob'"),
+    ],
+)
+def test_values_that_mean_nothing_are_configuration_errors(tmp_path: Path, settings: Settings, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_paths([str(tmp_path)], settings._replace(root=str(tmp_path), source="pyproject.toml"))
+    assert str(caught.value).startswith(f"pyproject.toml: {said}")
+
+
+def test_imports_are_followed_in_a_folder_outside_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    (project / "app").mkdir(parents=True)
+    elsewhere.mkdir()
+    (project / "app" / "clients.py").write_text("from groq import Groq\nclient = Groq()\n")
+    (project / "app" / "ask.py").write_text("from app.clients import client\nclient.chat.completions.create()\n")
+    monkeypatch.chdir(elsewhere)
+    (finding,) = check_paths(["../project"]).findings
+    assert (finding.provider, finding.confidence, finding.site.partition("::")[0]) == ("groq", "proved", "app/ask.py")
+
+
+def test_nested_repositories_and_ignored_folders_that_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (tmp_path, tmp_path / "nested"):
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+        (folder / "ask.py").write_text(CALL)
+    (tmp_path / "generated").mkdir()
+    (tmp_path / "generated" / "out.py").write_text(CALL)
+    (tmp_path / ".gitignore").write_text("generated/\n")
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(root=str(tmp_path))
+    assert [f.path for f in check_paths(["."], settings).findings] == ["ask.py", "nested/ask.py"]
+    assert [f.path for f in check_paths(["generated"], settings).findings] == ["generated/out.py"]
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nested" / ".git"))
+    assert [f.path for f in check_paths(["."], settings).findings] == ["ask.py", "nested/ask.py"]

@@ -22,6 +22,9 @@ def rules(source: str) -> list[str]:
         f"{CALL}  # llmguard: ignore[LLG202, LLG101]",
         f"{CALL}  # llmguard: ignore",
         f"{CALL}  # noqa: LLG101",
+        f"{CALL}  # llmguard: ignore LLG101",
+        f"{CALL}  # llmguard: ignore[LLG101]  # llmguard: ignore[LLG101]",
+        f"{CALL}  # llmguard: ignore[LLG101] why  # noqa",
         f"{CALL}  # noqa: E501, LLG101",
         f"{CALL}  # noqa",
         f"{CALL}  # type: ignore  # llmguard: ignore[LLG101]",
@@ -46,6 +49,8 @@ def test_suppresses(source: str) -> None:
     [
         (f"{CALL}  # llmguard: ignore[LLG102]", ["LLG101", "LLG801"]),
         (f"{CALL}  # noqa: E501", ["LLG101"]),
+        (f"{CALL}  # llmguard: ignore LLG202", ["LLG101", "LLG801"]),
+        (f"{CALL}  # llmguard: ignore[]", ["LLG101", "LLG801"]),
         (f"# llmguard: ignore[LLG101]\n\n{CALL}", ["LLG801", "LLG101"]),
         (f"x = 1  # llmguard: ignore[LLG101]\n{CALL}", ["LLG801", "LLG101"]),
         (f"if x:  # llmguard: ignore[LLG101]\n    {CALL}", ["LLG801", "LLG101"]),

@@ -37,7 +37,7 @@ def test_full_output_shows_the_source_with_a_caret(project: Path) -> None:
     done = run("check", cwd=project)
     assert done.returncode == 1
     assert done.stdout == (
-        "LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion() instead\n"
+        "LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead\n"
         "  --> app.py:5:12\n"
         "  |\n"
         '5 |     return litellm.completion(model="m", messages=m)\n'
@@ -52,7 +52,7 @@ def test_full_output_shows_the_source_with_a_caret(project: Path) -> None:
 def test_concise_output(project: Path) -> None:
     done = run("check", "--output-format", "concise", "-q", cwd=project)
     assert done.stdout == (
-        "app.py:5:12: LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion() instead\n"
+        "app.py:5:12: LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead\n"
     )
 
 
@@ -75,7 +75,7 @@ def test_json_output_is_the_documented_object(project: Path) -> None:
             "site": "app.py::ask::litellm.completion::1",
             "confidence": "proved",
             "severity": "warning",
-            "message": "direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion() instead",
+            "message": "direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead",
         }
     ]
 
@@ -125,7 +125,7 @@ def test_nothing_checked_never_looks_clean(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(CALL)
     (tmp_path / "llmguard.yaml").write_text("exclude: ['*.py']\n")
     done = run("check", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (3, "Nothing was checked: all 1 Python files are excluded.\n")
+    assert (done.returncode, done.stdout) == (3, "Nothing was checked: the one Python file is excluded.\n")
 
 
 def test_what_could_not_be_checked_is_said_and_counted(project: Path) -> None:

@@ -1,24 +1,36 @@
-"""Output formats, one file each. A format is a function from a report to lines of text."""
+"""Output formats, one file each: `lines(report, colour)` gives a report's lines of text.
+
+A format is loaded when it is asked for; the hook needs one of them only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from llmguard.check.engine import Report
-from llmguard.check.report import concise, full, github, gitlab, json_lines, json_report, junit, markdown, sarif
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-#: Name on the command line -> the format.
-FORMATS: dict[str, Callable[[Report, bool], Iterable[str]]] = {
-    "full": full.lines,
-    "concise": concise.lines,
-    "json": json_report.lines,
-    "json-lines": json_lines.lines,
-    "sarif": sarif.lines,
-    "github": github.lines,
-    "gitlab": gitlab.lines,
-    "junit": junit.lines,
-    "markdown": markdown.lines,
+    from llmguard.check.engine import Report
+
+#: Name on the command line -> module in this package.
+FORMATS = {
+    "full": "full",
+    "concise": "concise",
+    "json": "json_report",
+    "json-lines": "json_lines",
+    "sarif": "sarif",
+    "github": "github",
+    "gitlab": "gitlab",
+    "junit": "junit",
+    "markdown": "markdown",
 }
 
 #: Formats for people, behind which a summary is printed; the others say all that there is to say themselves.
 FOR_PEOPLE = frozenset({"full", "concise"})
+
+
+def lines_of_report(name: str, report: Report, colour: bool = False) -> Iterable[str]:
+    """The report in the format of that name."""
+    lines: Iterable[str] = import_module(f"llmguard.check.report.{FORMATS[name]}").lines(report, colour)
+    return lines

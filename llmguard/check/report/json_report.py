@@ -31,7 +31,7 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
 
 def finding_object(finding: Finding) -> dict[str, Any]:
     """A finding as JSON knows it."""
-    return {**finding.as_json(), "path": printable(finding.path)}
+    return {**finding.as_json(), "path": printable(finding.path), "site": printable(finding.site)}
 
 
 def error_object(note: Unchecked) -> dict[str, Any]:

@@ -65,6 +65,14 @@ def find_rule(name: str) -> Rule | None:
     return next((rule for rule in RULES if wanted in (rule.code.lower(), rule.slug)), None)
 
 
+def unknown_code(names: tuple[str, ...]) -> str:
+    """The first of these codes, prefixes or slugs that is no rule's, "" when all are."""
+    for name in names:
+        if find_rule(name) is None and not any(rule.code.startswith(name.strip().upper() or "?") for rule in RULES):
+            return name or "(empty)"
+    return ""
+
+
 def documentation(rule: Rule) -> str:
     """The docstring of a rule's module."""
     module = next(module for module in MODULES if module.RULE is rule)

@@ -1,0 +1,5 @@
+"""`python -m llmguard` is `llmguard`."""
+
+from llmguard.cli import main
+
+main()
