@@ -108,6 +108,12 @@ def test_the_call_in_unparsable_lines_is_found_by_its_text() -> None:
     assert "could not be parsed" in finding.message
 
 
+@pytest.mark.parametrize("receiver", ["OpenAI()", "self.pool[0]", "get(name).inner"])
+def test_receivers_in_unparsable_lines_may_be_calls_and_items(receiver: str) -> None:
+    source = f'{receiver}.chat.completions.create(model="m" messages=[])\n'
+    assert codes(source.encode()) == ["LLG102"]
+
+
 def test_text_in_strings_and_comments_of_unparsable_lines_is_no_call() -> None:
     source = b"print 'litellm.completion(model=1, messages=2)' # client.chat.completions.create()\n"
     assert check_source(source, "hard.py").findings == ()

@@ -18,7 +18,8 @@ Instead:
     )["response"]
 
 Limits:
-    A URL that comes from configuration alone says nothing and is not reported.
+    A URL that comes from configuration alone says nothing and is not reported; `http.client` and prepared requests
+    are not followed.
 
 Fix safety:
     `llmguard check` changes nothing.

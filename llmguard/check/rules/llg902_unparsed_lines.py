@@ -5,7 +5,8 @@ What:
     end). The rest of the file was checked.
 
 Why:
-    Calls in those lines would go unseen: they are looked for by their text alone, as `possible`.
+    Calls in those lines would go unseen: they are looked for by their text alone, as
+    `likely` or `possible`.
 
 Example:
     print "hello"
