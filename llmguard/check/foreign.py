@@ -229,7 +229,7 @@ def _constants(infer: Inference, node: ast.Call, here: Here) -> dict[int | str, 
 def _base_url(infer: Inference, node: ast.Call, here: Here) -> str:
     """The base URL that a client (or the URL that a request) is made with, as far as it is known; holes are left in."""
     if getattr(node.func, "attr", getattr(node.func, "id", "")) == "Request" and node.args:
-        return texts_of(infer, node.args[0], here)[0].strip(HOLE)
+        return texts_of(infer, node.args[0], here)[0]
     for keyword in node.keywords:
         if keyword.arg in _BASE_URLS:
             known = [t for t in texts_of(infer, keyword.value, here) if t.strip(HOLE)]

@@ -24,6 +24,8 @@ for _provider in PROVIDERS:
 for _group in _SHAPES.values():
     _group.sort(key=lambda entry: -len(entry[0]))
 
+# Keywords that all kinds of functions have: on something foreign they and one name say too little.
+_EVERYDAY = frozenset({"model", "messages", "prompt", "input"})
 _TRANSPARENT = frozenset().union(*(p.transparent for p in PROVIDERS)) | {"preview"}
 
 
@@ -48,7 +50,7 @@ def by_shape(infer: Inference, func: ast.expr, call: ast.Call, site: Site) -> Ca
     elif any(isinstance(v, External) for v in infer.values(func, Here(site.scope, site.block))):
         return None  # a foreign function of that name is not ours to judge
     for path, provider, shape in _SHAPES[tail[0]]:
-        if tail[: len(path)] != path or (foreign and len(path) == 1):
+        if tail[: len(path)] != path or (foreign and len(path) == 1 and shape.needs <= _EVERYDAY):
             continue
         confidence = _confidence(shape, provider, call, site.scope.module, foreign)
         if confidence is not None:
