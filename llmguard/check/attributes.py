@@ -32,7 +32,7 @@ from llmguard.providers import index
 if TYPE_CHECKING:
     from llmguard.check.infer import Inference
 
-_LONGEST = 12  # segments of an attribute path
+LONGEST = 12  # segments of an attribute path
 _MOST_CLASSES = 24
 
 
@@ -60,9 +60,9 @@ def member(infer: Inference, value: Value, name: str, here: Here | None = None) 
     """What `value.name` may stand for."""
     match value:
         case External(path):
-            return frozenset((External(f"{path}.{name}"),)) if path.count(".") < _LONGEST else ANYTHING
+            return frozenset((External(f"{path}.{name}"),)) if path.count(".") < LONGEST else ANYTHING
         case Instance(path=path):
-            return frozenset((value._replace(path=(*path, name)),)) if len(path) < _LONGEST else ANYTHING
+            return frozenset((value._replace(path=(*path, name)),)) if len(path) < LONGEST else ANYTHING
         case Project(module):
             return bindings.module_member(infer, module, name)
         case Object(scope):
@@ -97,7 +97,7 @@ def item_of(infer: Inference, value: Value) -> Values:
     if isinstance(value, (Text, Other)):
         return frozenset((Other("item"),))
     if isinstance(value, Instance):
-        return frozenset((value._replace(path=(*value.path, "[]")),)) if len(value.path) < _LONGEST else ANYTHING
+        return frozenset((value._replace(path=(*value.path, "[]")),)) if len(value.path) < LONGEST else ANYTHING
     return ANYTHING
 
 

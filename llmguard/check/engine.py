@@ -239,8 +239,10 @@ def run(paths: Iterable[str], settings: Settings | None, on_file: Callable[[int,
                 if settings.litellm_callback == "auto" and not callback and tracked.installs_callback(data):
                     callback = printable(shown)
                 root = settings.root if _below(absolute, settings.root) else base
-                project = projects.setdefault(root, Project(root))
-                report = _guarded(data, shown, absolute, settings._replace(root=root), project)
+                if root not in projects:
+                    projects[root] = Project(root)
+                here = settings if root == settings.root else settings._replace(root=root)
+                report = _guarded(data, shown, absolute, here, projects[root])
                 findings.extend(report.findings)
                 on_books.extend(report.tracked)
                 unchecked.extend(report.unchecked)

@@ -147,3 +147,8 @@ class Unchecked(NamedTuple):
     line: int
     message: str
     whole: bool = True
+
+    @property
+    def rule(self) -> str:
+        """Code of the rule that says so."""
+        return "LLG901" if self.whole else "LLG902"

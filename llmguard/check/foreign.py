@@ -39,7 +39,6 @@ _SEQUENCES = frozenset(
     {"list", "tuple", "set", "frozenset", "iter", "sorted", "reversed", "filter", "cycle", "repeat", "deque", "chain"}
 )
 _BASE_URLS = ("base_url", "azure_endpoint", "api_base", "endpoint", "host", "url")
-_LONGEST = 12
 
 
 def foreign_result(infer: Inference, callee: External | Instance, node: ast.Call, here: Here) -> Values:
@@ -117,7 +116,7 @@ def _method_result(infer: Inference, callee: Instance, node: ast.Call, here: Her
     made = index.made_by(".".join((callee.cls, *callee.path)), _constants(infer, node, here))
     if made is not None:
         return frozenset((Instance(made),))
-    if len(callee.path) >= _LONGEST:
+    if len(callee.path) >= attributes.LONGEST:
         return ANYTHING
     return frozenset((callee._replace(path=(*callee.path, "()")),))
 

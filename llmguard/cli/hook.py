@@ -84,14 +84,14 @@ def _may_matter(path: str) -> bool:
 
 def _report(report: Report, *, strict: bool) -> None:
     from llmguard.check.report.concise import lines
+    from llmguard.check.report.summary import count
 
     for line in lines(report, False):
         _say(line)
     if report.findings:
-        number = len(report.findings)
-        calls = f"{number} finding{'' if number == 1 else 's'}"
         _say(
-            f"llmguard: {calls}; " + ("commit blocked (--strict)." if strict else "a warning only, the commit goes on.")
+            f"llmguard: {count(len(report.findings), 'finding')}; "
+            + ("commit blocked (--strict)." if strict else "a warning only, the commit goes on.")
         )
 
 

@@ -31,7 +31,6 @@ def finding_line(finding: Finding, colour: bool = False) -> str:
 
 def unchecked_line(note: Unchecked, colour: bool = False) -> str:
     """One file, or part of one, that could not be checked."""
-    code = "LLG901" if note.whole else "LLG902"
     text = f"could not check: {note.message}" if note.whole else note.message
     place = f"{styled(printable(note.path), colour, 'bold')}:{max(note.line, 1)}:1:"
-    return f"{place} {styled(code, colour, 'yellow', 'bold')} {text}"
+    return f"{place} {styled(note.rule, colour, 'yellow', 'bold')} {text}"

@@ -30,9 +30,8 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         level, title = _LEVELS[finding.severity], _property(f"llmguard {finding.rule}")
         yield f"::{level} {place},title={title}::{_data(finding.message)}"
     for note in report.unchecked:
-        rule = "LLG901" if note.whole else "LLG902"
         place = f"file={_property(printable(note.path))},line={max(note.line, 1)}"
-        yield f"::warning {place},title={_property(f'llmguard {rule}')}::{_data(note.message)}"
+        yield f"::warning {place},title={_property(f'llmguard {note.rule}')}::{_data(note.message)}"
     yield summary(report)
 
 

@@ -35,7 +35,7 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         rows.append(
             {
                 "description": f"could not be checked: {note.message}",
-                "check_name": "LLG901" if note.whole else "LLG902",
+                "check_name": note.rule,
                 "fingerprint": f"unchecked-{identity:08x}-{number}",
                 "severity": "info",
                 "location": {"path": path, "lines": {"begin": max(note.line, 1)}},

@@ -36,5 +36,4 @@ def finding_object(finding: Finding) -> dict[str, Any]:
 
 def error_object(note: Unchecked) -> dict[str, Any]:
     """What could not be checked, as JSON knows it."""
-    rule = "LLG901" if note.whole else "LLG902"
-    return {"path": printable(note.path), "line": note.line, "rule": rule, "message": note.message}
+    return {"path": printable(note.path), "line": note.line, "rule": note.rule, "message": note.message}

@@ -33,9 +33,9 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         yield f"      <failure {said}>{_text(f'{place}: {finding.message}')}</failure>"
         yield "    </testcase>"
     for note in report.unchecked:
-        rule, path = "LLG901" if note.whole else "LLG902", printable(note.path)
-        yield _case(path, f"{rule} {path}:{max(note.line, 1)}")
-        yield f"      <error type={_attribute(rule)} message={_attribute(note.message)}/>"
+        path = printable(note.path)
+        yield _case(path, f"{note.rule} {path}:{max(note.line, 1)}")
+        yield f"      <error type={_attribute(note.rule)} message={_attribute(note.message)}/>"
         yield "    </testcase>"
     if not failures + errors:
         yield f'    <testcase classname="llmguard" name="{report.files_checked} files checked" time="0"/>'

@@ -99,7 +99,7 @@ def _notification(note: Unchecked) -> dict[str, Any]:
     return {
         "level": "warning",
         "message": {"text": note.message},
-        "associatedRule": {"id": "LLG901" if note.whole else "LLG902"},
+        "associatedRule": {"id": note.rule},
         "locations": [
             {
                 "physicalLocation": {

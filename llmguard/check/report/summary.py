@@ -10,19 +10,20 @@ if TYPE_CHECKING:
 
 def summary(report: Report) -> str:
     """Counts of files, findings, tracked calls, skipped files and what could not be read."""
-    parts = [f"{_count(len(report.findings), 'finding')} in {_count(report.files_checked, 'file')}"]
+    parts = [f"{count(len(report.findings), 'finding')} in {count(report.files_checked, 'file')}"]
     if report.tracked:
-        parts.append(f"{_count(len(report.tracked), 'call')} tracked already")
+        parts.append(f"{count(len(report.tracked), 'call')} tracked already")
     if report.files_skipped:
-        parts.append(f"{_count(report.files_skipped, 'file')} skipped")
+        parts.append(f"{count(report.files_skipped, 'file')} skipped")
     whole = sum(1 for note in report.unchecked if note.whole)
     partly = len({note.path for note in report.unchecked if not note.whole})
     if whole:
-        parts.append(f"{_count(whole, 'file')} could not be read")
+        parts.append(f"{count(whole, 'file')} could not be read")
     if partly:
-        parts.append(f"{_count(partly, 'file')} read in part or with a note")
+        parts.append(f"{count(partly, 'file')} read in part or with a note")
     return ", ".join(parts) + "."
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number with its noun: "1 file", "1,200 files"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
