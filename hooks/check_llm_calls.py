@@ -14,21 +14,21 @@ from pathlib import Path
 from llmguard.check import check_paths
 from llmguard.check.discover import discover
 from llmguard.cli.hook import main as hook
-from llmguard.config import Settings, find_settings
+from llmguard.config import Configuration
 from llmguard.errors import LLMGuardError
 
 
 def should_skip_file(path: str | Path) -> bool:
     """Whether the configuration's exclusions, or the kind of file, leave a file out."""
     try:
-        return not discover([str(path)], _settings()).files
+        return not discover([str(path)], _configuration()).files
     except LLMGuardError:
         return True
 
 
 def check_file(path: str | Path) -> list[tuple[int, str, str]]:
     """(line, source line, message) of every direct call in a file."""
-    report = check_paths([str(path)], _settings())
+    report = check_paths([str(path)], _configuration())
     if not report.findings:
         return []
     lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -45,8 +45,8 @@ def main(files: list[str] | None = None) -> int:
     return 0
 
 
-def _settings() -> Settings:
-    return find_settings(os.getcwd())
+def _configuration() -> Configuration:
+    return Configuration(os.getcwd())
 
 
 if __name__ == "__main__":

@@ -58,6 +58,26 @@ DOORS: tuple[Door, ...] = (
     ),
 )
 
+
+class OwnDoor(NamedTuple):
+    """A sanctioned way of a project's own, from its configuration.
+
+    Attributes:
+        name: dotted name, as the project imports it.
+        kind: "wrapper" (a function, class or module whose own calls are on the books), "tracker" (a context manager
+            or decorator that puts the calls inside on the books) or "client" (a function that gives tracked clients).
+        methods: of a wrapper that is a class: the methods that ask a model.
+        family: of the calls through a wrapper.
+    """
+
+    name: str
+    kind: str = "wrapper"
+    methods: tuple[str, ...] = ()
+    family: str = "chat"
+
+
+DOOR_KINDS = ("wrapper", "tracker", "client")
+
 #: Names of context managers and decorators that put the calls inside them on the books.
 TRACKER_BLOCKS = frozenset({"track_llm_call"})
 

@@ -12,24 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import llmguard
+from tests.command import CALL, ROOT, hook
 
-ROOT = Path(llmguard.__file__).parents[1]
-CALL = 'import litellm\n\n\ndef ask(m):\n    return litellm.completion(model="m", messages=m)\n'
 SEEN = "app.py:5:12: LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead\n"
 WARNED = "llmguard: 1 finding; a warning only, the commit goes on.\n"
-
-
-def hook(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "llmguard.cli.hook", *arguments],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
-        check=False,
-    )
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from llmguard.providers.tokens import METHOD_NAMES
+from llmguard.providers import vocabulary
 
 if TYPE_CHECKING:
     from llmguard.check.module import ModuleFacts
@@ -23,13 +23,13 @@ def may_be_method(facts: ModuleFacts, value: ast.expr) -> bool:
             return False
         node = pending.pop()
         if isinstance(node, ast.Attribute):
-            if node.attr in METHOD_NAMES or node.attr in facts.aliases:
+            if node.attr in vocabulary.current.method_names or node.attr in facts.aliases:
                 return True
         elif isinstance(node, ast.Name):
             if node.id in facts.sdk_names or node.id in facts.aliases:
                 return True
         elif isinstance(node, ast.Constant):
-            if isinstance(node.value, str) and node.value in METHOD_NAMES:
+            if isinstance(node.value, str) and node.value in vocabulary.current.method_names:
                 return True
         elif isinstance(node, ast.Call):
             pending.extend((*node.args, *(keyword.value for keyword in node.keywords)))

@@ -9,40 +9,65 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmguard.check import globs
+from llmguard.check import git, globs
 from llmguard.check.finding import Unchecked
-from llmguard.config import DEFAULT_EXCLUDE
+from llmguard.config.settings import DEFAULT_EXCLUDE
 from llmguard.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from llmguard.config import Settings
+    from llmguard.config import Configuration, Glob, Settings
 
-SUFFIXES = (".py", ".pyi", ".pyw")
+SUFFIXES = (".py", ".pyi", ".pyw", ".ipynb")
+
+
+class File(NamedTuple):
+    """A file to check.
+
+    Attributes:
+        shown: its path as findings show it.
+        absolute: its absolute path.
+        base: absolute path of the folder that was asked for.
+        settings: what holds there.
+        data: its bytes where they come from stdin, None for a file on disk.
+    """
+
+    shown: str
+    absolute: str
+    base: str
+    settings: Settings
+    data: bytes | None = None
 
 
 class Discovered(NamedTuple):
-    """Files in order, as (path as given, absolute path, folder asked for); how many exclusions took out; problems."""
+    """Files in order, how many exclusions took out, and what could not be looked at."""
 
-    files: list[tuple[str, str, str]]
+    files: list[File]
     skipped: int
     unchecked: list[Unchecked]
 
 
-def discover(paths: Iterable[str], settings: Settings) -> Discovered:
+def discover(paths: Iterable[str], configuration: Configuration, stdin: tuple[str, bytes] | None = None) -> Discovered:
     """The files that `paths` stand for.
+
+    Args:
+        paths: files and folders; "-" is `stdin`.
+        configuration: says which settings hold where.
+        stdin: name and bytes of the file that "-" stands for.
 
     Raises:
         UsageError: a path does not exist.
+        ConfigError: a configuration on the way cannot be used.
     """
-    search = _Search(settings)
+    search = _Search(configuration)
     for path in paths:
-        if os.path.isdir(path):
-            for name in _below(path):
+        if path == "-" and stdin is not None:
+            search.take(*stdin)
+        elif os.path.isdir(path):
+            for name in below(path):
                 search.offer(name, given=False, base=path)
         elif os.path.lexists(path):
             search.offer(path, given=True, base=os.path.dirname(path))
@@ -57,26 +82,36 @@ def printable(path: str) -> str:
 
 
 class _Search:
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.root = settings.root or os.getcwd()
-        _compile(settings)
-        self.files: list[tuple[str, str, str]] = []
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.files: list[File] = []
         self.skipped = 0
         self.unchecked: list[Unchecked] = []
         self._seen: set[tuple[int, int]] = set()
+        self._compiled: set[str] = set()
+        _compile(configuration.for_folder(configuration.start))
+
+    def take(self, name: str, data: bytes) -> None:
+        """Take in what was read from stdin, unless a file of that name is left out."""
+        absolute = os.path.abspath(name)
+        settings = self._settings(absolute)
+        if self._excluded(absolute, settings, os.path.dirname(absolute)):
+            self.skipped += 1
+        else:
+            self.files.append(File(shown_path(name), absolute, os.path.dirname(absolute), settings, data))
 
     def offer(self, path: str, *, given: bool, base: str) -> None:
         """Take a file in, leave it out, or note why it cannot be read. `given`: named by the user, not found."""
         name = os.path.basename(path)
         python = name.endswith(SUFFIXES)
-        if not python and (not given or name.endswith(".ipynb")) and "." in name:
+        if not python and not given and "." in name:
             return
         absolute = os.path.abspath(path)
-        if self._excluded(absolute, base):
+        settings = self._settings(absolute)
+        if self._excluded(absolute, settings, os.path.abspath(base)):
             self.skipped += 1
             return
-        shown = _shown(path)
+        shown = shown_path(path)
         try:
             status = os.stat(path)
         except OSError as error:
@@ -92,35 +127,51 @@ class _Search:
         if identity in self._seen or not (python or given or has_shebang(path)):
             return
         self._seen.add(identity)
-        self.files.append((shown, absolute, os.path.abspath(base)))
+        self.files.append(File(shown, absolute, os.path.abspath(base), settings))
 
-    def _excluded(self, absolute: str, base: str) -> bool:
-        relative = _relative(absolute, self.root)
-        if relative is not None and globs.matches(relative, self.settings.exclude):
+    def _settings(self, absolute: str) -> Settings:
+        settings = self.configuration.for_file(absolute)
+        if settings.source not in self._compiled:
+            _compile(settings)
+            self._compiled.add(settings.source)
+        return settings
+
+    def _excluded(self, absolute: str, settings: Settings, base: str) -> bool:
+        root = settings.root or base
+        if any(globs.matches_located(absolute, pattern, root) for pattern in settings.exclude):
             return True
         # Below what was asked for: a run on a folder inside site-packages means that folder.
-        below = _relative(absolute, os.path.abspath(base))
-        return below is not None and bool(globs.matches(below, DEFAULT_EXCLUDE))
+        inside = _relative(absolute, base)
+        return inside is not None and bool(globs.matches(inside, DEFAULT_EXCLUDE))
 
 
 def _compile(settings: Settings) -> None:
-    pattern = ""
+    item: str | Glob = ""
+    key = "exclude"
     try:
-        for pattern in settings.exclude:
-            globs.compiled(pattern)
+        for item in settings.exclude:
+            globs.compiled(globs.pattern_of(item))
+        key = "per-file-ignores"
+        for item, _ in settings.per_file_ignores:
+            globs.compiled(globs.pattern_of(item))
     except re.error as error:
-        raise ConfigError(settings.source or "settings", "exclude", f"{pattern!r} is no glob: {error}") from None
+        pattern = globs.pattern_of(item)
+        raise ConfigError(settings.source or "settings", key, f"{pattern!r} is no glob: {error}") from None
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether an absolute path lies below an absolute folder."""
+    return bool(folder) and path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _relative(path: str, root: str) -> str | None:
-    prefix = root.rstrip(os.sep) + os.sep
-    return path[len(prefix) :].replace(os.sep, "/") if path.startswith(prefix) else None
+    return path[len(root.rstrip(os.sep)) + 1 :].replace(os.sep, "/") if is_below(path, root) else None
 
 
-def _shown(path: str) -> str:
+def shown_path(path: str) -> str:
     """A path as findings show it: relative to the working directory where under it."""
-    below = _relative(os.path.abspath(path), os.getcwd())
-    return below if below is not None else path
+    inside = _relative(os.path.abspath(path), os.getcwd())
+    return inside if inside is not None else path
 
 
 def has_shebang(path: str) -> bool:
@@ -133,7 +184,8 @@ def has_shebang(path: str) -> bool:
     return first.startswith(b"#!") and b"python" in first
 
 
-def _below(folder: str) -> Iterator[str]:
+def below(folder: str) -> Iterator[str]:
+    """The files below a folder that git does not ignore, sorted; all of them outside of a repository."""
     listed = _listed_by_git(folder)
     if not listed:
         # Outside a repository; or the folder is ignored as a whole, and asked for all the same.
@@ -141,30 +193,20 @@ def _below(folder: str) -> Iterator[str]:
         return
     for path in listed:
         if os.path.isdir(path) and not os.path.islink(path):
-            yield from _below(path)  # a submodule, or a repository in this one
+            yield from below(path)  # a submodule, or a repository in this one
         else:
             yield path
 
 
 def _listed_by_git(folder: str) -> list[str] | None:
     """Tracked files, and untracked ones that are not ignored; None outside a repository or without git."""
-    command = ["git", "-C", folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=git_environment())
-    except (OSError, subprocess.SubprocessError):
+    answer = git.ask(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if answer is None or answer.returncode != 0:
         return None
-    if done.returncode != 0:
-        return None
-    names = dict.fromkeys(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+    names = dict.fromkeys(os.fsdecode(name) for name in answer.stdout.split(b"\0") if name)
     inside = [name if folder == "." else os.path.join(folder, name) for name in names]
     # A file that was deleted but not yet staged as such is no file to check.
     return sorted(path for path in inside if os.path.lexists(path))
-
-
-def git_environment() -> dict[str, str]:
-    """The environment for asking git about a folder: without what git tells its own hooks about another one."""
-    told = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-    return {name: value for name, value in os.environ.items() if name not in told}
 
 
 def _walk(folder: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from llmguard.check.scopes import (
     How,
     last_name,
 )
-from llmguard.providers.tokens import METHOD_NAMES
+from llmguard.providers import vocabulary
 
 if TYPE_CHECKING:
     from llmguard.check.reader import Reader
@@ -79,7 +79,7 @@ def call(reader: Reader, node: ast.Call, at: At) -> None:
 
 
 def attribute(reader: Reader, node: ast.Attribute, at: At) -> None:
-    if node.attr in METHOD_NAMES and isinstance(node.ctx, ast.Load):
+    if node.attr in vocabulary.current.method_names and isinstance(node.ctx, ast.Load):
         reader.facts.mentions.append(Site(node, at.scope, at.statement, at.block, at.decorator, at.fstring))
     value: ast.expr = node.value
     while isinstance(value, ast.Attribute):

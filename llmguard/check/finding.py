@@ -101,7 +101,10 @@ class Finding(NamedTuple):
         path: as given, relative to the working directory where under it.
         rule: code of the rule.
         site: identity without line numbers, "" for findings that are about no call.
-        tracked: why the call needs nothing, "" for a real finding.
+        tracked: why the call is on the books already, "" when it is not.
+        suppressed: what keeps the finding from being reported (a comment with its reason, a skip list), "" for none.
+        cell: number of a notebook's cell, counted over all its cells from 1; lines are then those of the cell.
+        fix: text to put in place of `region`; None when there is no fix.
     """
 
     path: str
@@ -116,6 +119,9 @@ class Finding(NamedTuple):
     severity: str
     message: str
     tracked: str = ""
+    suppressed: str = ""
+    cell: int = 0
+    fix: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The documented object of the JSON formats."""
@@ -135,8 +141,7 @@ class Finding(NamedTuple):
             "severity": self.severity,
             "message": self.message,
         }
-        if self.tracked:
-            row["tracked"] = self.tracked
+        row.update({name: getattr(self, name) for name in ("tracked", "suppressed", "cell") if getattr(self, name)})
         return row
 
 
@@ -147,8 +152,55 @@ class Unchecked(NamedTuple):
     line: int
     message: str
     whole: bool = True
+    cell: int = 0
 
     @property
     def rule(self) -> str:
         """Code of the rule that says so."""
         return "LLG901" if self.whole else "LLG902"
+
+
+class FileReport(NamedTuple):
+    """What one file gave.
+
+    Attributes:
+        findings: in reading order.
+        tracked: calls that are on the books already.
+        unchecked: what could not be checked.
+        suppressed: findings that a comment or a skip list keeps from being reported.
+        unselected: sites of findings that the selection, the least confidence or the changed lines leave out.
+        ignored_by: (pattern, code) of the per-file ignores that kept a finding from being reported.
+    """
+
+    findings: tuple[Finding, ...]
+    tracked: tuple[Finding, ...] = ()
+    unchecked: tuple[Unchecked, ...] = ()
+    suppressed: tuple[Finding, ...] = ()
+    unselected: tuple[str, ...] = ()
+    ignored_by: frozenset[tuple[Any, str]] = frozenset()
+
+
+class Report(NamedTuple):
+    """What a run gave.
+
+    Attributes:
+        findings: file by file, in reading order within each.
+        tracked: calls that are on the books already.
+        unchecked: files and lines that could not be checked.
+        files_checked: how many files were looked at.
+        files_skipped: how many files exclusions took out.
+        suppressed: findings that a comment or a skip list keeps from being reported.
+        baselined: findings that a baseline knows.
+        stale: entries of baselines and per-file ignores that nothing answers to any more.
+        sources: bytes of what was not read from disk (stdin), by the path that findings call it.
+    """
+
+    findings: tuple[Finding, ...]
+    tracked: tuple[Finding, ...]
+    unchecked: tuple[Unchecked, ...]
+    files_checked: int
+    files_skipped: int
+    suppressed: tuple[Finding, ...] = ()
+    baselined: tuple[Finding, ...] = ()
+    stale: tuple[Finding, ...] = ()
+    sources: tuple[tuple[str, bytes], ...] = ()

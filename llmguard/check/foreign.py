@@ -24,8 +24,7 @@ from llmguard.check.values import (
     Value,
     Values,
 )
-from llmguard.doors import TRACK_CLIENT
-from llmguard.providers import index
+from llmguard.providers import index, vocabulary
 from llmguard.providers.lookalikes import PASS_THROUGH
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def foreign_result(infer: Inference, callee: External | Instance, node: ast.Call
         return _method_result(infer, callee, node, here)
     path = callee.path
     root, _, name = path.rpartition(".")
-    if path in TRACK_CLIENT:
+    if path in vocabulary.current.track_client:
         return frozenset(
             v._replace(tracked=True) if isinstance(v, Instance) else v for v in _argument(infer, node, 0, here)
         )

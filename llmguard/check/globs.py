@@ -6,8 +6,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmguard.config import Glob
 
 
 @lru_cache(maxsize=512)
@@ -52,3 +57,17 @@ def _translate(body: str) -> str:
 def matches(path: str, patterns: tuple[str, ...]) -> str:
     """The first pattern that a relative path matches, "" when none does."""
     return next((pattern for pattern in patterns if compiled(pattern).fullmatch(path)), "")
+
+
+def pattern_of(item: str | Glob) -> str:
+    """The pattern as it was written."""
+    return item if isinstance(item, str) else item.pattern
+
+
+def matches_located(absolute: str, item: str | Glob, root: str) -> bool:
+    """Whether the file at an absolute path matches a pattern, below the folder that the pattern is relative to."""
+    folder = (root if isinstance(item, str) else item.folder).rstrip(os.sep) + os.sep
+    if not absolute.startswith(folder):
+        return False
+    below = absolute[len(folder) :].replace(os.sep, "/")
+    return compiled(pattern_of(item)).fullmatch(below) is not None

@@ -11,6 +11,7 @@ from llmguard.check.infer import Inference
 from llmguard.check.module import dotted
 from llmguard.check.scopes import How, last_name
 from llmguard.check.shapes import by_shape
+from llmguard.check.tracked import door_entry, door_reached
 from llmguard.check.values import (
     UNKNOWN,
     Class,
@@ -25,17 +26,14 @@ from llmguard.check.values import (
     Value,
     Values,
 )
-from llmguard.providers import PROVIDERS, Family, Provider, index
+from llmguard.providers import Family, Provider, index, vocabulary
 from llmguard.providers.lookalikes import INVOKERS, STAND_INS
-from llmguard.providers.tokens import METHOD_NAMES, PREVIOUS_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from llmguard.check.module import ModuleFacts, Site
     from llmguard.check.project import Project as ProjectModules
-
-_ORDER = {provider.name: position for position, provider in reversed(list(enumerate(PROVIDERS)))} | {"instructor": 999}
 
 
 class Judge:
@@ -45,6 +43,7 @@ class Judge:
         self.facts = facts
         self.infer = Inference(project)
         self.infer.pin(facts)
+        self.names = vocabulary.current.method_names | web_requests.NAMES
 
     def candidates(self) -> list[tuple[ast.expr, Site, Callee]]:
         """(callee expression, where, what) of every call and mention that reaches a model."""
@@ -76,18 +75,18 @@ class Judge:
         """Whether the last names of a callee leave it open that it reaches a model. Cheap, for most calls do not."""
         func = node.func
         if isinstance(func, ast.Name):
-            if func.id in _NAMES or func.id in self.facts.aliases:
+            if func.id in self.names or func.id in self.facts.aliases:
                 return True
             if func.id == "getattr":
-                return len(node.args) > 1 and getattr(node.args[1], "value", None) in METHOD_NAMES
+                return len(node.args) > 1 and getattr(node.args[1], "value", None) in self.names
             bound = site.scope.module.scope.bindings.get(func.id)
             return bound is not None and bound[0].how in (How.FROM, How.VALUE)
         if not isinstance(func, ast.Attribute):
             return True
         if func.attr in self.facts.aliases or func.attr in _INVOKER_NAMES:
             return True
-        if func.attr in _NAMES:
-            before = PREVIOUS_NAMES.get(func.attr)
+        if func.attr in self.names:
+            before = vocabulary.current.previous_names.get(func.attr)
             return before is None or last_name(func.value) in before
         if not isinstance(func.value, ast.Name):
             return False
@@ -159,11 +158,14 @@ class Judge:
             hit = generating(value)
             if hit is not None:
                 provider, family, instance = hit
+                door = door_reached(value) if provider.name == vocabulary.THROUGH_DOOR else ""
                 url = instance.base_url if instance is not None else ""
-                tracked = "on a tracked client" if instance is not None and instance.tracked else ""
+                tracked = f"through {door}" if door else ""
+                if instance is not None and instance.tracked:
+                    tracked = "on a tracked client"
                 served = index.by_host(url) if url and provider.dialect in ("openai", "azure_openai") else None
                 provider = served or provider
-                hits.append((_ORDER[provider.name], provider.name, provider, family, tracked))
+                hits.append((vocabulary.current.order[provider.name], provider.name, provider, family, tracked))
         if not hits:
             return None
         _, _, provider, family, tracked = min(hits, key=lambda hit: (hit[0], hit[1], hit[3]))
@@ -178,7 +180,6 @@ def _kept_names(expression: ast.expr, statement: ast.stmt) -> set[str]:
     return set()
 
 
-_NAMES = METHOD_NAMES | web_requests.NAMES
 _INVOKER_NAMES = frozenset(path.rpartition(".")[2] for path in INVOKERS)
 
 
@@ -193,6 +194,9 @@ def generating(value: Value) -> tuple[Provider, Family, Instance | None] | None:
             return (*known, value) if known is not None else None
         case Partial(target):
             return generating(target)
+        case Function(scope):
+            entry = door_entry(scope)
+            return (vocabulary.current.providers[-1], entry[2], None) if entry is not None else None
     return None
 
 

@@ -10,11 +10,11 @@ from collections import OrderedDict
 from llmguard.check.module import ModuleFacts
 from llmguard.check.reading import decode, parse
 from llmguard.errors import UncheckableError
-from llmguard.providers.index import SDK_ROOTS
+from llmguard.providers import vocabulary
 
 _KEPT = 3_000_000  # bytes of source whose facts stay in memory; facts take some fifty times as much
 _LARGEST = 2_000_000  # bytes; larger modules are not followed into
-_OUTSIDE = SDK_ROOTS | frozenset(sys.stdlib_module_names) | {"google"}
+_OUTSIDE = frozenset(sys.stdlib_module_names) | {"google"}
 
 
 class Project:
@@ -35,7 +35,7 @@ class Project:
 
     def absolute(self, dotted: str, near: str) -> ModuleFacts | None:
         """The module that `import dotted` means in the file `near`, or None when it is not the project's."""
-        if self.root is None or dotted.partition(".")[0] in _OUTSIDE:
+        if self.root is None or dotted.partition(".")[0] in _OUTSIDE or vocabulary.current.is_outside(dotted):
             return None
         parts = dotted.split(".")
         folder = os.path.dirname(near)

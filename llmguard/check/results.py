@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from llmguard.check import annotated, attributes, bindings, foreign
+from llmguard.check import annotated, attributes, bindings, foreign, tracked
 from llmguard.check.scopes import Binding, FunctionScope, Scope
 from llmguard.check.strings import string_method
 from llmguard.check.values import (
@@ -91,7 +91,8 @@ def result_of(infer: Inference, callee: Value, node: ast.Call, here: Here) -> Va
         case Class(scope):
             return frozenset((Object(scope),))
         case Function():
-            return function_values(infer, callee, call=node, here=here)
+            given = function_values(infer, callee, call=node, here=here)
+            return tracked.clients_of(callee.scope, given)
         case Partial(target):
             return result_of(infer, target, node, here)
         case Object(scope):

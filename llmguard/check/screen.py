@@ -5,7 +5,7 @@ Everything that makes a check slow comes after this, so it must be cheap and may
 
 from __future__ import annotations
 
-from llmguard.providers.tokens import TOKENS_BY_STEM
+from llmguard.providers import vocabulary
 
 #: Comments that llmguard answers to; a file with one is read even when it cannot hold a call.
 MARKS = (b"llmguard:", b"LLG")
@@ -15,7 +15,7 @@ def may_hold_call(data: bytes) -> bool:
     """Whether the bytes contain what every call of some provider needs. UTF-16 is looked through its zero bytes."""
     if b"\x00" in data:
         data = data.replace(b"\x00", b"")
-    for stem, group in TOKENS_BY_STEM:
+    for stem, group in vocabulary.current.tokens_by_stem:
         if stem in data:
             for tokens in group:
                 for token in tokens:

@@ -18,8 +18,7 @@ from llmguard.check.scopes import (
     Scope,
     last_name,
 )
-from llmguard.doors import TRACKER_BLOCKS
-from llmguard.providers.index import SDK_ROOTS
+from llmguard.providers import vocabulary
 
 if TYPE_CHECKING:
     from llmguard.check.reader import Reader
@@ -43,14 +42,14 @@ def import_from(reader: Reader, node: ast.ImportFrom, at: At) -> None:
             reader.facts.stars.append(imported)
             continue
         name = alias.asname or alias.name
-        if not node.level and module.partition(".")[0] in SDK_ROOTS:
+        if not node.level and module.partition(".")[0] in vocabulary.current.sdk_roots:
             reader.facts.sdk_names.add(name)
         at.scope.bind(name, Binding(How.FROM, None, at.scope, node.lineno, at.block, imported=imported))
 
 
 def definition(reader: Reader, node: ast.FunctionDef | ast.AsyncFunctionDef, at: At) -> None:
     scope = FunctionScope(node, at.scope, at.block)
-    if any(last_name(d) in TRACKER_BLOCKS for d in node.decorator_list):
+    if any(last_name(d) in vocabulary.current.tracker_blocks for d in node.decorator_list):
         scope.block.tracked = True
     if at.scope.is_class and scope.parameters and not scope.decorated("staticmethod"):
         scope.receiver = scope.parameters[0].arg
@@ -134,7 +133,7 @@ def for_(reader: Reader, node: ast.For | ast.AsyncFor, at: At) -> None:
 
 def with_(reader: Reader, node: ast.With | ast.AsyncWith, at: At) -> None:
     tracked = any(
-        isinstance(item.context_expr, ast.Call) and last_name(item.context_expr) in TRACKER_BLOCKS
+        isinstance(item.context_expr, ast.Call) and last_name(item.context_expr) in vocabulary.current.tracker_blocks
         for item in node.items
     )
     # The body always runs, so it is no block of its own unless the tracker makes it one.

@@ -9,7 +9,7 @@ import ast
 import io
 import re
 import tokenize
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.finding import Region
 from llmguard.check.reading import lines_of
@@ -24,37 +24,79 @@ _OURS = re.compile(
 _NOQA = re.compile(r"#\s*noqa\b(?:\s*:\s*(?P<codes>[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*))?", re.IGNORECASE)
 
 
+class Place(NamedTuple):
+    """A comment: where, and what."""
+
+    region: Region
+    text: str
+
+
 class Suppression:
     """One comment.
 
     Attributes:
-        region: of the comment.
-        codes: codes it names, upper case; empty means all.
-        unknown: names in it that are no rule.
+        region: of the comment, up to the next `#` behind it.
+        text: what stands there.
+        names: (as written, code) of the rules it names; the code is "" for what is no rule. Empty means all rules.
         reason: text after the codes.
         whole_file: it stands for the file.
         own_line: nothing else stands on its line.
         ours: it is addressed to llmguard alone, so that an unused one is worth a report.
-        used: it suppressed something.
+        used: the codes that it suppressed.
     """
 
-    __slots__ = ("codes", "ours", "own_line", "reason", "region", "unknown", "used", "whole_file")
+    __slots__ = ("names", "ours", "own_line", "reason", "region", "text", "used", "whole_file")
 
     def __init__(
-        self, region: Region, codes: tuple[str, ...], reason: str, *, whole_file: bool, own_line: bool, ours: bool
+        self,
+        region: Region,
+        text: str,
+        names: tuple[str, ...],
+        reason: str,
+        *,
+        whole_file: bool,
+        own_line: bool,
+        ours: bool,
     ) -> None:
-        rules = [(name, find_rule(name)) for name in codes]
+        rules = [(name, find_rule(name)) for name in names]
+        self.names = tuple((name, rule.code if rule is not None else "") for name, rule in rules)
         self.region = region
-        self.codes = tuple(rule.code for _, rule in rules if rule is not None)
-        self.unknown = tuple(name for name, rule in rules if rule is None)
+        self.text = text
         self.reason = reason
         self.whole_file = whole_file
         self.own_line = own_line
         self.ours = ours
-        self.used = False
+        self.used: set[str] = set()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of the rules that it names."""
+        return tuple(code for _, code in self.names if code)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names in it that are no rule."""
+        return tuple(name for name, code in self.names if not code)
 
     def covers(self, code: str) -> bool:
-        return code in self.codes or not (self.codes or self.unknown)
+        return code in self.codes or not self.names
+
+    def without(self, codes: tuple[str, ...]) -> str:
+        """The comment without some of its codes, and without what is no rule; "" when nothing is left to say."""
+        kept = [name for name, code in self.names if code and code not in codes]
+        foreign = [name for name in _noqa_names(self.text) if not name.startswith("LLG")]
+        if not kept and not foreign:
+            return ""
+        if "[" in self.text and not foreign:
+            return re.sub(r"\[[^\]]*\]", f"[{', '.join(kept)}]", self.text, count=1)
+        listed = [*foreign, *kept] if foreign or _NOQA.match(self.text) else kept
+        names = re.compile(r"[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*", re.IGNORECASE)
+        return names.sub(", ".join(listed), self.text, count=1)
+
+
+def _noqa_names(text: str) -> list[str]:
+    match = _NOQA.match(text)
+    return re.split(r"[\s,]+", match["codes"].upper()) if match is not None and match["codes"] else []
 
 
 class Suppressions:
@@ -67,12 +109,12 @@ class Suppressions:
             if not suppression.whole_file:
                 self._by_line.setdefault(suppression.region.line, []).append(suppression)
 
-    def suppresses(self, code: str, statement: ast.stmt | None, line: int) -> bool:
-        """Whether a comment suppresses `code` at a call in `statement` (at `line` when there is none)."""
+    def suppressing(self, code: str, statement: ast.stmt | None, line: int) -> Suppression | None:
+        """The comment that suppresses `code` at a call in `statement` (at `line` when there is none)."""
         for suppression in self.found:
             if suppression.whole_file and suppression.covers(code):
-                suppression.used = True
-                return True
+                suppression.used.add(code)
+                return suppression
         first, last = extent(statement) if statement is not None else (line, line)
         lines = list(range(first, last + 1))
         above = first - 1
@@ -81,12 +123,20 @@ class Suppressions:
             above -= 1
         covering = [s for number in lines for s in self._by_line.get(number, ()) if s.covers(code)]
         for suppression in covering:
-            suppression.used = True
-        return bool(covering)
+            suppression.used.add(code)
+        return max(covering, key=lambda suppression: bool(suppression.reason), default=None)
 
-    def unused(self) -> list[Suppression]:
-        """Comments that suppressed nothing (asked after every call has been looked at)."""
-        return [s for s in self.found if s.ours and not s.used]
+    def unused(self) -> list[tuple[Suppression, tuple[str, ...]]]:
+        """Comments that suppressed nothing, or not by all of their codes, with the codes that were of no use.
+
+        Asked after every call has been looked at.
+        """
+        found = []
+        for suppression in self.found:
+            idle = tuple(code for code in suppression.codes if code not in suppression.used)
+            if suppression.ours and (idle or suppression.unknown or not suppression.used):
+                found.append((suppression, idle))
+        return found
 
 
 def extent(statement: ast.stmt) -> tuple[int, int]:
@@ -102,6 +152,14 @@ def extent(statement: ast.stmt) -> tuple[int, int]:
 
 def _read(text: str) -> Iterable[Suppression]:
     for line, column, comment, own_line in _comments(text):
+
+        def part(match: re.Match[str], line: int = line, column: int = column, comment: str = comment) -> Place:
+            """The comment from its `#` to the next one."""
+            following = comment.find("#", match.start() + 1)
+            end = len(comment) if following < 0 else following
+            region = Region(line, column + match.start(), line, column + end)
+            return Place(region, comment[match.start() : end])
+
         for match in _OURS.finditer(comment):
             codes = tuple(part.strip() for part in (match["codes"] or "").split(",") if part.strip())
             if match["codes"] is None:
@@ -109,22 +167,15 @@ def _read(text: str) -> Iterable[Suppression]:
                 codes = tuple(re.findall(r"\bLLG\d+\b", match["reason"]))
             elif not codes:
                 codes = ("[]",)  # names no rule, so it suppresses none, and says so
-            region = Region(line, column + match.start(), line, column + match.end())
-            yield Suppression(
-                region,
-                codes,
-                match["reason"].strip(" -:"),
-                whole_file=bool(match["file"]),
-                own_line=own_line,
-                ours=True,
-            )
+            reason = match["reason"].strip(" -:")
+            yield Suppression(*part(match), codes, reason, whole_file=bool(match["file"]), own_line=own_line, ours=True)
         for match in _NOQA.finditer(comment):
             named = re.split(r"[\s,]+", match["codes"].upper()) if match["codes"] else []
             codes = tuple(code for code in named if code.startswith("LLG"))
             if named and not codes:
                 continue  # for other tools
-            region = Region(line, column + match.start(), line, column + match.end())
-            yield Suppression(region, codes, "", whole_file=False, own_line=own_line, ours=bool(codes))
+            reason = comment[match.end() :].partition("#")[0].strip(" -:") if codes else ""
+            yield Suppression(*part(match), codes, reason, whole_file=False, own_line=own_line, ours=bool(codes))
 
 
 def _comments(text: str) -> Iterable[tuple[int, int, str, bool]]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
-from llmguard.check.discover import git_environment
+from llmguard.check import git
 from llmguard.check.reading import decode, parse
 from llmguard.check.scopes import ClassScope, last_name
+from llmguard.check.values import External, Function, Instance, Partial
 from llmguard.doors import DOORS, LITELLM_SETUP
 from llmguard.errors import UncheckableError
+from llmguard.providers import vocabulary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llmguard.check.module import ModuleFacts
+    from llmguard.check.scopes import FunctionScope
+    from llmguard.check.values import Value, Values
+    from llmguard.providers import Family
 
 _SECONDS = 1.0  # how long git may look for the callback
 _MOST_FILES = 50
@@ -21,14 +27,71 @@ _MOST_FILES = 50
 
 def door_of(facts: ModuleFacts) -> str:
     """The door that a module defines (its own calls are the tracked ones), "" for any other module."""
-    path = facts.path.replace(os.sep, "/").removesuffix(".py")
     for door in DOORS:
         defined = facts.scope.bindings.get(door.cls, [])
         if any(isinstance(b.defined, ClassScope) for b in defined) and any(
-            f"/{path}".endswith("/" + module.replace(".", "/")) for module in door.modules
+            _is_module(facts.path, module) for module in door.modules
         ):
             return door.name
     return ""
+
+
+def own_door_around(facts: ModuleFacts, function: str) -> str:
+    """The door of the project's own in which a function (a qualified name) of a module lies, "" for none."""
+    for door in vocabulary.current.wrappers:
+        for module, qualname in _readings(door.name):
+            if _is_module(facts.path, module) and (not qualname or f"{function}.".startswith(qualname + ".")):
+                return door.name
+    return ""
+
+
+def door_entry(scope: FunctionScope) -> tuple[str, str, Family, str] | None:
+    """(module, qualified name, family, door) when a function of the project is one through which a door is used."""
+    for entry in vocabulary.current.door_functions.get(scope.name, ()):
+        if scope.qualname == entry[1] and _is_module(scope.module.path, entry[0]):
+            return entry
+    return None
+
+
+def door_reached(value: Value) -> str:
+    """The name of the door that a value is an entry of."""
+    match value:
+        case Function(scope):
+            entry = door_entry(scope)
+            return entry[3] if entry is not None else ""
+        case Partial(target):
+            return door_reached(target)
+        case External(path):
+            names = {door.name for door in DOORS} & set(path.split("."))
+            return min(names) if names else path
+        case Instance(cls):
+            return cls.rpartition(".")[2]
+    return ""
+
+
+def clients_of(scope: FunctionScope, values: Values) -> Values:
+    """What a function gives; tracked clients when it is a door of kind client."""
+    for door in vocabulary.current.own_doors:
+        if door.kind == "client" and any(
+            scope.qualname == qualname and _is_module(scope.module.path, module)
+            for module, qualname in _readings(door.name)
+        ):
+            clients = frozenset(v._replace(tracked=True) for v in values if isinstance(v, Instance))
+            return clients or frozenset((Instance(door.name, tracked=True),))
+    return values
+
+
+def _readings(name: str) -> Iterator[tuple[str, str]]:
+    """(module, qualified name) in every way in which a dotted name can be cut."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        yield ".".join(parts[:cut]), ".".join(parts[cut:])
+
+
+def _is_module(path: str, module: str) -> bool:
+    """Whether the file at a path may be a module of that dotted name."""
+    below = path.replace(os.sep, "/").removesuffix(".py").removesuffix("/__init__")
+    return f"/{below}".endswith("/" + module.replace(".", "/"))
 
 
 def mentions_setup(data: bytes) -> bool:
@@ -55,15 +118,8 @@ def callback_file(root: str) -> str:
     git's own index is searched; outside a repository (and without git) nothing is, and the answer is "".
     """
     patterns = [part for name in sorted(LITELLM_SETUP) for part in ("-e", name)]
-    try:
-        listed = subprocess.run(
-            ["git", "-C", root, "grep", "-l", "-z", "-F", *patterns, "--", "*.py"],
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            env=git_environment(),
-        )
-    except (OSError, subprocess.SubprocessError):
+    listed = git.ask(root, "grep", "-l", "-z", "-F", *patterns, "--", "*.py", seconds=_SECONDS)
+    if listed is None:
         return ""
     for name in listed.stdout.split(b"\0")[:_MOST_FILES]:
         path = os.path.join(root, os.fsdecode(name))

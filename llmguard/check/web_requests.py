@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llmguard.check.finding import Callee, Confidence
 from llmguard.check.strings import texts_of
 from llmguard.check.values import HOLE, OWN_APPLICATION, UNKNOWN, External, Here, Instance, Other
-from llmguard.providers import PROVIDERS, Family, Provider, index
+from llmguard.providers import Family, Provider, index, vocabulary
 
 if TYPE_CHECKING:
     from llmguard.check.infer import Inference
@@ -119,7 +119,7 @@ def provider_of(url: str) -> Provider | None:
     if _BARE_HOST.match(url):
         return None  # http://testserver
     host = index.by_host(url)
-    for provider in PROVIDERS:
+    for provider in vocabulary.current.rows:
         for endpoint in provider.endpoints:
             if endpoint in url and (host is not None or _ANY_HOST.search(endpoint)):
                 return host or provider

@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from llmguard import __version__
+from llmguard.cli import baseline, config
 from llmguard.cli.check import check
+from llmguard.cli.coverage import coverage
 from llmguard.cli.rules import explain, rules
+from llmguard.cli.suppress import suppress
 
 app = typer.Typer(
     name="llmguard",
@@ -20,6 +23,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(check)
+app.command()(coverage)
+app.add_typer(baseline.app, name="baseline")
+app.command()(suppress)
+app.add_typer(config.app, name="config")
 app.command()(explain)
 app.command()(rules)
 

@@ -11,7 +11,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llmguard.check.engine import Report
+    from llmguard.check.finding import Report
+    from llmguard.config import Settings
 
 USAGE = "usage: llmguard-hook [--strict] [--config FILE] [FILES...]"
 
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str], *, strict: bool) -> int:
-    from llmguard.config import find_settings
+    from llmguard.config.folders import Configuration
     from llmguard.errors import UsageError
 
     if "-h" in arguments or "--help" in arguments:
@@ -50,16 +51,16 @@ def _run(arguments: list[str], *, strict: bool) -> int:
             raise UsageError(f"unknown option {argument}; {USAGE}")
         elif argument != "--":
             files.append(argument)
-    settings = find_settings(os.getcwd(), explicit=config)
+    configuration = Configuration(os.getcwd(), explicit=config)
     if files:
         files, gone = _existing(files)
         for path in gone:
             _say(f"{path}:1:1: LLG901 could not check: no such file")
-        if not any(_may_matter(path) for path in files):
+        if not any(_may_matter(path, configuration.for_file(path)) for path in files):
             return 0
-    from llmguard.check import check_paths
+    from llmguard.check.run import Options, run
 
-    report = check_paths(files or ["."], settings)
+    report = run(files or ["."], configuration, Options(thorough=False))
     _report(report, strict=strict)
     return 1 if strict and report.findings else 0
 
@@ -68,9 +69,10 @@ def _existing(files: list[str]) -> tuple[list[str], list[str]]:
     return [f for f in files if os.path.lexists(f)], [f for f in files if not os.path.lexists(f)]
 
 
-def _may_matter(path: str) -> bool:
+def _may_matter(path: str, settings: Settings) -> bool:
     """Whether a file has to be looked at more closely. What cannot be read has: the check says why."""
     from llmguard.check.screen import has_mark, may_hold_call
+    from llmguard.providers import vocabulary
 
     if os.path.isdir(path) or not os.path.isfile(path):
         return True
@@ -79,7 +81,8 @@ def _may_matter(path: str) -> bool:
             data = file.read()
     except OSError:
         return True
-    return may_hold_call(data) or has_mark(data)
+    with vocabulary.extended(settings.providers, settings.sanctioned):
+        return may_hold_call(data) or has_mark(data)
 
 
 def _report(report: Report, *, strict: bool) -> None:

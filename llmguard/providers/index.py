@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from llmguard.providers import PROVIDERS, Client, Family, Provider
-
-# Longest roots first, so that "langfuse.openai" wins over a shorter one.
-_ROOTS: tuple[tuple[str, Provider], ...] = tuple(
-    sorted(
-        ((root, provider) for provider in PROVIDERS for root in provider.modules),
-        key=lambda pair: -len(pair[0]),
-    )
-)
-
-#: First segments of every SDK's import path: these names are never looked for inside the checked project.
-SDK_ROOTS: frozenset[str] = frozenset(root.split(".")[0] for root, _ in _ROOTS) - {"google", "azure"}
+from llmguard.providers import Client, Family, Provider, vocabulary
 
 
 def under(path: str, root: str) -> bool:
@@ -26,7 +15,7 @@ def under(path: str, root: str) -> bool:
 @lru_cache(maxsize=4096)
 def owners(path: str) -> tuple[tuple[str, Provider], ...]:
     """The (root, provider) pairs whose SDK a dotted path belongs to; the longest root decides."""
-    matches = [(root, provider) for root, provider in _ROOTS if under(path, root)]
+    matches = [(root, provider) for root, provider in vocabulary.current.roots if under(path, root)]
     return tuple(pair for pair in matches if len(pair[0]) == len(matches[0][0]))
 
 
@@ -94,7 +83,7 @@ def is_telling(path: str) -> bool:
 @lru_cache(maxsize=1024)
 def by_host(url: str) -> Provider | None:
     """The provider whose API a URL points to, or None."""
-    for provider in PROVIDERS:
+    for provider in vocabulary.current.rows:
         if any(host in url for host in provider.hosts):
             return provider
     return None
@@ -103,10 +92,16 @@ def by_host(url: str) -> Provider | None:
 def made_by(path: str, arguments: dict[int | str, str]) -> str | None:
     """The client class that a foreign factory makes when called with these constant arguments, as a dotted path."""
     root, _, method = path.partition(".")[0], None, path.rpartition(".")[2]
-    for provider in PROVIDERS:
+    for provider in vocabulary.current.rows:
         for factory in provider.factories:
             if root in factory.modules and method in factory.methods:
                 position, keyword = factory.argument
                 if factory.value in (arguments.get(position), arguments.get(keyword)):
                     return f"{root}.{factory.makes}"
     return None
+
+
+def forget() -> None:
+    """Forget remembered answers: the rows have changed."""
+    for remembered in (owners, client_class, generates, function, by_host):
+        remembered.cache_clear()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from llmguard.providers import PROVIDERS, Provider
+from collections.abc import Iterable
+
+from llmguard.providers.provider import Provider
 
 
-def _method_names() -> frozenset[str]:
+def method_names(providers: Iterable[Provider]) -> frozenset[str]:
+    """Last names of everything that generates, on any of these providers."""
     names: set[str] = set()
-    for provider in PROVIDERS:
+    for provider in providers:
         for client in provider.clients:
             names.update(path.rpartition(".")[2] for path in (*client.calls, *client.returns))
         names.update(path.rpartition(".")[2] for path in provider.functions)
@@ -15,13 +18,10 @@ def _method_names() -> frozenset[str]:
     return frozenset(names - {"__call__"})
 
 
-#: Last names of everything that generates, on any provider.
-METHOD_NAMES = _method_names()
-
-
-def _previous_names() -> dict[str, frozenset[str]]:
+def previous_names(providers: Iterable[Provider]) -> dict[str, frozenset[str]]:
+    """Everyday method name -> names one of which must stand before it."""
     before: dict[str, set[str]] = {}
-    for provider in PROVIDERS:
+    for provider in providers:
         for client in provider.clients:
             for path in (*client.calls, *client.returns):
                 *rest, last = path.split(".")
@@ -35,9 +35,6 @@ def _previous_names() -> dict[str, frozenset[str]]:
 _EVERYDAY = frozenset(
     {"append", "start", "restart", "process", "run", "edit", "extend", "send", "question", "remix", "compact"}
 )
-#: Everyday method name -> names one of which must stand before it.
-PREVIOUS_NAMES = _previous_names()
-
 # Import roots that are English words or shared names: only an import of them says anything.
 _WORDS = frozenset(
     {"together", "replicate", "perplexity", "instructor", "fireworks", "writerai", "botocore", "boto3", "zai", "oci"}
@@ -74,16 +71,14 @@ def _shape_tokens(provider: Provider) -> set[tuple[bytes, ...]]:
     return found
 
 
-def _tokens() -> tuple[tuple[bytes, ...], ...]:
-    sets: set[tuple[bytes, ...]] = set()
-    for provider in PROVIDERS:
+def tokens(providers: Iterable[Provider], doors: Iterable[str]) -> tuple[tuple[bytes, ...], ...]:
+    """A file can hold a call only when it contains every token of one of these. `doors` are names in their code."""
+    sets: set[tuple[bytes, ...]] = {(door.encode(),) for door in doors}
+    for provider in providers:
         sets |= _root_tokens(provider) | _shape_tokens(provider)
         sets |= {(endpoint.encode(),) for endpoint in provider.endpoints}
-    return tuple(sorted(sets, key=len))
+    return tuple(sorted(sets, key=lambda group: (len(group), group)))
 
-
-#: A file can hold a call only when it contains every token of one of these.
-TOKENS = _tokens()
 
 # Text that many tokens share: one look for it rules all of them out.
 _STEMS = (
@@ -100,14 +95,11 @@ _STEMS = (
 )
 
 
-def _by_stem() -> tuple[tuple[bytes, tuple[tuple[bytes, ...], ...]], ...]:
+def by_stem(found: tuple[tuple[bytes, ...], ...]) -> tuple[tuple[bytes, tuple[tuple[bytes, ...], ...]], ...]:
+    """Tokens, grouped by a text that every set of a group contains."""
     groups: dict[bytes, list[tuple[bytes, ...]]] = {}
-    for tokens in TOKENS:
-        stem = next((stem for stem in _STEMS if any(stem in token for token in tokens)), None)
-        word = tokens[0].strip(b"\"', ").removeprefix(b"from ").removeprefix(b"import ")
-        groups.setdefault(stem or word, []).append(tokens)
+    for group in found:
+        stem = next((stem for stem in _STEMS if any(stem in token for token in group)), None)
+        word = group[0].strip(b"\"', ").removeprefix(b"from ").removeprefix(b"import ")
+        groups.setdefault(stem or word, []).append(group)
     return tuple((stem, tuple(group)) for stem, group in groups.items())
-
-
-#: `TOKENS`, grouped by a text that every set of a group contains.
-TOKENS_BY_STEM = _by_stem()

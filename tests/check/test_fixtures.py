@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from llmguard.check import check_paths
-from llmguard.check.engine import Report
+from llmguard.check.finding import Report
 from llmguard.config import Settings
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "check"

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmguard.check import check_paths
-from llmguard.check.engine import Report
-from llmguard.check.finding import Region
+from llmguard.check.finding import Region, Report
 from llmguard.check.report import lines_of_report
 from llmguard.config import Settings
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmguard.check.engine import check_module
+from llmguard.check.filters import Place
 from llmguard.check.project import Project
 from llmguard.config import Settings
 
@@ -17,8 +18,9 @@ LOW = Settings(min_confidence="possible")
 
 
 def both(source: bytes, path: str, project: Project) -> None:
-    short = check_module(source, path, LOW, project, absolute=path)
-    full = check_module(source, path, LOW, project, absolute=path, shortcut=False)
+    place = Place(path, path, path, LOW)
+    short = check_module(source, place, project)
+    full = check_module(source, place, project, shortcut=False)
     assert short.findings == full.findings
     assert short.tracked == full.tracked
 

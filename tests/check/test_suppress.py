@@ -19,7 +19,6 @@ def rules(source: str) -> list[str]:
     [
         f"{CALL}  # llmguard: ignore[LLG101] migrated next week",
         f"{CALL}  # llmguard: ignore[direct-completion]",
-        f"{CALL}  # llmguard: ignore[LLG202, LLG101]",
         f"{CALL}  # llmguard: ignore",
         f"{CALL}  # noqa: LLG101",
         f"{CALL}  # llmguard: ignore LLG101",
@@ -47,6 +46,8 @@ def test_suppresses(source: str) -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
+        (f"{CALL}  # llmguard: ignore[LLG202, LLG101]", ["LLG801"]),
+        (f"{CALL}  # llmguard: ignore[LLG101, LLG999]", ["LLG801"]),
         (f"{CALL}  # llmguard: ignore[LLG102]", ["LLG101", "LLG801"]),
         (f"{CALL}  # noqa: E501", ["LLG101"]),
         (f"{CALL}  # llmguard: ignore LLG202", ["LLG101", "LLG801"]),

@@ -10,20 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import llmguard
-
-CALL = 'import litellm\n\n\ndef ask(m):\n    return litellm.completion(model="m", messages=m)\n'
-
-
-def run(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from llmguard.cli import main; main()", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(llmguard.__file__).parents[1]), "COLUMNS": "200", **(env or {})},
-        check=False,
-    )
+from tests.command import CALL, ROOT, run
 
 
 @pytest.fixture
@@ -144,7 +131,7 @@ def test_tracked_calls_can_be_listed(project: Path) -> None:
     )
     done = run("check", "--show-tracked", "--output-format", "concise", cwd=project)
     assert done.returncode == 0
-    assert "app.py:7:16:  tracked: litellm.completion (inside a tracker block)" in done.stdout
+    assert "app.py:7:16: tracked: litellm.completion (inside a tracker block)" in done.stdout
     assert "1 call tracked already" in done.stdout
 
 
@@ -165,7 +152,7 @@ def test_a_reader_that_goes_away_is_no_error(project: Path) -> None:
         capture_output=True,
         text=True,
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(Path(llmguard.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
     )
     assert "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from llmguard.check.engine import Report
+    from llmguard.check.finding import Report
 
 #: Name on the command line -> module in this package.
 FORMATS = {

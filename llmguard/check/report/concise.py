@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmguard.check.discover import printable
+from llmguard.check.report.place import cell_of
 from llmguard.check.report.style import styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.check.engine import Report
-    from llmguard.check.finding import Finding, Unchecked
+    from llmguard.check.finding import Finding, Report, Unchecked
 
 
 def lines(report: Report, colour: bool) -> Iterator[str]:
     """The report in lines."""
-    for finding in report.findings:
+    for finding in (*report.findings, *report.stale):
         yield finding_line(finding, colour)
     for note in report.unchecked:
         yield unchecked_line(note, colour)
@@ -24,7 +24,8 @@ def lines(report: Report, colour: bool) -> Iterator[str]:
 
 def finding_line(finding: Finding, colour: bool = False) -> str:
     """One finding. What is not certain says so."""
-    place = f"{styled(printable(finding.path), colour, 'bold')}:{finding.region.line}:{finding.region.column}:"
+    where = f"{cell_of(finding)}:{finding.region.line}:{finding.region.column}:"
+    place = f"{styled(printable(finding.path), colour, 'bold')}{where}"
     doubt = f" [{finding.confidence}]" if finding.confidence != "proved" else ""
     return f"{place} {styled(finding.rule, colour, 'red', 'bold')} {finding.message}{doubt}"
 
@@ -32,5 +33,5 @@ def finding_line(finding: Finding, colour: bool = False) -> str:
 def unchecked_line(note: Unchecked, colour: bool = False) -> str:
     """One file, or part of one, that could not be checked."""
     text = f"could not check: {note.message}" if note.whole else note.message
-    place = f"{styled(printable(note.path), colour, 'bold')}:{max(note.line, 1)}:1:"
+    place = f"{styled(printable(note.path), colour, 'bold')}{cell_of(note)}:{max(note.line, 1)}:1:"
     return f"{place} {styled(note.rule, colour, 'yellow', 'bold')} {text}"

@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from llmguard.check.discover import printable
+from llmguard.check import notebook
 from llmguard.check.reading import decode, lines_of
-from llmguard.check.report.concise import unchecked_line
+from llmguard.check.report.concise import finding_line, unchecked_line
+from llmguard.check.report.place import place_of
 from llmguard.check.report.style import styled
 from llmguard.errors import UncheckableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.check.engine import Report
-    from llmguard.check.finding import Finding
+    from llmguard.check.finding import Finding, Report
 
 _WIDEST = 160  # characters of a source line that are shown
 
 
 def lines(report: Report, colour: bool) -> Iterator[str]:
     """The report in lines."""
+    sources = _Sources(report)
     for finding in report.findings:
-        yield from _finding(finding, colour)
+        yield from _finding(finding, sources, colour)
         yield ""
+    for finding in report.stale:
+        yield finding_line(finding, colour)
     for note in report.unchecked:
         yield unchecked_line(note, colour)
-    if report.unchecked:
+    if report.stale or report.unchecked:
         yield ""
 
 
-def _finding(finding: Finding, colour: bool) -> Iterator[str]:
+def _finding(finding: Finding, sources: _Sources, colour: bool) -> Iterator[str]:
     region = finding.region
     doubt = f" [{finding.confidence}]" if finding.confidence != "proved" else ""
     yield f"{styled(finding.rule, colour, 'red', 'bold')} {finding.message}{doubt}"
     gutter = len(str(region.end_line))
     bar = styled("|", colour, "blue")
     arrow = styled("-->", colour, "blue")
-    yield f"{' ' * gutter} {arrow} {printable(finding.path)}:{region.line}:{region.column}"
-    source = _source(finding.path)
+    yield f"{' ' * gutter} {arrow} {place_of(finding)}"
+    source = sources.lines(finding)
     if region.end_line > len(source):
         return
     yield f"{' ' * gutter} {bar}"
@@ -55,11 +57,34 @@ def _finding(finding: Finding, colour: bool) -> Iterator[str]:
     yield f"{' ' * gutter} {bar}"
 
 
-@lru_cache(maxsize=8)
-def _source(path: str) -> list[str]:
-    """The lines of a file; none when it has gone since it was checked."""
-    try:
-        with open(path, "rb") as file:
-            return lines_of(decode(file.read()).text)
-    except (OSError, UncheckableError):
-        return []
+class _Sources:
+    """The lines of files, read again for the excerpts; those of the last file are kept."""
+
+    def __init__(self, report: Report) -> None:
+        self._given = dict(report.sources)
+        self._path = ""
+        self._data = b""
+        self._read: dict[int, list[str]] = {}
+
+    def lines(self, finding: Finding) -> list[str]:
+        """The lines of a finding's file, or of its cell; none when it has gone since it was checked."""
+        if finding.path != self._path:
+            self._path, self._data, self._read = finding.path, self._bytes(finding.path), {}
+        if finding.cell not in self._read:
+            try:
+                self._read[finding.cell] = (
+                    notebook.cell_lines(self._data, finding.cell) if finding.cell else lines_of(decode(self._data).text)
+                )
+            except UncheckableError:
+                return []
+        return self._read[finding.cell]
+
+    def _bytes(self, path: str) -> bytes:
+        given = self._given.get(path)
+        if given is not None:
+            return given
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except OSError:
+            return b""

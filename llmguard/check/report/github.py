@@ -10,26 +10,30 @@ from typing import TYPE_CHECKING
 
 from llmguard.check.discover import printable
 from llmguard.check.finding import Confidence
+from llmguard.check.report.place import in_file, note_in_file
 from llmguard.check.report.summary import summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.check.engine import Report
+    from llmguard.check.finding import Report
 
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def lines(report: Report, colour: bool = False) -> Iterator[str]:
     """The report in lines."""
-    for finding in sorted(report.findings, key=lambda f: -Confidence(f.confidence).rank):
+    for finding in map(in_file, sorted(report.findings, key=lambda f: -Confidence(f.confidence).rank)):
         region = finding.region
         place = f"file={_property(printable(finding.path))},line={region.line},endLine={region.end_line}"
         if region.line == region.end_line:
             place += f",col={region.column},endColumn={region.end_column}"
         level, title = _LEVELS[finding.severity], _property(f"llmguard {finding.rule}")
         yield f"::{level} {place},title={title}::{_data(finding.message)}"
-    for note in report.unchecked:
+    for finding in report.stale:
+        place = f"file={_property(printable(finding.path))},line={finding.region.line}"
+        yield f"::notice {place},title={_property(f'llmguard {finding.rule}')}::{_data(finding.message)}"
+    for note in map(note_in_file, report.unchecked):
         place = f"file={_property(printable(note.path))},line={max(note.line, 1)}"
         yield f"::warning {place},title={_property(f'llmguard {note.rule}')}::{_data(note.message)}"
     yield summary(report)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmguard.check.discover import printable
 from llmguard.check.report.fingerprint import fingerprints
+from llmguard.check.report.place import in_file, note_in_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.check.engine import Report
+    from llmguard.check.finding import Report
 
 _SEVERITIES = {"error": "major", "warning": "minor", "note": "info"}
 
@@ -27,9 +28,9 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
             "severity": _SEVERITIES[finding.severity],
             "location": {"path": printable(finding.path), "lines": {"begin": finding.region.line}},
         }
-        for finding, fingerprint in fingerprints(report.findings)
+        for finding, fingerprint in fingerprints(map(in_file, report.findings))
     ]
-    for number, note in enumerate(report.unchecked):
+    for number, note in enumerate(map(note_in_file, report.unchecked)):
         path = printable(note.path)
         identity = zlib.crc32(f"{path}:{note.message}".encode())
         rows.append(

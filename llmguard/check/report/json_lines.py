@@ -10,12 +10,12 @@ from llmguard.check.report.json_report import error_object, finding_object
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.check.engine import Report
+    from llmguard.check.finding import Report
 
 
 def lines(report: Report, colour: bool = False) -> Iterator[str]:
     """The report in lines."""
-    for finding in report.findings:
+    for finding in (*report.findings, *report.stale):
         yield json.dumps(finding_object(finding))
     for note in report.unchecked:
         yield json.dumps(error_object(note))

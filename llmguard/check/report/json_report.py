@@ -10,8 +10,7 @@ from llmguard.check.discover import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.check.engine import Report
-    from llmguard.check.finding import Finding, Unchecked
+    from llmguard.check.finding import Finding, Report, Unchecked
 
 VERSION = 1
 
@@ -24,6 +23,9 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         "files_checked": report.files_checked,
         "files_skipped": report.files_skipped,
         "tracked": len(report.tracked),
+        "suppressed": len(report.suppressed),
+        "baselined": len(report.baselined),
+        "stale": [finding_object(finding) for finding in report.stale],
         "errors": [error_object(note) for note in report.unchecked],
     }
     yield json.dumps(document, indent=2)
@@ -36,4 +38,5 @@ def finding_object(finding: Finding) -> dict[str, Any]:
 
 def error_object(note: Unchecked) -> dict[str, Any]:
     """What could not be checked, as JSON knows it."""
-    return {"path": printable(note.path), "line": note.line, "rule": note.rule, "message": note.message}
+    row = {"path": printable(note.path), "line": note.line, "rule": note.rule, "message": note.message}
+    return {**row, "cell": note.cell} if note.cell else row

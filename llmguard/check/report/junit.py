@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
 from llmguard.check.discover import printable
+from llmguard.check.report.place import cell_of, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.check.engine import Report
+    from llmguard.check.finding import Report
 
 # Characters that XML 1.0 cannot carry.
 _FORBIDDEN = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
@@ -27,14 +28,14 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
     yield f'  <testsuite name="llmguard check" {counts} skipped="0" time="0">'
     for finding in report.findings:
         path = printable(finding.path)
-        place = f"{path}:{finding.region.line}:{finding.region.column}"
+        place = place_of(finding)
         yield _case(path, f"{finding.rule} {place}")
         said = f"type={_attribute(finding.rule)} message={_attribute(finding.message)}"
         yield f"      <failure {said}>{_text(f'{place}: {finding.message}')}</failure>"
         yield "    </testcase>"
     for note in report.unchecked:
         path = printable(note.path)
-        yield _case(path, f"{note.rule} {path}:{max(note.line, 1)}")
+        yield _case(path, f"{note.rule} {path}{cell_of(note)}:{max(note.line, 1)}")
         yield f"      <error type={_attribute(note.rule)} message={_attribute(note.message)}/>"
         yield "    </testcase>"
     if not failures + errors:

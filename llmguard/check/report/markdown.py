@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from llmguard.check.discover import printable
 from llmguard.check.finding import Confidence
+from llmguard.check.report.place import cell_of
 from llmguard.check.report.summary import summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.check.engine import Report
+    from llmguard.check.finding import Report
 
 _MOST_ROWS = 100  # a comment holds 65,536 characters
 
@@ -28,7 +29,7 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         ordered = sorted(report.findings, key=lambda f: -Confidence(f.confidence).rank)
         for finding in ordered[:_MOST_ROWS]:
             doubt = f" ({finding.confidence})" if finding.confidence != "proved" else ""
-            where = f"`{_cell(printable(finding.path))}:{finding.region.line}`"
+            where = f"`{_cell(printable(finding.path) + cell_of(finding))}:{finding.region.line}`"
             yield f"| {where} | {finding.rule} | {_cell(finding.message)}{doubt} |"
         if len(ordered) > _MOST_ROWS:
             yield ""

@@ -14,13 +14,13 @@ from urllib.parse import quote
 from llmguard import __version__
 from llmguard.check.discover import printable
 from llmguard.check.report.fingerprint import fingerprints
-from llmguard.check.rules import BY_CODE, RULES, documentation
+from llmguard.check.report.place import in_file, note_in_file
+from llmguard.check.rules import RULES, documentation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.check.engine import Report
-    from llmguard.check.finding import Finding, Unchecked
+    from llmguard.check.finding import Finding, Report, Unchecked
     from llmguard.check.rules.rule import Rule
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -44,10 +44,12 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         "invocations": [
             {
                 "executionSuccessful": True,
-                "toolExecutionNotifications": [_notification(note) for note in report.unchecked],
+                "toolExecutionNotifications": [_notification(note) for note in map(note_in_file, report.unchecked)],
             }
         ],
-        "results": [_result(f, fingerprint, positions[f.rule]) for f, fingerprint in fingerprints(report.findings)],
+        "results": [
+            _result(f, fingerprint, positions[f.rule]) for f, fingerprint in fingerprints(map(in_file, report.findings))
+        ],
     }
     yield json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
 
@@ -75,7 +77,7 @@ def _result(finding: Finding, fingerprint: str, position: int) -> dict[str, Any]
     return {
         "ruleId": finding.rule,
         "ruleIndex": position,
-        "level": str(BY_CODE[finding.rule].severity),
+        "level": finding.severity,
         "message": {"text": finding.message},
         "locations": [
             {

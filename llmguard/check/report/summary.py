@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llmguard.check.engine import Report
+    from llmguard.check.finding import Report
 
 
 def summary(report: Report) -> str:
@@ -13,6 +13,12 @@ def summary(report: Report) -> str:
     parts = [f"{count(len(report.findings), 'finding')} in {count(report.files_checked, 'file')}"]
     if report.tracked:
         parts.append(f"{count(len(report.tracked), 'call')} tracked already")
+    if report.baselined:
+        parts.append(f"{len(report.baselined):,} more in the baseline")
+    if report.suppressed:
+        parts.append(f"{len(report.suppressed):,} suppressed")
+    if report.stale:
+        parts.append(f"{count(len(report.stale), 'stale entry')}")
     if report.files_skipped:
         parts.append(f"{count(report.files_skipped, 'file')} skipped")
     whole = sum(1 for note in report.unchecked if note.whole)
@@ -26,4 +32,5 @@ def summary(report: Report) -> str:
 
 def count(number: int, noun: str) -> str:
     """A number with its noun: "1 file", "1,200 files"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    plural = f"{noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"

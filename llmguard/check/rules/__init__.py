@@ -23,6 +23,9 @@ from llmguard.check.rules import (
     llg202_direct_media,
     llg301_passed_on_method,
     llg801_unused_suppression,
+    llg802_stale_ignore,
+    llg803_stale_baseline,
+    llg804_suppression_without_reason,
     llg901_unchecked_file,
     llg902_unparsed_lines,
 )
@@ -47,6 +50,9 @@ MODULES: tuple[ModuleType, ...] = (
     llg104_direct_response,
     llg105_direct_text_completion,
     llg801_unused_suppression,
+    llg802_stale_ignore,
+    llg803_stale_baseline,
+    llg804_suppression_without_reason,
     llg901_unchecked_file,
     llg902_unparsed_lines,
 )
@@ -77,6 +83,17 @@ def documentation(rule: Rule) -> str:
     """The docstring of a rule's module."""
     module = next(module for module in MODULES if module.RULE is rule)
     return (module.__doc__ or "").strip()
+
+
+def covers(name: str, code: str) -> bool:
+    """Whether a code, prefix or slug stands for a rule (among others)."""
+    return code.startswith(_code_prefix(name))
+
+
+def chosen(rule: Rule, severities: tuple[tuple[str, str], ...]) -> str:
+    """The severity of a rule: that of the longest code, prefix or slug that stands for it, else its own."""
+    found = [(len(_code_prefix(name)), severity) for name, severity in severities if covers(name, rule.code)]
+    return max(found)[1] if found else str(rule.severity)
 
 
 def selected(code: str, select: tuple[str, ...], ignore: tuple[str, ...]) -> bool:

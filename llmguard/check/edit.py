@@ -1,0 +1,98 @@
+"""Changes of source files: bytes outside of them stay as they are, and a file is replaced whole or not at all."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import re
+import shutil
+import tokenize
+from collections.abc import Iterable
+
+from llmguard.check.finding import Region
+from llmguard.check.reading import parse_strictly
+from llmguard.errors import UncheckableError, UsageError
+
+_LINE = re.compile("[^\r\n]*(?:\r\n|\r|\n|\\Z)")
+
+
+def edited(data: bytes, edits: Iterable[tuple[Region, str]]) -> bytes:
+    """The bytes of a Python file with the text of some regions replaced.
+
+    A line on which nothing is left is taken out; so is blank space that an edit leaves at a line's end.
+
+    Raises:
+        UncheckableError: the file is not valid in its encoding, or does not survive decoding and encoding.
+    """
+    encoding, text = decoded(data)
+    lines = _LINE.findall(text)
+    for region, new in sorted(edits, reverse=True):
+        line = lines[region.line - 1]
+        body = line.rstrip("\r\n")
+        left = body[: region.column - 1] + new + body[region.end_column - 1 :]
+        if not new:
+            left = left.rstrip() if left.strip() else ""
+        lines[region.line - 1] = left + line[len(body) :] if left or not body else ""
+    return "".join(lines).encode(encoding)
+
+
+def inserted(data: bytes, additions: dict[int, str]) -> bytes:
+    """The bytes of a Python file with a line put in above some lines (1-based), indented as these are.
+
+    Raises:
+        UncheckableError: as for `edited`.
+    """
+    encoding, text = decoded(data)
+    lines = _LINE.findall(text)
+    ending = next((line[len(line.rstrip("\r\n")) :] for line in lines if line.rstrip("\r\n") != line), "\n")
+    for number, added in sorted(additions.items(), reverse=True):
+        below = lines[number - 1]
+        indent = below[: len(below) - len(below.lstrip())].strip("\f")
+        lines.insert(number - 1, f"{indent}{added}{ending}")
+    return "".join(lines).encode(encoding)
+
+
+def decoded(data: bytes) -> tuple[str, str]:
+    """(encoding, text) of a Python file; the encoding keeps a byte order mark.
+
+    Raises:
+        UncheckableError: see `edited`.
+    """
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        raise UncheckableError(f"cannot be edited: {error}") from None
+    if text.encode(encoding) != data:
+        raise UncheckableError(f"cannot be edited: its bytes are not what {encoding} would write")
+    return encoding, text
+
+
+def same_program(before: bytes, after: bytes) -> bool:
+    """Whether two versions of a file parse to the same tree."""
+    try:
+        trees = [parse_strictly(decoded(data)[1].removeprefix("\ufeff")) for data in (before, after)]
+        return ast.dump(trees[0]) == ast.dump(trees[1])
+    except (UncheckableError, RecursionError):
+        return False
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Replace a file at once, or leave it as it was. Its permissions stay; a link stays a link.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    target = os.path.realpath(path)
+    beside = f"{target}.{os.getpid()}.tmp"
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+        if os.path.exists(target):
+            shutil.copymode(target, beside)
+        os.replace(beside, target)
+    except OSError as error:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

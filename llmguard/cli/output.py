@@ -1,0 +1,94 @@
+"""What commands print and write: reports, differences, progress."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from llmguard.check.finding import Report
+    from llmguard.check.fix import Change, Refusal
+
+_PROGRESS_AFTER = 1.0  # seconds
+
+
+def has_colour() -> bool:
+    """Whether stdout is a terminal that shows colours."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def write_text(path: str, lines: Iterable[str]) -> None:
+    """Write lines to a file, whole or not at all.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    from llmguard.check.edit import write_whole
+
+    write_whole(path, "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace"))
+
+
+def difference(path: str, before: bytes, after: bytes) -> Iterator[str]:
+    """A unified diff of a file, in lines."""
+    old, new = (data.decode("utf-8", "replace").splitlines() for data in (before, after))
+    yield from difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="")
+
+
+def write_changes(changes: list[Change], refusals: list[Refusal], *, dry_run: bool) -> None:
+    """Write changed files, or print what would change; say which files are left as they are."""
+    from llmguard.check.discover import printable
+    from llmguard.check.edit import write_whole
+
+    for change in changes:
+        if dry_run:
+            for line in difference(printable(change.path), change.before, change.after):
+                print(line)
+        else:
+            write_whole(change.path, change.after)
+    for refusal in refusals:
+        print(f"{printable(refusal.path)}: left as it is: {refusal.reason}", file=sys.stderr)
+
+
+def nothing_checked(report: Report) -> str:
+    """Why a report is about no file."""
+    if report.files_skipped:
+        number = report.files_skipped
+        which = "the one Python file is" if number == 1 else f"all {number:,} Python files are"
+        return f"Nothing was checked: {which} excluded."
+    if report.unchecked:
+        return "Nothing was checked: no file could be read."
+    return "Nothing was checked: no Python files were found."
+
+
+class Progress:
+    """A progress bar on stderr, once a run takes longer than a second."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._started = time.monotonic()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        if not self._shown or time.monotonic() - self._started < _PROGRESS_AFTER:
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("checking", total=total)
+        self._bar.update(self._task, completed=done)
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,146 @@
+"""Configuration files: read, laid over what they extend, and made into settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NamedTuple
+
+from llmguard.config.settings import Settings
+from llmguard.errors import ConfigError
+
+
+class Layer(NamedTuple):
+    """One file of those that make up a configuration: its table, its path, the folder that its paths start from."""
+
+    table: dict[str, Any]
+    source: str
+    folder: str
+
+
+def settings_of(path: str) -> Settings:
+    """The settings that a configuration file and those that it extends say together.
+
+    Raises:
+        ConfigError: one of them cannot be read or says something that cannot be used.
+    """
+    from llmguard.config.keys import checked, merged
+
+    values: dict[str, Any] = {}
+    for layer in layers(path):
+        for key, value in layer.table.items():
+            field, usable = checked(layer, str(key), value)
+            if field:
+                values[field] = merged(field, values.get(field), usable)
+    settings = Settings(root=os.path.dirname(os.path.abspath(path)), source=path, **values)
+    both = set(settings.select) & set(settings.ignore)
+    if both:
+        raise ConfigError(path, "select", f"{min(both)!r} is in ignore too; keep one of them")
+    return settings
+
+
+def layers(path: str) -> list[Layer]:
+    """A configuration file after those that it extends: the first is the farthest base.
+
+    Raises:
+        ConfigError: a file is missing, has no table, or extends itself.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    found: list[Layer] = []
+    _collect(path, folder, (), found)
+    return found
+
+
+def _collect(path: str, folder: str, above: tuple[str, ...], found: list[Layer]) -> None:
+    table = read_table(path)
+    if table is None:
+        raise ConfigError(path, "", "has no [tool.llmguard] table")
+    real = os.path.realpath(path)
+    bases = table.get("extend", [])
+    for base in [bases] if isinstance(bases, str) else bases if isinstance(bases, list) else [None]:
+        if not isinstance(base, str):
+            raise ConfigError(path, "extend", "must be a path, package:path, or a list of these")
+        target, packaged = _located(path, base)
+        if os.path.realpath(target) in (*above, real):
+            raise ConfigError(path, "extend", f"{base!r} leads back to this file")
+        # Paths in a package's policy mean those of the project that follows it.
+        _collect(target, folder if packaged else os.path.dirname(target), (*above, real), found)
+    found.append(Layer(table, path, folder))
+
+
+def _located(source: str, base: str) -> tuple[str, bool]:
+    """(path, whether it lies in an installed package) of a file to extend: `../base.yaml`, `acme_policy:llmguard.yaml`.
+
+    A single letter before the colon is a drive, not a package.
+    """
+    package, colon, inside = base.partition(":")
+    if not colon or len(package) == 1 or not package.isidentifier():
+        target = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(source)), base))
+        if not os.path.isfile(target):
+            raise ConfigError(source, "extend", f"no such file: {base}")
+        return target, False
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not places:
+        raise ConfigError(
+            source,
+            "extend",
+            f"no package {package!r} is installed beside llmguard (a hook needs it in additional_dependencies)",
+        )
+    for place in places:
+        target = os.path.join(place, *inside.split("/"))
+        if os.path.isfile(target):
+            return target, True
+    raise ConfigError(source, "extend", f"package {package!r} has no file {inside!r}")
+
+
+def read_table(path: str) -> dict[str, Any] | None:
+    """The table of a configuration file; None when a pyproject.toml has none.
+
+    Raises:
+        ConfigError: it cannot be read, or is no valid TOML or YAML.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ConfigError(path, "", f"cannot be read: {error.strerror}") from None
+    if path.endswith((".yaml", ".yml")):
+        return _read_yaml(path, data)
+    return _read_toml(path, data)
+
+
+def _read_toml(path: str, data: bytes) -> dict[str, Any] | None:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        document: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(path, "", f"is no valid TOML: {error}") from None
+    tool = document.get("tool", {})
+    if os.path.basename(path) != "pyproject.toml" and "tool" not in document:
+        return document
+    table = tool.get("llmguard") if isinstance(tool, dict) else None
+    if table is None:
+        return None
+    if isinstance(table, dict):
+        return dict(table)
+    raise ConfigError(path, "tool.llmguard", "must be a table")
+
+
+def _read_yaml(path: str, data: bytes) -> dict[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(path, "", f"is no valid YAML: {' '.join(str(error).split())}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(path, "", "must be a mapping of keys to values")
+    return document
