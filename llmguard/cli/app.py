@@ -10,6 +10,7 @@ from llmguard import __version__
 from llmguard.cli import baseline, config
 from llmguard.cli.check import check
 from llmguard.cli.coverage import coverage
+from llmguard.cli.init import init
 from llmguard.cli.rules import explain, rules
 from llmguard.cli.suppress import suppress
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(check)
+app.command()(init)
 app.command()(coverage)
 app.add_typer(baseline.app, name="baseline")
 app.command()(suppress)

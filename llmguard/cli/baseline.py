@@ -151,7 +151,7 @@ def _write(survey: Survey, entries: set[str], *, dry_run: bool) -> None:
     from llmguard.cli.output import difference
 
     text = text_of(entries).encode()
-    before = b""
+    before = None
     if survey.exists:
         with open(survey.path, "rb") as file:
             before = file.read()

@@ -106,7 +106,8 @@ def _found(configuration: Configuration) -> list[str]:
     if nearest:
         found[nearest] = None
     for path in below("."):
-        if os.path.basename(path) in (*YAML_NAMES, "pyproject.toml"):
+        services = path.startswith((f".github{os.sep}", f".gitlab{os.sep}"))  # a workflow may have our name
+        if os.path.basename(path) in (*YAML_NAMES, "pyproject.toml") and not services:
             folder = os.path.dirname(os.path.abspath(path))
             try:
                 name = file_in(folder)

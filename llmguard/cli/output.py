@@ -33,10 +33,10 @@ def write_text(path: str, lines: Iterable[str]) -> None:
     write_whole(path, "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace"))
 
 
-def difference(path: str, before: bytes, after: bytes) -> Iterator[str]:
-    """A unified diff of a file, in lines."""
-    old, new = (data.decode("utf-8", "replace").splitlines() for data in (before, after))
-    yield from difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm="")
+def difference(path: str, before: bytes | None, after: bytes) -> Iterator[str]:
+    """A unified diff of a file (None before it is there), in lines."""
+    old, new = ((data or b"").decode("utf-8", "replace").splitlines() for data in (before, after))
+    yield from difflib.unified_diff(old, new, "/dev/null" if before is None else f"a/{path}", f"b/{path}", lineterm="")
 
 
 def write_changes(changes: list[Change], refusals: list[Refusal], *, dry_run: bool) -> None:
