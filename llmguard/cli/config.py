@@ -57,22 +57,21 @@ def show(
 def check(config: options.Config = "") -> None:
     """Check every configuration of the project: keys, values, codes, what they extend, their baselines.
 
-    Exit code: 0 all can be used, 2 one cannot, or there is none.
+    Exit code: 0 all can be used (or there is none), 2 one cannot.
     """
     from llmguard.check.baseline import Baseline, baseline_path
     from llmguard.check.discover import shown_path
     from llmguard.check.report.summary import count
     from llmguard.check.run import check_codes
+    from llmguard.config.files import settings_of
     from llmguard.errors import ConfigError
 
     configuration = options.configuration()
     found = [os.path.abspath(config)] if config else _found(configuration)
     problems = 0
-    for path in found:
+    for path in found or [""]:
         try:
-            from llmguard.config.files import settings_of
-
-            settings = settings_of(path)
+            settings = settings_of(path) if path else configuration.for_folder(os.getcwd())
             check_codes(settings)
             baseline = baseline_path(settings)
             entries = len(Baseline.load(baseline).entries) if os.path.isfile(baseline) else None
@@ -81,10 +80,11 @@ def check(config: options.Config = "") -> None:
             print(error)
             continue
         known = "no baseline" if entries is None else f"baseline of {count(entries, 'entry')}"
-        print(f"{shown_path(path)}: {count(len(_origins(settings)), 'key')}, {known}, can be used.")
-    if not found:
-        print("There is no configuration; the defaults hold. llmguard init writes one.")
-    raise typer.Exit(2 if problems or not found else 0)
+        if path:
+            print(f"{shown_path(path)}: {count(len(_origins(settings)), 'key')}, {known}, can be used.")
+        else:
+            print(f"There is no configuration ({known}); the defaults hold. llmguard init writes one.")
+    raise typer.Exit(2 if problems else 0)
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from llmguard.check import check_paths
 from llmguard.check.finding import Region, Report
 from llmguard.check.report import lines_of_report
 from llmguard.config import Settings
+from tests.optional import optional
 
 PROJECT = Path(__file__).parents[2] / "fixtures" / "projects" / "support_bot"
 HOSTILE = 'm"<&>%,:|\n\x01é.py'
@@ -32,13 +32,6 @@ def report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Report:
 
 def text(report: Report, name: str) -> str:
     return "\n".join(lines_of_report(name, report)) + "\n"
-
-
-def optional(name: str):  # type: ignore[no-untyped-def]
-    """A parser of the dev extra: absent, the test is skipped, but not in CI."""
-    if os.environ.get("CI"):
-        return __import__(name)
-    return pytest.importorskip(name, reason="installed by the dev extra")
 
 
 def test_json_lines(report: Report) -> None:
