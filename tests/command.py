@@ -2,40 +2,76 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import llmguard
+from llmguard import cli
+from llmguard.cli import hook as hook_entry
 
 ROOT = Path(llmguard.__file__).parents[1]
 CALL = 'import litellm\n\n\ndef ask(m):\n    return litellm.completion(model="m", messages=m)\n'
 
 
-def run(
-    *arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    """`llmguard arguments`."""
-    return _run([sys.executable, "-c", "from llmguard.cli import main; main()", *arguments], cwd, env or {}, stdin)
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def hook(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """`llmguard-hook arguments`."""
-    return _run([sys.executable, "-m", "llmguard.cli.hook", *arguments], cwd, env, None)
+def run(*arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | None = None) -> Done:
+    """`llmguard arguments`, in this process; in one of its own where the environment is another."""
+    if env:
+        return _process([sys.executable, "-c", "from llmguard.cli import main; main()", *arguments], cwd, env)
+    return _here(lambda: cli.main(), ["llmguard", *arguments], cwd, stdin)
 
 
-def _run(command: list[str], cwd: Path, env: dict[str, str], stdin: str | None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def hook(*arguments: str, cwd: Path, **env: str) -> Done:
+    """`llmguard-hook arguments`, likewise."""
+    if env:
+        return _process([sys.executable, "-m", "llmguard.cli.hook", *arguments], cwd, env)
+    return _here(lambda: hook_entry.main(), ["llmguard-hook", *arguments], cwd, None)
+
+
+def _here(entry: Callable[[], int | None], argv: list[str], cwd: Path, stdin: str | None) -> Done:
+    before = os.getcwd(), sys.argv, sys.stdin, sys.stdout, sys.stderr
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="surrogateescape") for _ in range(2))
+    code: int | str | None = 0
+    try:
+        os.chdir(cwd)
+        sys.argv, sys.stdout, sys.stderr = argv, out, err
+        sys.stdin = io.TextIOWrapper(io.BytesIO((stdin or "").encode()), encoding="utf-8")
+        code = entry()
+    except SystemExit as end:
+        code = end.code
+    finally:
+        os.chdir(before[0])
+        sys.argv, sys.stdin, sys.stdout, sys.stderr = before[1:]
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode("utf-8", "replace"))  # type: ignore[attr-defined]
+    return Done(code if isinstance(code, int) else 0 if code is None else 1, *texts)
+
+
+def _process(command: list[str], cwd: Path, env: dict[str, str]) -> Done:
+    done = subprocess.run(
         command,
         capture_output=True,
         text=True,
         errors="replace",
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **env},
-        input=stdin,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
         check=False,
     )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import CALL, git, repository, run, write
+from tests.command import CALL, Done, git, repository, run, write
 
 MORE = '    litellm.completion(model="new", messages=m)\n'
 
@@ -109,11 +109,10 @@ def test_in_a_notebook_the_lines_of_cells_count(project: Path) -> None:
     assert places(project, "HEAD") == ["n.ipynb:cell 3:1:1:"]
 
 
-def one_line(done: object) -> str:
-    assert done.returncode == 2  # type: ignore[attr-defined]
-    text: str = done.stderr  # type: ignore[attr-defined]
-    assert text.count("\n") == 1
-    return text
+def one_line(done: Done) -> str:
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    return done.stderr
 
 
 def test_what_git_cannot_say_is_one_clear_line(project: Path, tmp_path: Path) -> None:
