@@ -30,10 +30,12 @@ class Baseline:
     Args:
         path: absolute path of the file, which need not exist.
         entries: text of an entry -> line, 1-based.
+        comments: lines that people wrote, which stay when the file is written anew.
     """
 
-    def __init__(self, path: str, entries: dict[str, int]) -> None:
+    def __init__(self, path: str, entries: dict[str, int], comments: tuple[str, ...] = ()) -> None:
         self.path = path
+        self.comments = comments
         self.folder = os.path.dirname(path)
         self.entries = entries
 
@@ -55,9 +57,12 @@ class Baseline:
         except UnicodeDecodeError:
             raise ConfigError(shown, "", "is no baseline: it is not text in UTF-8") from None
         entries: dict[str, int] = {}
+        comments: list[str] = []
         for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
             entry = line.rstrip("\r").strip(" \t")
             if not entry or entry.startswith("#"):
+                if entry and entry not in HEADER:
+                    comments.append(entry)
                 continue
             if entry.startswith(("<<<<<<<", ">>>>>>>", "|||||||")) or entry == "=======":
                 problem = "is left from a merge; keep the entries of both sides and remove this line"
@@ -66,7 +71,7 @@ class Baseline:
                 problem = f"is no entry (path::function::callee::number): {entry[:60]!r}"
                 raise ConfigError(f"{shown}:{number}", "", f"{problem}; remove the line or create the baseline anew")
             entries.setdefault(entry, number)
-        return cls(path, entries)
+        return cls(path, entries, tuple(comments))
 
     def entry(self, site: str, root: str) -> str:
         """The text of an entry for a site whose path is relative to `root`."""
@@ -83,7 +88,8 @@ class Baseline:
 def printable_entry(site: str) -> str:
     """A site on one line of text: what would end the line, or is no text, is escaped."""
     text = site.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return text.replace("\n", "\\n").replace("\r", "\\r")
+    text = text.replace("\n", "\\n").replace("\r", "\\r")
+    return f"./{text}" if text[:1] in ("#", " ", "\t", "=", "<", ">", "|") else text
 
 
 def is_entry(text: str) -> bool:
@@ -99,6 +105,6 @@ def baseline_path(settings: Settings) -> str:
     return os.path.join(settings.root, BASELINE) if settings.root else ""
 
 
-def text_of(entries: Iterable[str]) -> str:
-    """The text of a baseline file."""
-    return "".join(line + "\n" for line in (*HEADER, *sorted(set(entries))))
+def text_of(entries: Iterable[str], comments: Iterable[str] = ()) -> str:
+    """The text of a baseline file; people's own comments stand above the entries."""
+    return "".join(line + "\n" for line in (*HEADER, *comments, *sorted(set(entries))))

@@ -11,10 +11,15 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from llmguard.check import git, notebook
+from llmguard.check import git, notebook, reading
 from llmguard.errors import UncheckableError, UsageError
 
-_HUNK = re.compile(rb"@@ -\S+ \+(\d+)(?:,(\d+))? @@")
+# Every option that a user's configuration or attributes could set otherwise is set.
+_DIFF = (
+    *("diff", "--unified=0", "--inter-hunk-context=0", "--text", "--no-color", "--no-ext-diff", "--no-textconv"),
+    *("--find-renames", "--no-prefix", "--no-relative", "--submodule=diff", "--diff-filter=d"),
+)
+_HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
@@ -26,39 +31,63 @@ class Changes(NamedTuple):
         top: absolute path of the work tree.
         base: name of the commit that the work tree is compared with.
         ranges: absolute path -> (first, last) changed lines, 1-based; files without an entry did not change.
-        new: absolute paths of files that are new as a whole.
+        new: absolute paths of files that are new as a whole, and of repositories that git does not know yet.
+        before: absolute path -> path in `base`, relative to `top`.
     """
 
     top: str
     base: str
     ranges: dict[str, list[tuple[int, int]]]
     new: frozenset[str]
+    before: dict[str, str]
 
     def has(self, absolute: str) -> bool:
         """Whether a file changed."""
         path = os.path.realpath(absolute)
-        return path in self.ranges or path in self.new
+        return path in self.ranges or self._is_new(path)
 
-    def lines_of(self, absolute: str, data: bytes) -> Callable[[int, int], bool]:
-        """Whether any line of a region of a file (first, last) changed; of a notebook, lines of its code cells."""
+    def lines_of(self, absolute: str, data: bytes, *, on_disk: bool = True) -> Callable[[int, int], bool]:
+        """Whether any line of a region of a file (first, last) changed; of a notebook, lines of its code cells.
+
+        Args:
+            absolute: path of the file.
+            data: its bytes.
+            on_disk: these are the ones in the work tree, which git has compared.
+        """
         path = os.path.realpath(absolute)
-        if path in self.new:
+        if self._is_new(path):
             return lambda first, last: True
         ranges = self.ranges.get(path, [])
-        if path.endswith(notebook.SUFFIX):
-            ranges = self._cells(path, data)
+        if path.endswith(notebook.SUFFIX) or not on_disk:
+            ranges = self._compared(path, data)
         return lambda first, last: any(start <= last and first <= end for start, end in ranges)
 
-    def _cells(self, path: str, data: bytes) -> list[tuple[int, int]]:
-        name = os.path.relpath(path, self.top).replace(os.sep, "/")
+    def _is_new(self, path: str) -> bool:
+        if path in self.new:
+            return True
+        folder = os.path.dirname(path)
+        while len(folder) > len(self.top):
+            if folder in self.new:
+                return True
+            folder = os.path.dirname(folder)
+        return False
+
+    def _compared(self, path: str, data: bytes) -> list[tuple[int, int]]:
+        """Changed lines of a text that git has not compared."""
+        name = self.before.get(path, os.path.relpath(path, self.top).replace(os.sep, "/"))
         answer = git.ask(self.top, "show", f"{self.base}:{name}")
+        before = answer.stdout if answer is not None and answer.returncode == 0 else b""
         try:
-            before = notebook.read(answer.stdout if answer is not None else b"").source
-            after = notebook.read(data).source
+            matcher = difflib.SequenceMatcher(None, _lines(path, before), _lines(path, data), autojunk=False)
         except UncheckableError:
             return [(1, 1 << 60)]
-        matcher = difflib.SequenceMatcher(None, before.split(b"\n"), after.split(b"\n"), autojunk=False)
         return [(start + 1, end) for tag, _, _, start, end in matcher.get_opcodes() if tag in ("insert", "replace")]
+
+
+def _lines(path: str, data: bytes) -> list[str]:
+    if not path.endswith(notebook.SUFFIX):
+        return reading.lines_of(reading.decode(data).text)
+    return notebook.read(data).lines if data else []
 
 
 def changes_since(ref: str, folder: str) -> Changes:
@@ -71,11 +100,11 @@ def changes_since(ref: str, folder: str) -> Changes:
     if not top:
         raise UsageError("--since needs a git repository, and git: this folder is in none")
     base = _merge_base(ref, top)
-    wanted = ("diff", "--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--no-prefix")
-    patch = _needed(top, *wanted, "--ignore-submodules", "--diff-filter=d", base, "--")
+    patch = _needed(top, *_DIFF, base, "--")
     others = _needed(top, "ls-files", "-z", "--others", "--exclude-standard")
     new = frozenset(os.path.realpath(os.path.join(top, os.fsdecode(name))) for name in others.split(b"\0") if name)
-    return Changes(top, base, _ranges(patch, top), new)
+    ranges, before = _read_patch(patch, top)
+    return Changes(top, base, ranges, new, before)
 
 
 def _merge_base(ref: str, top: str) -> str:
@@ -84,8 +113,10 @@ def _merge_base(ref: str, top: str) -> str:
     if not _commit(top, "HEAD"):
         raise UsageError("--since: this repository has no commit yet")
     if not _commit(top, ref):
-        fetch = f"git fetch origin {ref.removeprefix('origin/')}"
-        raise UsageError(f"--since: there is no revision {ref!r} here; fetch it first ({fetch})")
+        fetch = (
+            f"; fetch it first (git fetch origin {ref.removeprefix('origin/')})" if ref.startswith("origin/") else ""
+        )
+        raise UsageError(f"--since: there is no revision {ref!r} here{fetch}")
     answer = git.ask(top, "merge-base", ref, "HEAD")
     if answer is not None and answer.returncode == 0 and answer.stdout.strip():
         return answer.stdout.split()[0].decode()
@@ -111,23 +142,34 @@ def _needed(top: str, *arguments: str) -> bytes:
     return answer.stdout
 
 
-def _ranges(patch: bytes, top: str) -> dict[str, list[tuple[int, int]]]:
-    """The added and changed lines of each file of a patch without context."""
-    found: dict[str, list[tuple[int, int]]] = {}
+def _read_patch(patch: bytes, top: str) -> tuple[dict[str, list[tuple[int, int]]], dict[str, str]]:
+    """(added and changed lines of each file, name that it had) of a patch without context."""
+    ranges: dict[str, list[tuple[int, int]]] = {}
+    before: dict[str, str] = {}
     current: list[tuple[int, int]] = []
+    old = ""
     header = True
+    number, left = 0, (0, 0)  # of the new file; (old, new) lines that are left of a hunk
     for line in patch.split(b"\n"):
-        if line.startswith(b"diff --git "):
-            header = True
+        if left == (0, 0) and line.startswith(b"diff --git "):
+            header, old = True, ""
+        elif header and line.startswith(b"--- "):
+            old = os.fsdecode(_unquoted(line[4:]))
         elif header and line.startswith(b"+++ "):
-            name = os.fsdecode(_unquoted(line[4:]))
-            current = found.setdefault(os.path.realpath(os.path.join(top, name)), [])
-        elif match := _HUNK.match(line):
+            path = os.path.realpath(os.path.join(top, os.fsdecode(_unquoted(line[4:]))))
+            current = ranges.setdefault(path, [])
+            before[path] = old
+        elif left == (0, 0) and (match := _HUNK.match(line)):
             header = False
-            first, count = int(match[1]), int(match[2] or 1)
-            if count:
-                current.append((first, first + count - 1))
-    return found
+            number, left = int(match[2]), (int(match[1] or 1), int(match[3] or 1))
+        elif left != (0, 0) and line[:1] in (b"+", b"-", b" "):
+            # Lines are counted one by one: a submodule's part has context around its changes.
+            kind = line[:1]
+            if kind == b"+":
+                current.append((number, number))
+            number += kind != b"-"
+            left = (left[0] - (kind != b"+"), left[1] - (kind != b"-"))
+    return ranges, before
 
 
 def _unquoted(name: bytes) -> bytes:

@@ -24,6 +24,10 @@ class Share(NamedTuple):
         exact = self.tracked * 1000 // self.call_sites
         return exact / 10
 
+    def below(self, percent: float) -> bool:
+        """Whether the share is less than so many per hundred; never without call sites."""
+        return self.tracked * 100 < percent * self.call_sites
+
 
 class Coverage(NamedTuple):
     """The shares of one run.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmguard.check import globs
+from llmguard.check import git, globs
 from llmguard.check.baseline import Baseline, baseline_path
-from llmguard.check.discover import shown_path
+from llmguard.check.discover import is_below, shown_path
 from llmguard.check.finding import Confidence, Finding, Region
 from llmguard.check.rules import BY_CODE, chosen, selected
 
@@ -34,18 +34,40 @@ def without_known(checked: list[Checked], extent: Extent) -> tuple[list[Checked]
         if baseline is None:
             left.append(entry)
             continue
-        kept = []
-        for finding in entry.report.findings:
-            text = baseline.entry(finding.site, entry.settings.root) if finding.site else ""
-            if text in baseline.entries:
-                used[path].add(text)
-                known.append(finding)
-            else:
-                kept.append(finding)
-        used[path].update(baseline.entry(site, entry.settings.root) for site in entry.report.unselected)
+        kept, of_old = _apart(entry, baseline)
+        known += of_old
+        root = entry.settings.root
+        used[path].update(baseline.entry(f.site, root) for f in entry.report.findings if f.site)
+        used[path].update(baseline.entry(s, root) for s in (*entry.report.unselected, *entry.report.unchanged))
         left.append(entry._replace(report=entry.report._replace(findings=tuple(kept))))
     stale = [finding for path, baseline in baselines.items() for finding in _stale(baseline, used[path], extent)]
     return left, known, stale
+
+
+def _apart(entry: Checked, baseline: Baseline) -> tuple[list[Finding], list[Finding]]:
+    """(findings to report, findings that the baseline knows) of a file.
+
+    A new call takes the number of an old one that stands below it. Where only changed lines are asked for, the call
+    that is one too many is looked for among these: it is as many of them that are new as are too many.
+    """
+    root, report = entry.settings.root, entry.report
+    surplus: dict[str, int] = {}
+    for site in report.unchanged:
+        if baseline.entry(site, root) not in baseline.entries:
+            group = site.rpartition("::")[0]
+            surplus[group] = surplus.get(group, 0) + 1
+    kept: list[Finding] = []
+    known: list[Finding] = []
+    for finding in report.findings:
+        group = finding.site.rpartition("::")[0]
+        if not finding.site or baseline.entry(finding.site, root) not in baseline.entries:
+            kept.append(finding)
+        elif surplus.get(group, 0):
+            surplus[group] -= 1
+            kept.append(finding)
+        else:
+            known.append(finding)
+    return kept, known
 
 
 class Survey(NamedTuple):
@@ -57,7 +79,8 @@ class Survey(NamedTuple):
         entries: what it holds.
         current: entries of the calls that are reported now.
         stale: those of `entries` that nothing answers to.
-        whole: everything that it covers was looked at.
+        outside: those of `entries` whose files lie outside of what was looked at.
+        comments: lines that people wrote into it.
     """
 
     path: str
@@ -65,7 +88,8 @@ class Survey(NamedTuple):
     entries: set[str]
     current: set[str]
     stale: set[str]
-    whole: bool
+    outside: tuple[str, ...]
+    comments: tuple[str, ...]
 
 
 def surveys(checked: list[Checked], extent: Extent) -> list[Survey]:
@@ -86,20 +110,38 @@ def surveys(checked: list[Checked], extent: Extent) -> list[Survey]:
                 current.update(baseline.entry(f.site, root) for f in entry.report.findings if f.site)
                 seen.update(baseline.entry(site, root) for site in entry.report.unselected)
         stale = set(stale_entries(baseline, current | seen, extent))
-        found.append(Survey(path, exists, set(baseline.entries), current, stale, extent.covers(baseline.folder)))
+        outside = tuple(entry for entry in baseline.entries if not extent.covers(baseline.path_of(entry)))
+        found.append(Survey(path, exists, set(baseline.entries), current, stale, outside, baseline.comments))
     return found
 
 
 def stale_entries(baseline: Baseline, used: set[str], extent: Extent) -> list[str]:
-    """Entries that nothing answered to, of files that were looked at in full (or are gone)."""
-    whole = extent.covers(baseline.folder)
+    """Entries that nothing answered to, of files that were looked at in full, or that are gone.
+
+    What cannot be known is not stale: files with notes, in folders that cannot be read, or left out by a sparse
+    checkout.
+    """
     seen = {file.absolute for file in extent.files}
     noted = {os.path.abspath(name) for name in extent.noted}
-    return [
-        entry
-        for entry in baseline.entries
-        if entry not in used and (path := baseline.path_of(entry)) not in noted and (whole or path in seen)
-    ]
+    stale = []
+    for entry in baseline.entries:
+        path = baseline.path_of(entry)
+        looked_at = path in seen or extent.covers(path)
+        if entry not in used and looked_at and not any(path == name or is_below(path, name) for name in noted):
+            stale.append(entry)
+    absent = _left_out({baseline.path_of(entry) for entry in stale}, baseline.folder)
+    return [entry for entry in stale if baseline.path_of(entry) not in absent]
+
+
+def _left_out(paths: set[str], folder: str) -> set[str]:
+    """Those of the paths that git tracks but keeps out of the work tree."""
+    missing = {path for path in paths if not os.path.lexists(path)}
+    top = git.top_of(folder) if missing else ""
+    answer = git.ask(top, "ls-files", "-v", "-z") if top else None
+    if answer is None or answer.returncode:
+        return set()
+    rows = (row for row in answer.stdout.split(b"\0") if row[:2] in (b"S ", b"s "))
+    return missing & {os.path.join(top, os.fsdecode(row[2:])) for row in rows}
 
 
 def _stale(baseline: Baseline, used: set[str], extent: Extent) -> list[Finding]:

@@ -102,6 +102,9 @@ class _Search:
 
     def offer(self, path: str, *, given: bool, base: str) -> None:
         """Take a file in, leave it out, or note why it cannot be read. `given`: named by the user, not found."""
+        if path.endswith(os.sep):
+            self.unchecked.append(Unchecked(shown_path(path), 0, "the folder cannot be read"))
+            return
         name = os.path.basename(path)
         python = name.endswith(SUFFIXES)
         if not python and not given and "." in name:
@@ -139,6 +142,9 @@ class _Search:
     def _excluded(self, absolute: str, settings: Settings, base: str) -> bool:
         root = settings.root or base
         if any(globs.matches_located(absolute, pattern, root) for pattern in settings.exclude):
+            return True
+        outer = self.configuration.excluding(os.path.dirname(absolute))
+        if outer is not None and any(globs.matches_located(absolute, p, outer.root) for p in outer.exclude):
             return True
         # Below what was asked for: a run on a folder inside site-packages means that folder.
         inside = _relative(absolute, base)
@@ -206,7 +212,18 @@ def _listed_by_git(folder: str) -> list[str] | None:
     names = dict.fromkeys(os.fsdecode(name) for name in answer.stdout.split(b"\0") if name)
     inside = [name if folder == "." else os.path.join(folder, name) for name in names]
     # A file that was deleted but not yet staged as such is no file to check.
-    return sorted(path for path in inside if os.path.lexists(path))
+    return sorted(path for path in inside if _is_there(path))
+
+
+def _is_there(path: str) -> bool:
+    """Whether a path exists; one that may not be looked at does, as far as anyone can say."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _walk(folder: str) -> Iterator[str]:
@@ -217,7 +234,8 @@ def _walk(folder: str) -> Iterator[str]:
         try:
             entries = sorted(os.scandir(current), key=lambda entry: entry.name)
         except OSError:
-            continue  # a folder that may not be read: its files are not ours to see
+            yield current + os.sep  # said of the folder: its files are not ours to see
+            continue
         folders = []
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

@@ -34,7 +34,7 @@ def edited(data: bytes, edits: Iterable[tuple[Region, str]]) -> bytes:
         if not new:
             left = left.rstrip() if left.strip() else ""
         lines[region.line - 1] = left + line[len(body) :] if left or not body else ""
-    return "".join(lines).encode(encoding)
+    return _encoded("".join(lines), encoding)
 
 
 def inserted(data: bytes, additions: dict[int, str]) -> bytes:
@@ -50,7 +50,14 @@ def inserted(data: bytes, additions: dict[int, str]) -> bytes:
         below = lines[number - 1]
         indent = below[: len(below) - len(below.lstrip())].strip("\f")
         lines.insert(number - 1, f"{indent}{added}{ending}")
-    return "".join(lines).encode(encoding)
+    return _encoded("".join(lines), encoding)
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise UncheckableError(f"cannot be edited: {encoding} has no {text[error.start]!r}") from None
 
 
 def decoded(data: bytes) -> tuple[str, str]:
@@ -87,6 +94,12 @@ def write_whole(path: str, data: bytes) -> None:
     target = os.path.realpath(path)
     beside = f"{target}.{os.getpid()}.tmp"
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as file:  # a pipe or a device is written to, never replaced
+                file.write(data)
+            return
+        if os.path.exists(target) and not os.access(target, os.W_OK):
+            raise UsageError(f"{path}: cannot be written: it is read-only")
         with open(beside, "wb") as file:
             file.write(data)
         if os.path.exists(target):

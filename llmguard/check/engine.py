@@ -9,7 +9,7 @@ from llmguard.check import notebook, screen, tracked
 from llmguard.check.filters import Filters, Place
 from llmguard.check.finding import Call, Callee, FileReport, Unchecked
 from llmguard.check.module import ModuleFacts, Site
-from llmguard.check.reading import decode, lines_of, parse
+from llmguard.check.reading import Decoded, decode, lines_of, parse
 from llmguard.check.stores import function_of
 from llmguard.errors import UncheckableError
 
@@ -37,16 +37,20 @@ def check_module(
     try:
         if place.path.endswith(notebook.SUFFIX):
             cells = notebook.read(data)
-            data = cells.source
-        decoded = decode(data)
-        parsed = parse(decoded.text)
+            decoded, parsed = Decoded("\n".join(cells.lines), ""), cells.parsed()
+        else:
+            decoded = decode(data)
+            parsed = parse(decoded.text)
     except UncheckableError as error:
         return FileReport((), (), (Unchecked(place.path, error.line, error.problem),))
     facts = ModuleFacts.of(parsed.tree, place.absolute, is_package=os.path.basename(place.path) == "__init__.py")
     try:
-        calls = _calls(decoded.text, facts, project, shortcut=shortcut, tracked_too=tracked_too)
-        report = Filters(place, decoded, parsed).report(calls)
-        return cells.placed(report) if cells is not None else report
+        needed = tracked_too or screen.has_mark(data)  # a comment may stand at a call that is on the books
+        calls = _calls(decoded.text, facts, project, shortcut=shortcut, tracked_too=needed)
+        if cells is None:
+            return Filters(place, decoded, parsed).report(calls)
+        readable = "\n".join(cells.readable)
+        return cells.placed(Filters(place, decoded, parsed, readable).report(calls), place.path)
     finally:
         facts.dismantle()
         project.release()

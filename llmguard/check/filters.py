@@ -43,33 +43,44 @@ class Place(NamedTuple):
 
 
 class Filters:
-    """The findings of one file. Ask `report` once, with every call of the file."""
+    """The findings of one file. Ask `report` once, with every call of the file.
 
-    def __init__(self, place: Place, decoded: Decoded, parsed: Parsed) -> None:
+    Args:
+        place: the file.
+        decoded: its text.
+        parsed: its tree, and what is not in it.
+        readable: the text to look for comments in, where that is another one.
+    """
+
+    def __init__(self, place: Place, decoded: Decoded, parsed: Parsed, readable: str | None = None) -> None:
         self.place = place
         self.settings = place.settings
         self.decoded = decoded
         self.parsed = parsed
-        self.suppressions = Suppressions(decoded.text) if _may_suppress(decoded.text) else None
+        readable = decoded.text if readable is None else readable
+        self.suppressions = Suppressions(readable) if _may_suppress(readable) else None
         self._ignores = ignores_for(place.absolute, place.settings)
         self._findings: list[Finding] = []
         self._tracked: list[Finding] = []
         self._suppressed: list[Finding] = []
         self._unselected: list[str] = []
+        self._unchanged: list[str] = []
         self._ignored_by: set[tuple[str | Glob, str]] = set()
 
     def report(self, calls: list[Call]) -> FileReport:
         for call in calls:
             finding = self._of_call(call)
             if call.callee.tracked:
-                if not self._silenced(finding, call.site.statement):
+                self._silenced(finding, call.site.statement)  # a comment there counts as used
+                if self._is_selected(finding):
                     self._tracked.append(finding)
             else:
                 self._take(finding, call.site.statement)
         for finding in self._loose():
             self._take(finding, None)
         for finding in (*self._unused(), *self._without_reason()):
-            self._select(finding)
+            if not self._ignored(finding.rule):
+                self._select(finding)
         self._findings.sort(key=lambda finding: (finding.region, finding.rule))
         return FileReport(
             tuple(self._findings),
@@ -77,6 +88,7 @@ class Filters:
             tuple(self._unchecked()),
             tuple(self._suppressed),
             tuple(self._unselected),
+            tuple(self._unchanged),
             frozenset(self._ignored_by),
         )
 
@@ -93,24 +105,31 @@ class Filters:
             comment = self.suppressions.suppressing(finding.rule, statement, finding.region.line)
             if comment is not None:
                 return f"comment: {comment.reason or 'no reason given'}"
+        return self._ignored(finding.rule) or skipped_by(self.place.key, finding.function, self.settings)
+
+    def _ignored(self, rule: str) -> str:
+        """The per-file ignore that keeps a rule from being reported, "" for none."""
         for pattern, codes in self._ignores:
-            code = next((code for code in codes if covers(code, finding.rule)), "")
+            code = next((code for code in codes if covers(code, rule)), "")
             if code:
                 self._ignored_by.add((pattern, code))
                 return f"per-file-ignores: {globs.pattern_of(pattern)}"
-        return skipped_by(self.place.key, finding.function, self.settings)
+        return ""
+
+    def _is_selected(self, finding: Finding) -> bool:
+        settings = self.settings
+        least = Confidence(settings.min_confidence).rank
+        return Confidence(finding.confidence).rank >= least and selected(finding.rule, settings.select, settings.ignore)
 
     def _select(self, finding: Finding) -> None:
-        settings, region = self.settings, finding.region
-        wanted = (
-            Confidence(finding.confidence).rank >= Confidence(settings.min_confidence).rank
-            and selected(finding.rule, settings.select, settings.ignore)
-            and (self.place.changed is None or self.place.changed(region.line, region.end_line))
-        )
-        if wanted:
+        region = finding.region
+        if not self._is_selected(finding):
+            if finding.site:
+                self._unselected.append(finding.site)
+        elif self.place.changed is None or self.place.changed(region.line, region.end_line):
             self._findings.append(finding)
         elif finding.site:
-            self._unselected.append(finding.site)
+            self._unchanged.append(finding.site)
 
     # -- what is found -------------------------------------------------------------------------------------------
 
@@ -123,10 +142,12 @@ class Filters:
     def _loose(self) -> Iterable[Finding]:
         """Calls in lines that could not be parsed."""
         lines = lines_of(self.decoded.text)
+        seen: dict[str, int] = {}
         for first, last, _ in self.parsed.failed:
-            for number, (region, callee, text) in enumerate(loose_calls(lines, first, last), 1):
+            for region, callee, text in loose_calls(lines, first, last):
                 message = message_of(callee, text, self.settings) + " (seen in lines that could not be parsed)"
-                site = f"{self.place.key}::<unparsed>::{text}::{number}"
+                seen[text] = seen.get(text, 0) + 1
+                site = f"{self.place.key}::<unparsed>::{text}::{seen[text]}"
                 yield self._finding(rule_of(callee), region, message, callee, text, site)
 
     def _unused(self) -> Iterator[Finding]:
@@ -168,9 +189,7 @@ class Filters:
         if self.decoded.note:
             yield Unchecked(self.place.path, 1, self.decoded.note, whole=False)
         for first, last, reason in self.parsed.failed:
-            where = f"line {first}" if first == last else f"lines {first}-{last}"
-            said = f"{where} could not be parsed ({reason}); the rest was checked"
-            yield Unchecked(self.place.path, first, said, whole=False)
+            yield Unchecked.unparsed(self.place.path, first, last, reason)
 
 
 def ignores_for(absolute: str, settings: Settings) -> list[tuple[str | Glob, tuple[str, ...]]]:
@@ -184,7 +203,11 @@ def ignores_for(absolute: str, settings: Settings) -> list[tuple[str | Glob, tup
 
 def _in_async(call: Call) -> bool:
     function = function_of(call.site.scope)
-    return function is not None and isinstance(function.node, ast.AsyncFunctionDef)
+    if function is not None:
+        return isinstance(function.node, ast.AsyncFunctionDef)
+    # At the top of a notebook's cell, where there is a loop.
+    value = getattr(call.site.statement, "value", None)
+    return isinstance(value, ast.Await) and value.value is call.site.node
 
 
 def _may_suppress(text: str) -> bool:

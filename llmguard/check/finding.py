@@ -154,6 +154,12 @@ class Unchecked(NamedTuple):
     whole: bool = True
     cell: int = 0
 
+    @classmethod
+    def unparsed(cls, path: str, first: int, last: int, reason: str) -> Unchecked:
+        """The note on lines (first to last) that could not be parsed."""
+        where = f"line {first}" if first == last else f"lines {first}-{last}"
+        return cls(path, first, f"{where} could not be parsed ({reason}); the rest was checked", whole=False)
+
     @property
     def rule(self) -> str:
         """Code of the rule that says so."""
@@ -168,7 +174,8 @@ class FileReport(NamedTuple):
         tracked: calls that are on the books already.
         unchecked: what could not be checked.
         suppressed: findings that a comment or a skip list keeps from being reported.
-        unselected: sites of findings that the selection, the least confidence or the changed lines leave out.
+        unselected: sites of findings that the selection or the least confidence leaves out.
+        unchanged: sites of findings on lines that did not change, where only changed lines are asked for.
         ignored_by: (pattern, code) of the per-file ignores that kept a finding from being reported.
     """
 
@@ -177,6 +184,7 @@ class FileReport(NamedTuple):
     unchecked: tuple[Unchecked, ...] = ()
     suppressed: tuple[Finding, ...] = ()
     unselected: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
     ignored_by: frozenset[tuple[Any, str]] = frozenset()
 
 

@@ -24,6 +24,7 @@ from llmguard.check.values import (
     Value,
     Values,
 )
+from llmguard.doors import TRACK_CLIENT
 from llmguard.providers import index, vocabulary
 from llmguard.providers.lookalikes import PASS_THROUGH
 
@@ -46,7 +47,9 @@ def foreign_result(infer: Inference, callee: External | Instance, node: ast.Call
         return _method_result(infer, callee, node, here)
     path = callee.path
     root, _, name = path.rpartition(".")
-    if path in vocabulary.current.track_client:
+    if path in vocabulary.current.client_makers:
+        return frozenset((Instance(path, tracked=True),))
+    if path in TRACK_CLIENT:
         return frozenset(
             v._replace(tracked=True) if isinstance(v, Instance) else v for v in _argument(infer, node, 0, here)
         )

@@ -19,7 +19,7 @@ def ask(folder: str, *arguments: str, seconds: float = _SECONDS) -> subprocess.C
 
 def environment() -> dict[str, str]:
     """The environment for asking git about a folder: without what git tells its own hooks about another one."""
-    told = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+    told = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_DIFF_OPTS", "GIT_EXTERNAL_DIFF")
     return {name: value for name, value in os.environ.items() if name not in told} | {"LC_ALL": "C"}
 
 

@@ -124,7 +124,11 @@ class Judge:
             target = web_requests.of_request(self.infer, node, site)
             if target is None:
                 target = by_shape(self.infer, node.func, node, site)
-        return self._on_the_books(target, site) if target is not None else None
+        if target is None:
+            return None
+        if any(isinstance(value, Instance) and value.tracked for value in values):
+            target = target._replace(tracked="on a tracked client")
+        return self._on_the_books(target, site)
 
     def of_mention(self, site: Site) -> Callee | None:
         """What a callable that is passed on, or kept, would reach."""

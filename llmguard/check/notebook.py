@@ -1,51 +1,54 @@
-"""Jupyter notebooks: the code cells as one module, with magics made harmless, and the way back to the cells.
+"""Jupyter notebooks: the code cells as one module, and the way back to the cells.
 
-A line magic that runs Python (`%time f()`) leaves its code where it stands; any other magic, `!command` and `?help`
-becomes `pass`. Cells of another language (`%%bash`, or by their metadata) are left out. Lines keep their numbers
-within the cell; columns are those of the cell, but behind an assignment from a shell command.
+Each cell is parsed by itself, so that a broken one hides no other; what of it cannot be parsed is blanked and named.
+Lines and columns are those of the cell. Cells of another language (`%%bash`, or by their metadata) are left out.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmguard.check.reading import lines_of, parse_strictly
+from llmguard.check import magics
+from llmguard.check.finding import Unchecked
+from llmguard.check.reading import Parsed, lines_of, parse, parse_strictly
 from llmguard.errors import UncheckableError
 
 if TYPE_CHECKING:
-    from llmguard.check.finding import FileReport, Finding, Unchecked
+    from llmguard.check.finding import FileReport, Finding
 
 SUFFIX = ".ipynb"
-#: Magics in whose line, or in whose cell, Python follows.
-_RUNS_PYTHON = frozenset({"time", "timeit", "prun", "memit", "mprun", "lprun", "capture", "debug"})
-_LINE_MAGIC = re.compile(r"(?P<indent>\s*)%(?P<name>\w+)(?P<options>(?:\s+-\w+(?:\s+\d+)?)*)\s?(?P<rest>.*)")
-_SHELL = re.compile(r"(?P<before>\s*(?:[\w.,\s\[\]\"']+=\s*)?)(?:!|%%|%[A-Za-z])")
-_HELP = re.compile(r"\s*(?:\?{1,2}[\w.*]+|[\w.]+\?{1,2})\s*$")
 
 
 class Notebook(NamedTuple):
     """The Python of a notebook.
 
     Attributes:
-        source: one module in UTF-8, cells one after the other.
+        lines: of one module, cells one after the other with a line between them; magics are harmless.
+        readable: the same, without the lines that cannot be parsed.
         starts: line of the module on which each code cell begins.
         numbers: number of each code cell among all cells, from 1.
+        failed: (first line, last line, reason) of what cannot be parsed, lines of the module.
     """
 
-    source: bytes
-    starts: tuple[int, ...]
-    numbers: tuple[int, ...]
+    lines: list[str]
+    readable: list[str]
+    starts: list[int]
+    numbers: list[int]
+    failed: list[tuple[int, int, str]]
 
-    def placed(self, report: FileReport) -> FileReport:
-        """A report about `source`, with its places in cells."""
+    def parsed(self) -> Parsed:
+        """The tree of the module, and what is not in it."""
+        return Parsed(parse_strictly("\n".join(self.readable)), tuple(self.failed))
+
+    def placed(self, report: FileReport, path: str) -> FileReport:
+        """A report about the module, with its places in cells."""
         return report._replace(
             findings=tuple(map(self._finding, report.findings)),
             tracked=tuple(map(self._finding, report.tracked)),
             suppressed=tuple(map(self._finding, report.suppressed)),
-            unchecked=tuple(map(self._unchecked, report.unchecked)),
+            unchecked=tuple(self._unchecked(path)),
         )
 
     def _cell(self, line: int) -> tuple[int, int]:
@@ -59,9 +62,13 @@ class Notebook(NamedTuple):
         moved = region._replace(line=region.line - before, end_line=region.end_line - before)
         return finding._replace(region=moved, cell=cell)
 
-    def _unchecked(self, note: Unchecked) -> Unchecked:
-        cell, before = self._cell(note.line)
-        return note._replace(line=max(note.line - before, 1), cell=cell)
+    def _unchecked(self, path: str) -> list[Unchecked]:
+        notes = []
+        for first, last, reason in self.failed:
+            cell, before = self._cell(first)
+            said = Unchecked.unparsed(path, first - before, last - before, reason)
+            notes.append(said._replace(cell=cell))
+        return notes
 
 
 def read(data: bytes) -> Notebook:
@@ -70,17 +77,12 @@ def read(data: bytes) -> Notebook:
     Raises:
         UncheckableError: it is no notebook of version 3 or 4.
     """
-    cells = _cells(data)
-    lines: list[str] = []
-    starts: list[int] = []
-    numbers: list[int] = []
-    for number, cell in enumerate(cells, 1):
+    notebook = Notebook([], [], [], [], [])
+    for number, cell in enumerate(_cells(data), 1):
         text = _text(cell)
         if cell.get("cell_type") == "code" and _is_python(cell, text):
-            starts.append(len(lines) + 1)
-            numbers.append(number)
-            lines += _python(text)
-    return Notebook("\n".join(lines).encode("utf-8", "surrogatepass"), tuple(starts), tuple(numbers))
+            _add(notebook, number, text)
+    return notebook
 
 
 def cell_lines(data: bytes, number: int) -> list[str]:
@@ -91,6 +93,44 @@ def cell_lines(data: bytes, number: int) -> list[str]:
     """
     cells = _cells(data)
     return lines_of(_text(cells[number - 1])) if 0 < number <= len(cells) else []
+
+
+def _add(notebook: Notebook, number: int, text: str) -> None:
+    """Add a cell to the module."""
+    before = ""  # the line in front of it keeps comments of two cells apart
+    lines = lines_of(text)
+    readable = lines
+    failed: tuple[tuple[int, int, str], ...] = ()
+    if not _parses(text):
+        lines = magics.harmless(lines)
+        if _is_indented(lines) and _parses("\n".join(["if 1:", *lines])):
+            before = "if 1:"  # a cell may be indented as a whole
+            readable = lines
+        else:
+            failed = parse("\n".join(lines)).failed
+            gone = {line for first, last, _ in failed for line in range(first, last + 1)}
+            readable = ["" if at in gone else line for at, line in enumerate(lines, 1)]
+            if not _parses("\n".join(readable)):
+                failed = ((1, len(lines), failed[0][2] if failed else "invalid syntax"),)
+                readable = [""] * len(lines)
+    start = len(notebook.lines) + 2
+    notebook.starts.append(start)
+    notebook.numbers.append(number)
+    notebook.failed.extend((first + start - 1, last + start - 1, reason) for first, last, reason in failed)
+    notebook.lines.extend([before, *lines])
+    notebook.readable.extend([before, *readable])
+
+
+def _parses(text: str) -> bool:
+    try:
+        parse_strictly(text)
+    except UncheckableError:
+        return False
+    return True
+
+
+def _is_indented(lines: list[str]) -> bool:
+    return next((line[:1].isspace() for line in lines if line.strip()), False)
 
 
 def _text(cell: dict[str, Any]) -> str:
@@ -110,8 +150,12 @@ def _cells(data: bytes) -> list[dict[str, Any]]:
         cells = document.get("cells", first.get("cells"))
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise UncheckableError("is no notebook: it has no list of cells")
-    language = _below(document, "metadata", "language_info").get("name", "python")
-    return cells if str(language).lower() in ("python", "ipython") else []
+    told = (
+        _below(document, "metadata", "language_info").get("name"),
+        _below(document, "metadata", "kernelspec").get("language"),
+    )
+    language = next((str(name) for name in told if name), "python")
+    return cells if language.lower() in ("python", "ipython") else []
 
 
 def _below(document: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -126,47 +170,4 @@ def _is_python(cell: dict[str, Any], text: str) -> bool:
     """Whether a cell holds Python: its metadata and its first line say so."""
     if _below(cell, "metadata", "vscode").get("languageId", "python") != "python":
         return False
-    first = text.lstrip().partition("\n")[0]
-    return not first.startswith("%%") or first[2:].partition(" ")[0].strip() in _RUNS_PYTHON
-
-
-def _python(text: str) -> list[str]:
-    """The lines of a cell as Python that parses; a cell that parses as it is has no magics."""
-    lines = lines_of(text)
-    try:
-        parse_strictly(text)
-        return lines
-    except UncheckableError:
-        pass  # magics, or real errors: those are reported when the module is parsed
-    found: list[str] = []
-    continued = False
-    for line in lines:
-        if continued:
-            found.append("")
-        else:
-            found.append(_without_magic(line))
-        continued = (continued or found[-1] != line) and line.endswith("\\")
-    return found
-
-
-def _without_magic(line: str) -> str:
-    stripped = line.lstrip()
-    if not stripped or stripped.startswith("#"):
-        return line
-    magic = _LINE_MAGIC.fullmatch(line)
-    if stripped.startswith("%%"):
-        return ""
-    if magic is not None and magic["name"] in _RUNS_PYTHON and magic["rest"]:
-        # The indentation stays, and the code keeps its columns: what stands before it becomes an expression.
-        before = line[: magic.start("rest")]
-        width = len(before) - len(magic["indent"])
-        return magic["indent"] + "0".ljust(width - 1) + ";" + magic["rest"] if width > 1 else line
-    if _HELP.fullmatch(line):
-        return line[: len(line) - len(stripped)] + "pass"
-    shell = _SHELL.match(line)
-    if shell is not None and (not shell["before"].strip() or "=" in shell["before"]):
-        if not shell["before"].strip():
-            return line[: len(line) - len(stripped)] + "pass"
-        if line[shell.end() - 1] == "!" or _LINE_MAGIC.fullmatch(line[shell.end("before") :]):
-            return shell["before"] + "None"
-    return line
+    return not magics.is_foreign(text)

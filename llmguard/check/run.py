@@ -12,7 +12,7 @@ from llmguard.check.engine import NOTHING, check_module
 from llmguard.check.filters import Place
 from llmguard.check.finding import FileReport, Finding, Report, Unchecked
 from llmguard.check.project import Project
-from llmguard.check.rules import unknown_code
+from llmguard.check.rules import contradiction, unknown_code
 from llmguard.errors import ConfigError
 from llmguard.providers import vocabulary
 
@@ -65,9 +65,9 @@ class Extent(NamedTuple):
     noted: frozenset[str]
     folders: tuple[str, ...]
 
-    def covers(self, folder: str) -> bool:
-        """Whether everything in a folder was looked at."""
-        return any(folder == asked or is_below(folder, asked) for asked in self.folders)
+    def covers(self, path: str) -> bool:
+        """Whether a path lies in (or is) a folder that was looked at as a whole."""
+        return any(path == asked or is_below(path, asked) for asked in self.folders)
 
 
 def run(paths: Iterable[str], configuration: Configuration, options: Options) -> Report:
@@ -85,7 +85,7 @@ class Run:
         self.checked: list[Checked] = []
         self._projects: dict[str, Project] = {}
         self._known_settings: set[str] = set()
-        self._callbacks: dict[str, str] = {}  # root -> file that installs the LiteLLM callback
+        self._callbacks: dict[str, str] = {}  # project -> file that installs the LiteLLM callback
         self._looked: dict[str, str] = {}
         self._trees = 0
         self.extent = Extent([], frozenset(), ())
@@ -115,8 +115,9 @@ class Run:
         data = self._bytes(file)
         if data is None:
             return
-        if settings.litellm_callback == "auto" and not self._callbacks.get(settings.root):
-            self._callbacks[settings.root] = printable(file.shown) if tracked.installs_callback(data) else ""
+        project = self.configuration.project_of(settings)
+        if settings.litellm_callback == "auto" and not self._callbacks.get(project):
+            self._callbacks[project] = printable(file.shown) if tracked.installs_callback(data) else ""
         report = self._guarded(data, file, settings)
         self.unchecked += report.unchecked
         if report is not NOTHING:
@@ -149,15 +150,17 @@ class Run:
     def _guarded(self, data: bytes, file: File, settings: Settings) -> FileReport:
         """One file; whatever goes wrong with it is said of it and ends no run."""
         root = settings.root
-        if root not in self._projects:
+        whole = self.configuration.project_of(settings)
+        if whole not in self._projects:
             stdin = {file.absolute: data} if file.data is not None else None
-            self._projects[root] = Project(root, stdin)
+            self._projects[whole] = Project(whole, stdin)
         key = os.path.relpath(file.absolute, root).replace(os.sep, "/") if root else file.shown.replace(os.sep, "/")
-        changed = self.options.changes.lines_of(file.absolute, data) if self.options.changes is not None else None
+        changes, on_disk = self.options.changes, file.data is None
+        changed = changes.lines_of(file.absolute, data, on_disk=on_disk) if changes is not None else None
         place = Place(file.shown, file.absolute, key, settings, changed)
         try:
             with vocabulary.extended(settings.providers, settings.sanctioned):
-                return check_module(data, place, self._projects[root], tracked_too=self.options.thorough)
+                return check_module(data, place, self._projects[whole], tracked_too=self.options.thorough)
         except Exception as error:  # noqa: BLE001  (one file never ends a run; the reason is reported)
             reason = " ".join(str(error).split())[:200]
             said = f"internal error, please report it: {type(error).__name__}: {reason}"
@@ -194,24 +197,30 @@ class Run:
     def _with_callback(self, entry: Checked) -> FileReport:
         """LiteLLM calls moved to the tracked ones where the project installs the callback."""
         settings, report = entry.settings, entry.report
-        direct = tuple(f for f in report.findings if f.provider == "litellm")
+        direct = tuple(f for f in report.findings if _is_litellm(f))
         if not direct or settings.litellm_callback == "absent":
             return report
         where = "the configuration"
         if settings.litellm_callback == "auto":
-            if not self._callbacks.get(settings.root):
-                self._callbacks[settings.root] = self._searched(settings.root)
-            where = self._callbacks[settings.root]
+            project = self.configuration.project_of(settings)
+            if not self._callbacks.get(project):
+                self._callbacks[project] = self._searched(project)
+            where = self._callbacks[project]
         if not where:
             return report
         moved = tuple(f._replace(tracked=f"LiteLLM callback, installed in {where}") for f in direct)
-        rest = tuple(f for f in report.findings if f.provider != "litellm")
+        rest = tuple(f for f in report.findings if not _is_litellm(f))
         return report._replace(findings=rest, tracked=(*report.tracked, *moved))
 
     def _searched(self, root: str) -> str:
         if root not in self._looked:
             self._looked[root] = tracked.callback_file(root)
         return self._looked[root]
+
+
+def _is_litellm(finding: Finding) -> bool:
+    """Whether a call surely is LiteLLM's: a client that nobody could resolve may be anyone's."""
+    return finding.provider == "litellm" and (finding.confidence == "proved" or finding.family == "completion")
 
 
 def check_codes(settings: Settings) -> None:
@@ -231,3 +240,6 @@ def check_codes(settings: Settings) -> None:
         if unknown:
             source = settings.source or "settings"
             raise ConfigError(source, key, f"no rule is called {unknown!r} or begins with it; see llmguard rules")
+    both = contradiction(settings.select, settings.ignore)
+    if both:
+        raise ConfigError(settings.source or "settings", "select", f"{both!r} is in ignore too; keep one of them")

@@ -121,7 +121,9 @@ def _known(value: Value, others: frozenset[str]) -> bool | None:
         case External(path) | Instance(path):
             if path.partition(".")[0] in others:
                 return None
-            if isinstance(value, Instance) and (value.tracked or index.client_class(value.cls) is not None):
+            if isinstance(value, Instance) and value.tracked:
+                return False  # made by a door: what it is called for counts, as tracked
+            if isinstance(value, Instance) and index.client_class(value.cls) is not None:
                 return None  # the SDK's class is known, and this is none of its generating calls
             return True
         case Items() | Tuple() | Text():

@@ -16,8 +16,8 @@ from llmguard.check.scopes import (
     How,
     Import,
     Scope,
-    last_name,
 )
+from llmguard.check.trackers import is_tracker
 from llmguard.providers import vocabulary
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def import_from(reader: Reader, node: ast.ImportFrom, at: At) -> None:
 
 def definition(reader: Reader, node: ast.FunctionDef | ast.AsyncFunctionDef, at: At) -> None:
     scope = FunctionScope(node, at.scope, at.block)
-    if any(last_name(d) in vocabulary.current.tracker_blocks for d in node.decorator_list):
+    if any(is_tracker(d, at.scope) for d in node.decorator_list):
         scope.block.tracked = True
     if at.scope.is_class and scope.parameters and not scope.decorated("staticmethod"):
         scope.receiver = scope.parameters[0].arg
@@ -133,8 +133,7 @@ def for_(reader: Reader, node: ast.For | ast.AsyncFor, at: At) -> None:
 
 def with_(reader: Reader, node: ast.With | ast.AsyncWith, at: At) -> None:
     tracked = any(
-        isinstance(item.context_expr, ast.Call) and last_name(item.context_expr) in vocabulary.current.tracker_blocks
-        for item in node.items
+        isinstance(item.context_expr, ast.Call) and is_tracker(item.context_expr, at.scope) for item in node.items
     )
     # The body always runs, so it is no block of its own unless the tracker makes it one.
     inner = Block(at.block, tracked=True) if tracked else at.block

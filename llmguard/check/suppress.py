@@ -89,9 +89,13 @@ class Suppression:
             return ""
         if "[" in self.text and not foreign:
             return re.sub(r"\[[^\]]*\]", f"[{', '.join(kept)}]", self.text, count=1)
-        listed = [*foreign, *kept] if foreign or _NOQA.match(self.text) else kept
+        if self.text and _OURS.match(self.text):
+            # Without brackets: put them there, for the words between the codes are the reason.
+            head, keyword, rest = re.split(r"(ignore(?:-file)?)", self.text, maxsplit=1, flags=re.IGNORECASE)
+            reason = re.sub(r"\bLLG\d+\b[\s,]*(?:and\s+)?", "", rest).strip()
+            return f"{head}{keyword}[{', '.join(kept)}] {reason}".rstrip()
         names = re.compile(r"[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*", re.IGNORECASE)
-        return names.sub(", ".join(listed), self.text, count=1)
+        return names.sub(", ".join([*foreign, *kept]), self.text, count=1)
 
 
 def _noqa_names(text: str) -> list[str]:
@@ -116,11 +120,14 @@ class Suppressions:
                 suppression.used.add(code)
                 return suppression
         first, last = extent(statement) if statement is not None else (line, line)
-        lines = list(range(first, last + 1))
-        above = first - 1
-        while above in self._by_line and self._by_line[above][0].own_line:
-            lines.append(above)
-            above -= 1
+        lines = [*range(first, last + 1)]
+        if not first <= line <= last:
+            lines.append(line)  # the clause of an `except`, which is no statement of its own
+        for start in {first, line} - set(range(first + 1, last + 1)):
+            above = start - 1
+            while above in self._by_line and self._by_line[above][0].own_line:
+                lines.append(above)
+                above -= 1
         covering = [s for number in lines for s in self._by_line.get(number, ()) if s.covers(code)]
         for suppression in covering:
             suppression.used.add(code)

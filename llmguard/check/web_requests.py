@@ -121,6 +121,7 @@ def provider_of(url: str) -> Provider | None:
     host = index.by_host(url)
     for provider in vocabulary.current.rows:
         for endpoint in provider.endpoints:
-            if endpoint in url and (host is not None or _ANY_HOST.search(endpoint)):
+            own = provider in vocabulary.current.own_providers
+            if endpoint in url and (own or host is not None or _ANY_HOST.search(endpoint)):
                 return host or provider
     return None

@@ -64,7 +64,7 @@ def update(
     Exit code: 0, 2 wrong usage or configuration, 3 nothing was checked.
     """
     for survey in _surveys(paths, options.configuration(config, isolated, select, ignore, min_confidence, baseline)):
-        kept = survey.entries - survey.stale if survey.whole else survey.entries
+        kept = survey.entries if paths or survey.outside else survey.entries - survey.stale
         if survey.exists or survey.current:
             _write(survey, kept | survey.current, dry_run=dry_run)
 
@@ -87,8 +87,8 @@ def prune(
     if not surveys:
         raise UsageError("there is no baseline to prune; llmguard baseline create writes one")
     for survey in surveys:
-        if not survey.whole:
-            folder = os.path.dirname(survey.path)
+        if survey.outside:
+            folder = _common_folder(survey)
             raise UsageError(f"{_shown(survey)}: covers more than this folder; run prune in {folder}")
         _write(survey, survey.entries - survey.stale, dry_run=dry_run)
 
@@ -150,7 +150,7 @@ def _write(survey: Survey, entries: set[str], *, dry_run: bool) -> None:
     from llmguard.check.report.summary import count
     from llmguard.cli.output import difference
 
-    text = text_of(entries).encode()
+    text = text_of(entries, survey.comments).encode()
     before = None
     if survey.exists:
         with open(survey.path, "rb") as file:
@@ -168,6 +168,14 @@ def _write(survey: Survey, entries: set[str], *, dry_run: bool) -> None:
         f"{_shown(survey)}: {count(len(entries), 'entry')} ({changes or 'nothing changed'}).",
         file=sys.stderr if dry_run else None,
     )
+
+
+def _common_folder(survey: Survey) -> str:
+    """The folder that holds every file of a baseline, and this one."""
+    from llmguard.check.baseline import Baseline
+
+    baseline = Baseline(survey.path, {})
+    return os.path.commonpath([os.getcwd(), *(os.path.dirname(baseline.path_of(entry)) for entry in survey.entries)])
 
 
 def _shown(survey: Survey) -> str:

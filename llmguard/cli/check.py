@@ -48,7 +48,9 @@ _Since = Annotated[
 ]
 _NoBaseline = Annotated[bool, typer.Option("--no-baseline", help="Report what the baseline knows, too.")]
 _Fix = Annotated[bool, typer.Option("--fix", help="Remove suppression comments that are not used (LLG801).")]
-_Diff = Annotated[bool, typer.Option("--diff", help="Show what --fix would change, write nothing.")]
+_Diff = Annotated[
+    bool, typer.Option("--diff", help="Show what --fix would change, and nothing else; exit with 1 when it would.")
+]
 _ExitZero = Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 even when there are findings.")]
 _FailOnUnchecked = Annotated[
     bool, typer.Option("--fail-on-unchecked", help="Exit with 1 when a file could not be checked in full.")
@@ -114,12 +116,14 @@ def check(
         raise UsageError(f"--baseline: {baseline}: no such file; llmguard baseline create writes one")
     configuration = options.configuration(config, isolated, select, ignore, min_confidence, baseline)
     if show_files:
-        _list_files(paths or ["."], configuration)
+        _list_files(paths or ["."], configuration, since)
         return
     started = time.monotonic()
     report = _run(paths or ["."], configuration, since, stdin_filename, use_baseline=not no_baseline, quiet=quiet)
-    if fix or diff:
-        report = _fixed(report, dry_run=diff)
+    if diff:
+        raise typer.Exit(1 if _fixed(report, dry_run=True) is not report else 0)
+    if fix:
+        report = _fixed(report, dry_run=False)
     if fail_on_stale:
         report = report._replace(findings=(*report.findings, *report.stale), stale=())
     _print(report, output_format, output_file, quiet=quiet)
@@ -160,12 +164,15 @@ def _run(
         return run(paths, configuration, Options(baseline=use_baseline, changes=changes, stdin=stdin, on_file=progress))
 
 
-def _list_files(paths: list[str], configuration: Configuration) -> None:
+def _list_files(paths: list[str], configuration: Configuration, since: str) -> None:
+    from llmguard.check.changes import changes_since
     from llmguard.check.discover import discover, printable
 
+    changes = changes_since(since, os.getcwd()) if since else None
     found = discover(paths, configuration)
     for file in found.files:
-        typer.echo(printable(file.shown))
+        if changes is None or changes.has(file.absolute):
+            typer.echo(printable(file.shown))
     for note in found.unchecked:
         typer.echo(f"{printable(note.path)}: {note.message}", err=True)
     if not found.files:
@@ -184,11 +191,10 @@ def _fixed(report: Report, *, dry_run: bool) -> Report:
     changes, refusals = fixes(report.findings)
     write_changes(changes, refusals, dry_run=dry_run)
     settled = [finding for change in changes for finding in change.findings]
-    if settled:
-        verb = "would be removed" if dry_run else "removed"
-        print(f"{count(len(settled), 'unused suppression')} {verb} in {count(len(changes), 'file')}.", file=sys.stderr)
-    if dry_run:
+    if not settled:
         return report
+    verb = "would be removed" if dry_run else "removed"
+    print(f"{count(len(settled), 'unused suppression')} {verb} in {count(len(changes), 'file')}.", file=sys.stderr)
     return report._replace(findings=tuple(f for f in report.findings if f not in settled))
 
 

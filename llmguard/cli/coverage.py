@@ -67,9 +67,10 @@ def coverage(
             print(line)
     if badge:
         write_text(badge, [of.badge(found.total.percent).rstrip("\n")])
-    percent = found.total.percent
-    if fail_under is not None and percent is not None and percent < fail_under:
-        typer.echo(f"llmguard: {percent:g} % of call sites are tracked, less than {fail_under:g} %", err=True)
+    if fail_under is not None and found.total.below(fail_under):
+        typer.echo(
+            f"llmguard: {found.total.percent:g} % of call sites are tracked, less than {fail_under:g} %", err=True
+        )
         raise typer.Exit(1)
 
 

@@ -18,8 +18,12 @@ class Layer(NamedTuple):
     folder: str
 
 
-def settings_of(path: str) -> Settings:
+def settings_of(path: str, root: str = "") -> Settings:
     """The settings that a configuration file and those that it extends say together.
+
+    Args:
+        path: of the file.
+        root: folder that it holds for and that its paths start from; the file's own when "".
 
     Raises:
         ConfigError: one of them cannot be read or says something that cannot be used.
@@ -27,25 +31,23 @@ def settings_of(path: str) -> Settings:
     from llmguard.config.keys import checked, merged
 
     values: dict[str, Any] = {}
-    for layer in layers(path):
+    for layer in layers(path, root):
         for key, value in layer.table.items():
             field, usable = checked(layer, str(key), value)
             if field:
                 values[field] = merged(field, values.get(field), usable)
-    settings = Settings(root=os.path.dirname(os.path.abspath(path)), source=path, **values)
-    both = set(settings.select) & set(settings.ignore)
-    if both:
-        raise ConfigError(path, "select", f"{min(both)!r} is in ignore too; keep one of them")
-    return settings
+    return Settings(root=root or os.path.dirname(os.path.abspath(path)), source=path, **values)
 
 
-def layers(path: str) -> list[Layer]:
-    """A configuration file after those that it extends: the first is the farthest base.
+def layers(path: str, root: str = "") -> list[Layer]:
+    """A configuration file after those that it extends, each once: the first is the farthest base.
+
+    The paths in a base start from its own folder where that lies above, else from the folder of what extends it.
 
     Raises:
         ConfigError: a file is missing, has no table, or extends itself.
     """
-    folder = os.path.dirname(os.path.abspath(path))
+    folder = root or os.path.dirname(os.path.abspath(path))
     found: list[Layer] = []
     _collect(path, folder, (), found)
     return found
@@ -64,7 +66,10 @@ def _collect(path: str, folder: str, above: tuple[str, ...], found: list[Layer])
         if os.path.realpath(target) in (*above, real):
             raise ConfigError(path, "extend", f"{base!r} leads back to this file")
         # Paths in a package's policy mean those of the project that follows it.
-        _collect(target, folder if packaged else os.path.dirname(target), (*above, real), found)
+        own = os.path.dirname(target)
+        above_us = not packaged and f"{folder}{os.sep}".startswith(own.rstrip(os.sep) + os.sep)
+        if all(os.path.realpath(target) != os.path.realpath(layer.source) for layer in found):
+            _collect(target, own if above_us else folder, (*above, real), found)
     found.append(Layer(table, path, folder))
 
 
@@ -74,14 +79,18 @@ def _located(source: str, base: str) -> tuple[str, bool]:
     A single letter before the colon is a drive, not a package.
     """
     package, colon, inside = base.partition(":")
-    if not colon or len(package) == 1 or not package.isidentifier():
+    if not colon or len(package) == 1 or not all(part.isidentifier() for part in package.split(".")):
         target = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(source)), base))
         if not os.path.isfile(target):
             raise ConfigError(source, "extend", f"no such file: {base}")
         return target, False
     from importlib.util import find_spec
 
-    spec = find_spec(package)
+    top, *deeper = package.split(".")
+    try:
+        spec = find_spec(top)  # of the top only: a deeper one would be imported
+    except (ImportError, ValueError):
+        spec = None
     places = list(spec.submodule_search_locations or ()) if spec is not None else []
     if not places:
         raise ConfigError(
@@ -90,7 +99,7 @@ def _located(source: str, base: str) -> tuple[str, bool]:
             f"no package {package!r} is installed beside llmguard (a hook needs it in additional_dependencies)",
         )
     for place in places:
-        target = os.path.join(place, *inside.split("/"))
+        target = os.path.join(place, *deeper, *inside.split("/"))
         if os.path.isfile(target):
             return target, True
     raise ConfigError(source, "extend", f"package {package!r} has no file {inside!r}")

@@ -15,8 +15,8 @@ class Configuration:
     """The settings of each folder of a tree.
 
     Args:
-        start: the folder where the run starts. The search from a folder goes up to the repository's top, or the file
-            system's; the repositories below `start` (submodules) do not end it.
+        start: the folder where the run starts. The search from a folder goes up to the top of its repository, or the
+            file system's.
         explicit: one configuration file for everything, instead of searching.
         isolated: read none at all.
         changes: fields of `Settings` that hold everywhere, whatever the files say (the command line's).
@@ -31,9 +31,11 @@ class Configuration:
         self.start = os.path.abspath(start)
         self.changes = changes or {}
         self._known: dict[str, Settings] = {}
+        self._projects: dict[str, str] = {}
+        self._foreign: dict[str, bool] = {}
         self._fixed: Settings | None = None
         if explicit:
-            self._fixed = _explicit(explicit)
+            self._fixed = _explicit(explicit, self.start)
         elif isolated:
             self._fixed = Settings(root=_repository(self.start) or self.start)
 
@@ -42,8 +44,24 @@ class Configuration:
         """The same settings everywhere."""
         here = os.getcwd()
         configuration = cls(here)
+        configuration._projects[settings.root] = settings.root
         configuration._fixed = settings if settings.root else settings._replace(root=_repository(here) or here)
         return configuration
+
+    def project_of(self, settings: Settings) -> str:
+        """The folder within which imports are followed: the repository around the settings' root, else the root."""
+        root = settings.root
+        if root not in self._projects:
+            self._projects[root] = _repository(root) or (self.start if _is_below(root + os.sep, self.start) else root)
+        return self._projects[root]
+
+    def excluding(self, folder: str) -> Settings | None:
+        """The settings of the run's own folder, for a folder of another repository below it (a submodule)."""
+        if self._fixed is not None or not _is_below(folder, self.start):
+            return None
+        if folder not in self._foreign:
+            self._foreign[folder] = _repository(folder) != _repository(self.start)
+        return self.for_folder(self.start) if self._foreign[folder] else None
 
     def for_file(self, path: str) -> Settings:
         """The settings for one file, which need not exist."""
@@ -73,8 +91,10 @@ class Configuration:
                 found = self._in(folder)
                 folder = os.path.dirname(folder)
         for name in passed:
-            self._known[name] = found
-        return found
+            # Neither a configuration nor a repository: the run's own folder is the project, for what lies below it.
+            bare = not found.root and _is_below(name + os.sep, self.start)
+            self._known[name] = Settings(root=self.start) if bare else found
+        return self._known[passed[0]] if passed else found
 
     def _in(self, folder: str) -> Settings | None:
         path = file_in(folder)
@@ -82,11 +102,11 @@ class Configuration:
             from llmguard.config.files import settings_of
 
             return settings_of(path)
-        if os.path.exists(os.path.join(folder, ".git")) and not _is_below(folder, self.start):
+        if os.path.exists(os.path.join(folder, ".git")):
             return Settings(root=folder)
-        if folder == self.start and not _repository(folder) and not _configured_above(folder):
-            return Settings(root=folder)
-        return Settings() if os.path.dirname(folder) == folder else None
+        if os.path.dirname(folder) == folder:
+            return Settings()
+        return None
 
 
 def find_settings(start: str, *, explicit: str = "", isolated: bool = False) -> Settings:
@@ -130,12 +150,15 @@ def _mentions_us(path: str) -> bool:
         raise ConfigError(path, "", f"cannot be read: {error.strerror}") from None
 
 
-def _explicit(path: str) -> Settings:
+def _explicit(path: str, start: str) -> Settings:
+    """The settings of a file that was named: they hold for its own folder where that lies above, else for `start`."""
     from llmguard.config.files import settings_of
 
     if not os.path.isfile(path):
         raise ConfigError(path, "", "no such configuration file")
-    return settings_of(os.path.abspath(path))
+    folder = os.path.dirname(os.path.abspath(path))
+    above = _is_below(start + os.sep, folder)
+    return settings_of(os.path.abspath(path), folder if above else _repository(start) or start)
 
 
 def _repository(folder: str) -> str:
@@ -145,14 +168,6 @@ def _repository(folder: str) -> str:
             return ""
         folder = os.path.dirname(folder)
     return folder
-
-
-def _configured_above(folder: str) -> bool:
-    while os.path.dirname(folder) != folder:
-        folder = os.path.dirname(folder)
-        if file_in(folder):
-            return True
-    return False
 
 
 def _is_below(path: str, folder: str) -> bool:

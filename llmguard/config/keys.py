@@ -101,7 +101,7 @@ def checked(layer: Layer, key: str, value: Any) -> tuple[str, Any]:
 
 def merged(field: str, before: Any, value: Any) -> Any:
     """What a field holds when `value` is laid over what a base said."""
-    return (*before, *value) if before and field in _ADDED else value
+    return (*before, *(item for item in value if item not in before)) if before and field in _ADDED else value
 
 
 def nearest(word: str, known: tuple[str, ...] | list[str]) -> str:
@@ -121,6 +121,8 @@ def string(layer: Layer, key: str, value: Any) -> str:
 def strings(layer: Layer, key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ConfigError(layer.source, key, "must be a list of strings")
+    if not all(item.strip() for item in value):
+        raise ConfigError(layer.source, key, "has an empty string in it")
     return tuple(value)
 
 

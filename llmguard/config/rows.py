@@ -61,6 +61,8 @@ def providers(layer: Layer, value: Any) -> tuple[Provider, ...]:
     found = []
     for where, row in _rows(layer, "providers", value, PROVIDER_KEYS):
         name = keys.string(layer, f"{where}.name", _needed(layer, where, row, "name"))
+        if not name.strip():
+            raise ConfigError(layer.source, f"{where}.name", "must not be empty")
         if name in taken:
             raise ConfigError(layer.source, f"{where}.name", f"{name!r} is a row already; choose another name")
         taken.add(name)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
-from llmguard.doors import DOORS, TRACK_CLIENT, TRACKER_BLOCKS, OwnDoor
+from llmguard.doors import DOORS, OwnDoor
 from llmguard.providers import PROVIDERS, Client, Family, Provider
 from llmguard.providers import tokens as derived
 
@@ -32,8 +32,7 @@ class Vocabulary:
         self.own_doors = own_doors
         self.rows: tuple[Provider, ...] = (*PROVIDERS, *own_providers)  # who can be called
         self.wrappers = tuple(door for door in own_doors if door.kind == "wrapper")
-        self.tracker_blocks = TRACKER_BLOCKS | {_last(door.name) for door in own_doors if door.kind == "tracker"}
-        self.track_client = TRACK_CLIENT | {door.name for door in own_doors if door.kind == "client"}
+        self.client_makers = frozenset(door.name for door in own_doors if door.kind == "client")
 
     @cached_property
     def providers(self) -> tuple[Provider, ...]:
@@ -49,7 +48,8 @@ class Vocabulary:
     @cached_property
     def sdk_roots(self) -> frozenset[str]:
         """First segments of every SDK's import path: never looked for inside the checked project."""
-        return frozenset(root.split(".")[0] for row in PROVIDERS for root in row.modules) - {"google", "azure"}
+        firsts = {root.split(".")[0] for row in PROVIDERS for root in row.modules}
+        return frozenset(firsts - {"google", "azure"}) | {THROUGH_DOOR}
 
     def is_outside(self, dotted: str) -> bool:
         """Whether a dotted module is a provider's, wherever its code lies."""

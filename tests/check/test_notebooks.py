@@ -48,6 +48,12 @@ def found(*cells: object, **more: object) -> list[tuple[int, int, int]]:
         (f"await thing()\n{CALL}", 2, 1),
         (f"x = 7 %3\n{CALL}", 2, 1),
         (f"x = (7\n     %litellm.y)\n{CALL}", 3, 1),
+        (f"x = %time {CALL}", 1, 11),
+        (f"%time \\\n{CALL}", 2, 1),
+        ("%time litellm.completion( \\\n  model='m', messages=[])", 1, 7),
+        (f"%%wandb\n{CALL}", 2, 1),
+        (f"%%python3\n{CALL}", 2, 1),
+        (f"   x = 1\n   {CALL}", 2, 4),
         (f"text = '''\n!ls\n%%bash\n'''\n{CALL}", 5, 1),
     ],
 )
@@ -84,11 +90,34 @@ def test_a_broken_cell_does_not_hide_the_others() -> None:
     assert [(u.cell, u.rule) for u in report.unchecked] == [(2, "LLG902")]
 
 
+def test_an_unterminated_string_ends_with_its_cell() -> None:
+    report = check_source(notebook("import litellm", 'x = """\n# litellm.completion(', CALL), "n.ipynb")
+    assert [f.cell for f in report.findings] == [3]
+    assert "line 1 could not be parsed" in report.unchecked[0].message or "lines 1-2" in report.unchecked[0].message
+
+
+def test_a_comment_ends_with_its_cell() -> None:
+    report = check_source(notebook("import litellm\n# llmguard: ignore[LLG101] why", CALL), "n.ipynb")
+    assert [(f.cell, f.rule) for f in report.findings] == [(1, "LLG801"), (2, "LLG101")]
+
+
+def test_calls_in_lines_that_do_not_parse_are_looked_for() -> None:
+    report = check_source(notebook("import litellm", f"print 'x'; {CALL}"), "n.ipynb")
+    assert [(f.cell, f.region.line, f.confidence) for f in report.findings] == [(2, 1, "likely")]
+
+
+def test_awaited_at_the_top_of_a_cell_means_the_async_door() -> None:
+    source = "from openai import AsyncOpenAI\nawait AsyncOpenAI().chat.completions.create(model='m', messages=[])"
+    (finding,) = check_source(notebook(source), "n.ipynb").findings
+    assert "llm_wrapper.chat_completion() instead" in finding.message
+
+
 def test_older_notebooks_and_other_kernels() -> None:
     old = json.dumps({"worksheets": [{"cells": [{"cell_type": "code", "input": [f"import litellm\n{CALL}"]}]}]})
     assert [f.cell for f in check_source(old, "n.ipynb").findings] == [1]
     julia = {"language_info": {"name": "julia"}}
     assert found(CALL, metadata=julia) == []
+    assert found(CALL, metadata={"kernelspec": {"language": "R"}}) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', "litellm"])

@@ -196,12 +196,21 @@ def test_nested_configurations_have_a_baseline_each(tmp_path: Path) -> None:
 
 
 def test_odd_names(tmp_path: Path) -> None:
-    names = ["with space.py", "größe.py", "a::b.py", "tab\there.py", "new\nline.py", "hash#.py"]
+    names = [
+        "with space.py",
+        "größe.py",
+        "a::b.py",
+        "tab\there.py",
+        "new\nline.py",
+        "#hash.py",
+        " lead.py",
+        "=======.py",
+    ]
     project = repository(tmp_path / "odd", dict.fromkeys(names, CALL))
     run("baseline", "create", cwd=project)
     assert len(entries(project)) == len(names)
     assert run("check", cwd=project).returncode == 0
-    assert run("baseline", "prune", cwd=project).stdout.endswith("6 entries (nothing changed).\n")
+    assert run("baseline", "prune", cwd=project).stdout.endswith("8 entries (nothing changed).\n")
 
 
 def test_two_branches_merge_line_by_line(project: Path) -> None:
@@ -219,3 +228,62 @@ def test_two_branches_merge_line_by_line(project: Path) -> None:
     before = (project / "llmguard-baseline.txt").read_bytes()
     run("baseline", "update", cwd=project)
     assert sorted(before.splitlines()) == sorted((project / "llmguard-baseline.txt").read_bytes().splitlines())
+
+
+def test_entries_of_files_outside_the_run_are_never_removed(tmp_path: Path) -> None:
+    files = {"llmguard.yaml": "baseline: ci/known.txt\n", "ci/tool.py": CALL, "app/x.py": CALL, "lib/y.py": CALL}
+    project = repository(tmp_path / "project", files)
+    run("baseline", "create", cwd=project)
+    before = (project / "ci" / "known.txt").read_bytes()
+    for folder in ("app", "ci"):
+        done = run("baseline", "prune", cwd=project / folder)
+        assert f"run prune in {project}\n" in done.stderr
+        assert run("baseline", "update", cwd=project / folder).returncode == 0
+        assert run("check", "--fail-on-stale", folder, cwd=project).returncode == 0
+    run("baseline", "update", "ci", cwd=project)
+    assert (project / "ci" / "known.txt").read_bytes() == before
+    assert run("baseline", "prune", cwd=project).returncode == 0
+    assert (project / "ci" / "known.txt").read_bytes() == before
+
+
+def test_what_a_sparse_checkout_leaves_out_keeps_its_entries(project: Path) -> None:
+    run("baseline", "create", cwd=project)
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "baseline")
+    git(project, "sparse-checkout", "set", "nothing")
+    assert not (project / "pkg" / "b.py").exists()
+    assert run("check", "--fail-on-stale", cwd=project).returncode == 0
+    assert "nothing changed" in run("baseline", "prune", cwd=project).stdout
+
+
+def test_a_baseline_from_above_the_repository(project: Path) -> None:
+    run("baseline", "create", cwd=project)
+    assert run("check", project.name, cwd=project.parent).returncode == 0
+    assert run("check", str(project), cwd=project.parent).returncode == 0
+
+
+def test_peoples_comments_stay(project: Path) -> None:
+    run("baseline", "create", cwd=project)
+    path = project / "llmguard-baseline.txt"
+    path.write_text("# TICKET-7: until spring\n" + path.read_text())
+    write(project, {"a.py": CALL})
+    run("baseline", "prune", cwd=project)
+    assert "# TICKET-7: until spring\n" in path.read_text()
+    assert path.read_text().count("#") == 3
+
+
+def test_a_new_call_above_an_old_one_is_seen_among_changed_lines(project: Path) -> None:
+    run("baseline", "create", cwd=project)
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "baseline")
+    new = "def ask(m):\n    litellm.completion(model='n', messages=m)\n"
+    write(project, {"a.py": TWO.replace("def ask(m):\n", new)})
+    done = run("check", "-q", "--since", "HEAD", "--output-format", "concise", cwd=project)
+    assert [line.partition(" ")[0] for line in done.stdout.splitlines()] == ["a.py:5:5:"]
+
+
+def test_calls_in_several_unparsable_places_are_told_apart(tmp_path: Path) -> None:
+    broken = "print 'x'; litellm.completion(model='m', messages=[])\n"
+    project = repository(tmp_path / "old", {"a.py": f"import litellm\n{broken}x = 1\n{broken}"})
+    run("baseline", "create", cwd=project)
+    assert entries(project) == [f"a.py::<unparsed>::litellm.completion::{n}" for n in (1, 2)]

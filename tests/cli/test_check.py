@@ -187,3 +187,11 @@ def test_a_report_can_go_to_a_file_while_people_see_a_summary(project: Path) -> 
 def test_the_exit_code_does_not_depend_on_the_format(project: Path, name: str) -> None:
     assert run("check", "--output-format", name, cwd=project).returncode == 1
     assert run("check", "--output-format", name, "clean.py", cwd=project).returncode == 0
+
+
+def test_a_report_can_go_to_a_pipe_or_a_device(project: Path) -> None:
+    os.mkfifo(project / "pipe")
+    reader = subprocess.Popen(["cat", str(project / "pipe")], stdout=subprocess.PIPE, text=True)
+    run("check", "--output-format", "concise", "--output-file", "pipe", cwd=project)
+    assert "LLG101" in reader.communicate(timeout=30)[0]
+    assert (project / "pipe").is_fifo()

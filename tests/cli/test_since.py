@@ -80,9 +80,11 @@ def test_the_users_git_settings_do_not_matter(project: Path) -> None:
         ("core.quotepath", "true"),
         ("diff.renames", "false"),
         ("diff.relative", "true"),
+        ("diff.interHunkContext", "20"),
+        ("diff.submodule", "short"),
     ):
         git(project, "config", key, value)
-    write(project, {"pkg/b.py": CALL + MORE})
+    write(project, {".gitattributes": "*.py -diff\n", "pkg/b.py": CALL + MORE})
     assert places(project, "main") == ["pkg/b.py:6:5: LLG101"]
     assert places(project / "pkg", "main") == ["b.py:6:5: LLG101"]
 
@@ -147,3 +149,40 @@ def test_histories_that_have_nothing_in_common(project: Path) -> None:
     git(project, "checkout", "-q", "--orphan", "other")
     git(project, "commit", "-qm", "other")
     assert "they have no common history" in one_line(run("check", "--since", "main", cwd=project))
+
+
+def test_a_submodule_counts(project: Path, tmp_path: Path) -> None:
+    library = repository(tmp_path / "library", {"lib.py": CALL})
+    git(project, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "lib")
+    git(project, "commit", "-qm", "submodule")
+    write(project, {"lib/lib.py": CALL + MORE})
+    assert places(project, "HEAD") == ["lib/lib.py:6:5: LLG101"]
+    git(project / "lib", "commit", "-qam", "more")
+    assert places(project, "HEAD") == ["lib/lib.py:6:5: LLG101"]
+    other = repository(project / "other", {"other.py": CALL})  # git does not know it yet: all of it is new
+    assert other.exists()
+    assert places(project, "HEAD") == ["lib/lib.py:6:5: LLG101", "other/other.py:5:12: LLG101"]
+
+
+def test_a_notebook_that_was_renamed_and_a_file_on_stdin(project: Path) -> None:
+    call = "litellm.completion(model='m', messages=[])"
+    cells = [{"cell_type": "code", "source": f"import litellm\n# {n}\n{call}"} for n in range(9)]
+    write(project, {"n.ipynb": json.dumps({"cells": cells, "metadata": {}}, indent=1)})
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "notebook")
+    git(project, "mv", "n.ipynb", "m.ipynb")
+    cells.append({"cell_type": "code", "source": "litellm.completion(model='n', messages=[])"})
+    write(project, {"m.ipynb": json.dumps({"cells": cells, "metadata": {}}, indent=1)})
+    assert places(project, "HEAD") == ["m.ipynb:cell 10:1:1:"]
+    write(project, {"a.py": CALL + "# saved\n"})
+    done = run(
+        *("check", "-q", "-", "--stdin-filename", "a.py", "--since", "HEAD", "--output-format", "concise"),
+        cwd=project,
+        stdin=CALL.replace("    return", MORE + "    return"),
+    )
+    assert [line.partition(" ")[0] for line in done.stdout.splitlines()] == ["a.py:5:5:"]
+
+
+def test_show_files_and_since(project: Path) -> None:
+    write(project, {"a.py": CALL + MORE})
+    assert run("check", "--since", "HEAD", "--show-files", cwd=project).stdout == "a.py\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import run, write
+from tests.command import hook, run, write
 
 CALL = 'litellm.completion(model="m", messages=[])'
 
@@ -27,6 +27,8 @@ CALL = 'litellm.completion(model="m", messages=[])'
             f"{CALL}  # llmguard: ignore[LLG999, direct-completion] why\n",
             f"{CALL}  # llmguard: ignore[direct-completion] why\n",
         ),
+        (f"{CALL}  # llmguard: ignore LLG101 and LLG102 because\n", f"{CALL}  # llmguard: ignore[LLG101] because\n"),
+        (f"{CALL}  # llmguard: ignore LLG102, LLG101 why\n", f"{CALL}  # llmguard: ignore[LLG101] why\n"),
         ("# llmguard: ignore-file\nx = 1\n", "x = 1\n"),
         ("x = 1\t# llmguard: ignore\r\ny = 2\r\n", "x = 1\r\ny = 2\r\n"),
         ("x = 1  # llmguard: ignore", "x = 1"),
@@ -87,6 +89,7 @@ STATEMENTS = (
     f"assert {CALL}, {CALL}",
     f"x = f'{{{CALL}}}'".replace('"m"', "1"),
     f"# a comment\n{CALL}  # and another",
+    f"try:\n    pass\nexcept {CALL}:\n    pass",
 )
 
 
@@ -121,6 +124,39 @@ def test_suppress_needs_a_reason(arguments: list[str], tmp_path: Path) -> None:
     done = run("suppress", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == "llmguard: error: --reason must say why, without a #\n"
+
+
+def test_a_reason_that_a_file_cannot_hold_leaves_that_file(tmp_path: Path) -> None:
+    data = f"# coding: latin-1\nimport litellm\n{CALL}\n".encode("latin-1")
+    (tmp_path / "a.py").write_bytes(data)
+    write(tmp_path, {"b.py": f"import litellm\n{CALL}\n"})
+    done = run("suppress", "--reason", "later \u2192 never", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "1 call suppressed in 1 file.\n")
+    assert "a.py: left as it is: cannot be edited: iso-8859-1 has no '\u2192'" in done.stderr
+    assert (tmp_path / "a.py").read_bytes() == data
+
+
+def test_diff_alone_is_what_is_printed(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "x = 1  # llmguard: ignore\n", "b.py": f"import litellm\n{CALL}\n"})
+    done = run("check", "--diff", "--output-format", "json", cwd=tmp_path)
+    assert (done.returncode, done.stdout[:6]) == (1, "--- a/")
+    run("check", "--fix", cwd=tmp_path)
+    done = run("check", "--diff", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_hook_knows_comments_at_calls_that_are_tracked(tmp_path: Path) -> None:
+    source = (
+        "from llmguard import llm_wrapper as w\nw.chat_completion_sync(messages=[])  # llmguard: ignore[LLG102] w\n"
+    )
+    write(tmp_path, {"a.py": source})
+    assert run("check", cwd=tmp_path).returncode == 0
+    assert hook("--strict", "a.py", cwd=tmp_path).returncode == 0
+
+
+def test_per_file_ignores_hold_for_hygiene_too(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "x = 1  # llmguard: ignore\n", "llmguard.yaml": "per-file-ignores: {a.py: [LLG801]}\n"})
+    assert run("check", "--fail-on-stale", cwd=tmp_path).returncode == 0
 
 
 def test_suppressed_calls_can_be_listed_with_their_reason(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from llmguard.check import check_paths
 from llmguard.config import Configuration, find_settings
 from llmguard.errors import ConfigError
-from tests.command import CALL, write
+from tests.command import CALL, run, write
 
 
 def test_each_file_goes_by_the_nearest_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,6 @@ def test_extend_a_list_and_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "pyproject.toml: llmguard.yaml in the same folder is a configuration as well; keep one of them",
         ),
         ({"llmguard.yaml": "", "llmguard.yml": ""}, "in the same folder is a configuration as well"),
-        ({"llmguard.yaml": "select: [LLG1]\nignore: [LLG1]"}, "select: 'LLG1' is in ignore too; keep one of them"),
         ({"llmguard.yaml": "severity: {LLG1: loud}"}, "severity.LLG1: must be one of error, warning, note, not 'loud'"),
         ({"llmguard.yaml": "severity: [LLG1]"}, "severity: must be a table"),
         ({"llmguard.yaml": "per-file-ignores: {a.py: LLG1}"}, "per-file-ignores.a.py: must be a list of strings"),
@@ -115,6 +114,15 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, files: dict[str, str], 
         find_settings(str(tmp_path))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("select", ["LLG101", "direct-completion"])
+def test_select_and_ignore_that_contradict_each_other(tmp_path: Path, select: str) -> None:
+    write(tmp_path, {"base.yaml": "ignore: [LLG101]", "llmguard.yaml": f"extend: base.yaml\nselect: [{select}]\n"})
+    done = run("check", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"select: {select!r} is in ignore too; keep one of them" in done.stderr
+    assert run("config", "check", cwd=tmp_path).returncode == 2
 
 
 def test_the_command_line_holds_everywhere(tmp_path: Path) -> None:
@@ -132,3 +140,53 @@ def test_a_folder_outside_goes_by_its_own_configuration(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path / "here")
     assert check_paths(["../there"]).findings == ()
     assert [f.site.partition("::")[0] for f in check_paths(["../bare"]).findings] == ["a.py"]
+
+
+def test_imports_are_followed_beyond_a_nested_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        tmp_path,
+        {
+            ".git/HEAD": "",
+            "common/c.py": "import groq\ndef get():\n    return groq.Groq()\n",
+            "services/a/x.py": "from common.c import get\nget().chat.completions.create()\n",
+            "services/a/llmguard.yaml": "",
+        },
+    )
+    monkeypatch.chdir(tmp_path)
+    assert [(f.provider, f.site.partition("::")[0]) for f in check_paths(["."]).findings] == [("groq", "x.py")]
+
+
+def test_a_named_configuration_that_lies_aside_holds_for_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {".git/HEAD": "", "ci/own.yaml": "exclude: [tests/]\nextend: deep/d.yaml\n"})
+    write(tmp_path, {"ci/deep/d.yaml": "per-file-ignores: {app/b.py: [LLG1]}\n"})
+    write(tmp_path, {"app/a.py": CALL, "app/b.py": CALL, "tests/t.py": CALL})
+    monkeypatch.chdir(tmp_path)
+    for paths in (["."], ["app"], ["app/a.py", "app/b.py", "tests/t.py"]):
+        found = check_paths(paths, Configuration(".", explicit="ci/own.yaml")).findings
+        assert [f.site for f in found] == ["app/a.py::ask::litellm.completion::1"], paths
+
+
+def test_another_repository_is_a_project_of_its_own_but_exclusions_from_above_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for top, excluded in (("one", ""), ("two", "exclude: [inner/]\n")):
+        write(tmp_path / top, {".git/HEAD": "", "llmguard.yaml": excluded, "inner/.git/HEAD": "", "inner/a.py": CALL})
+        monkeypatch.chdir(tmp_path / top)
+        sites = [f.site.partition("::")[0] for f in check_paths(["inner/a.py"]).findings]
+        assert sites == ([] if excluded else ["a.py"])
+
+
+def test_a_diamond_of_bases_counts_each_once(tmp_path: Path) -> None:
+    write(tmp_path, {"llmguard.yaml": "extend: [a.yaml, b.yaml]", "a.yaml": "extend: base.yaml\nwrapper: a.ask\n"})
+    write(tmp_path, {"b.yaml": "extend: base.yaml\n", "base.yaml": "wrapper: base.ask\ndoors: [{name: x.y}]\n"})
+    settings = find_settings(str(tmp_path))
+    assert (settings.wrapper, len(settings.doors)) == ("a.ask", 1)
+
+
+def test_the_last_of_equal_severities_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"base.yaml": "severity: {LLG101: note}", "a.py": CALL})
+    write(tmp_path, {"llmguard.yaml": "extend: base.yaml\nseverity: {direct-completion: error, LLG1: warning}\n"})
+    monkeypatch.chdir(tmp_path)
+    assert [f.severity for f in check_paths(["."]).findings] == ["error"]

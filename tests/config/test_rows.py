@@ -92,6 +92,7 @@ doors:
         ("two", "through app.gate.Gate"),
         ("three", "on a tracked client"),
         ("four", "inside a tracker block"),
+        ("five", "on a tracked client"),
     }
 
 
@@ -195,3 +196,55 @@ def test_findings_are_the_same_with_a_row_that_matches_nothing(tmp_path: Path) -
     write(tmp_path, {"llmguard.yaml": PROVIDERS})
     settings = find_settings(str(tmp_path))
     assert check_source(CALL, settings=settings).findings == check_source(CALL).findings
+
+
+def test_a_tracker_is_known_by_what_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+import litellm, sentry_sdk
+from app import obs
+from app.obs import span as s, span
+from . import obs as relative
+
+def f(m, self):
+    with sentry_sdk.span(): litellm.completion(model="a", messages=m)
+    with s(): litellm.completion(model="b", messages=m)
+    with obs.span("x"): litellm.completion(model="c", messages=m)
+    with relative.span(): litellm.completion(model="d", messages=m)
+    with self.span(): litellm.completion(model="e", messages=m)
+
+@span
+def g(m): litellm.completion(model="f", messages=m)
+
+@sentry_sdk.span
+def h(m): litellm.completion(model="g", messages=m)
+"""
+    write(tmp_path, {"llmguard.yaml": "doors: [{name: app.obs.span, kind: tracker}]", "app/a.py": source})
+    monkeypatch.chdir(tmp_path)
+    assert [f.region.line for f in check_paths(["."]).findings] == [8, 18]
+
+
+def test_a_client_maker_of_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "from acme_llm import get_client\n\n\ndef f(m):\n    get_client('x').chat.completions.create(model='m')\n"
+    source += "    client = get_client()\n    client.chat.completions.create(model='m', messages=m)\n"
+    write(tmp_path, {"llmguard.yaml": "doors: [{name: acme_llm.get_client, kind: client}]", "a.py": source})
+    monkeypatch.chdir(tmp_path)
+    report = check_paths(["."])
+    assert ([f.region.line for f in report.findings], [f.region.line for f in report.tracked]) == ([], [5, 7])
+
+
+def test_a_provider_can_be_endpoints_alone(tmp_path: Path) -> None:
+    write(tmp_path, {"llmguard.yaml": "providers: [{name: gw, endpoints: {gw2.example/v1/chat: chat}}]"})
+    source = "import requests\nrequests.post('https://gw2.example/v1/chat', json={})\n"
+    found = check_source(source, settings=find_settings(str(tmp_path))).findings
+    assert [(f.provider, f.rule) for f in found] == [("gw", "LLG190")]
+
+
+def test_a_client_that_nobody_can_resolve_is_not_taken_for_litellm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import litellm\nlitellm.completion(model='m', messages=[])\n"
+    source += "def f(client):\n    client.chat.completions.create(model='m', messages=[])\n"
+    write(tmp_path, {"a.py": source, "b.py": "from llmguard import setup_litellm_tracking\nsetup_litellm_tracking()\n"})
+    monkeypatch.chdir(tmp_path)
+    report = check_paths(["."])
+    assert ([f.region.line for f in report.findings], [f.region.line for f in report.tracked]) == ([4], [2])

@@ -91,9 +91,15 @@ def covers(name: str, code: str) -> bool:
 
 
 def chosen(rule: Rule, severities: tuple[tuple[str, str], ...]) -> str:
-    """The severity of a rule: that of the longest code, prefix or slug that stands for it, else its own."""
-    found = [(len(_code_prefix(name)), severity) for name, severity in severities if covers(name, rule.code)]
-    return max(found)[1] if found else str(rule.severity)
+    """The severity of a rule: that of the longest code, prefix or slug for it (the last of equals), else its own."""
+    found = [(len(_code_prefix(name)), at) for at, (name, _) in enumerate(severities) if covers(name, rule.code)]
+    return severities[max(found)[1]][1] if found else str(rule.severity)
+
+
+def contradiction(select: tuple[str, ...], ignore: tuple[str, ...]) -> str:
+    """A code, prefix or slug in `select` that stands for the same as one in `ignore`, "" for none."""
+    ignored = {_code_prefix(name) for name in ignore}
+    return next((name for name in select if _code_prefix(name) in ignored), "")
 
 
 def selected(code: str, select: tuple[str, ...], ignore: tuple[str, ...]) -> bool:
