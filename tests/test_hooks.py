@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import CALL, ROOT, hook
+from tests.command import CALL, ROOT, hook, run
 
 SEEN = "app.py:5:12: LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead\n"
 WARNED = "llmguard: 1 finding; a warning only, the commit goes on.\n"
@@ -207,30 +206,25 @@ def test_pre_commit_installs_the_published_hook(project: Path, tmp_path_factory:
 
 
 @pytest.mark.full
-def test_nine_thousand_files_in_parallel_batches_give_what_one_run_gives(project: Path) -> None:
+@pytest.mark.parametrize("baseline", [False, True])
+def test_nine_thousand_files_in_parallel_batches_give_what_one_run_gives(project: Path, baseline: bool) -> None:
     (project / "shared.py").write_text("from openai import OpenAI\nclient = OpenAI()\n")
     user = "from shared import client\n\n\ndef f(m):\n    return client.responses.create(**m)\n"
     for number in range(9000):
         folder = project / f"package_{number % 60:02}"
         folder.mkdir(exist_ok=True)
         (folder / f"module_number_{number:05}.py").write_text(user if number % 100 == 0 else f"x = {number}\n")
+    expected = 91
+    if baseline:
+        assert run("baseline", "create", cwd=project).stdout == "llmguard-baseline.txt: 91 entries (91 added).\n"
+        for number in range(0, 9000, 450):
+            path = project / f"package_{number % 60:02}" / f"module_number_{number:05}.py"
+            path.write_text("from shared import client\nclient.responses.create(input='new')\n" + path.read_text())
+        expected = 20
     done = pre_commit(project, local("llmguard-check"), "--all-files")
     assert done.returncode == 0
     assert done.stdout.count("a warning only") > 1, "the files must have come in more than one batch"
     batched = sorted(line for line in done.stdout.splitlines() if " LLG" in line)
-    one = subprocess.run(
-        [sys.executable, "-c", "from llmguard.cli import main; main()", "check", "--output-format", "json"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    findings = json.loads(one.stdout)["findings"]
-    expected = sorted(
-        f"{f['path']}:{f['line']}:{f['column']}: {f['rule']} {f['message']}"
-        + (f" [{f['confidence']}]" if f["confidence"] != "proved" else "")
-        for f in findings
-    )
-    assert len(expected) == 91
-    assert batched == expected
+    one = run("check", "-q", "--output-format", "concise", cwd=project).stdout.splitlines()
+    assert len(one) == expected
+    assert batched == sorted(one)
