@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from llmguard.check.rules import RULES
 from llmguard.config import KEYS, find_settings
@@ -101,6 +106,88 @@ def test_every_option_of_the_readme_exists() -> None:
 
     from llmguard.cli.app import app
 
-    text = CliRunner().invoke(app, ["check", "--help"]).output
+    text = "".join(
+        CliRunner().invoke(app, [command, "--help"]).output for command in ("check", "coverage", "suppress", "init")
+    )
     for option in set(re.findall(r"--[a-z][a-z-]+", README)) - {"--strict"}:
         assert option in text, option
+
+
+def generator() -> Any:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", ["rules", "providers", "configuration", "cli"])
+def test_the_reference_is_what_the_code_says(page: str) -> None:
+    written = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert written == getattr(generator(), f"{page}_page")(), "write it anew: python docs/generate.py"
+
+
+@pytest.mark.parametrize("name", ["tutorial.md", "ci.md"])
+def test_the_commands_of_the_guides_print_what_stands_there(name: str) -> None:
+    path = ROOT / "docs" / name
+    assert path.read_text(encoding="utf-8") == generator().guide(path), "write it anew: python docs/generate.py"
+
+
+def test_the_pictures_show_the_real_output() -> None:
+    def texts(svg: str) -> list[str]:
+        return [t.text or "" for t in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+    for path, svg in generator().pictures():
+        # another version of rich may draw the frame another way
+        assert texts(path.read_text(encoding="utf-8")) == texts(svg)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_tables_of_configuration_in_the_docs_are_good(path: Path, tmp_path: Path) -> None:
+    for number, block in enumerate(blocks("toml", path.read_text(encoding="utf-8"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "pyproject.toml").write_text(re.sub(r"^extend = .*$", "", block, flags=re.MULTILINE))
+        assert find_settings(str(folder)).source
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))])
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_ci_kit_is_valid_yaml_and_calls_what_exists() -> None:
+    from typer.testing import CliRunner
+
+    from llmguard.cli.app import app
+
+    known = CliRunner().invoke(app, ["check", "--help"]).output
+    files = [
+        ROOT / "hooks" / name for name in ("github-action/action.yml", "github-workflow.yaml", "gitlab-template.yaml")
+    ]
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert yaml.safe_load(text)
+        for option in re.findall(r"llmguard\S* check [^\n]*", text):
+            for name in re.findall(r"--[a-z-]+", option):
+                assert name in known, (path, name)
+    action = yaml.safe_load(files[0].read_text(encoding="utf-8"))
+    script = action["runs"]["steps"][-1]["run"]
+    assert "${{" not in script, "inputs go through the environment"
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(shell: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "llmguard", "--show-completion", shell],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "_COMPLETE" in done.stdout

@@ -16,7 +16,8 @@ Limits:
     Plain `# noqa` belongs to other tools as well and is never reported.
 
 Fix safety:
-    `llmguard check` changes nothing.
+    `llmguard check --fix` removes the comment, or those of its codes that are of no use; the program stays the same.
+    `--diff` shows what it would change. Files that are not valid in their encoding, and notebooks, are left alone.
 """
 
 from llmguard.check.finding import Severity
