@@ -16,6 +16,8 @@ import yaml
 
 from llmguard.check.rules import RULES
 from llmguard.config import KEYS, find_settings
+from tests.command import run, write
+from tests.optional import optional
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -177,6 +179,33 @@ def test_the_ci_kit_is_valid_yaml_and_calls_what_exists() -> None:
     script = action["runs"]["steps"][-1]["run"]
     assert "${{" not in script, "inputs go through the environment"
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [
+        ("vendor.github-actions", "github-action/action.yml"),
+        ("vendor.github-workflows", "github-workflow.yaml"),
+        ("vendor.gitlab-ci", "gitlab-template.yaml"),
+    ],
+)
+def test_the_ci_kit_is_valid_by_the_services_own_schemas(schema: str, name: str) -> None:
+    optional("check_jsonschema")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(ROOT / "hooks" / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_what_init_writes_is_valid_too(kind: str, tmp_path: Path) -> None:
+    optional("check_jsonschema")
+    write(tmp_path, {"a.py": "x = 1\n"})
+    assert run("init", "--ci", kind, "--repo", "https://git.example.com/x", cwd=tmp_path).returncode == 0
+    (path,) = tmp_path.rglob("llm-calls.yaml")
+    schema = "vendor.github-workflows" if kind == "github" else "vendor.gitlab-ci"
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

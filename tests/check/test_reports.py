@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -67,6 +71,33 @@ def test_sarif(report: Report) -> None:
     assert len(run["invocations"][0]["toolExecutionNotifications"]) == len(report.unchecked)
 
 
+@pytest.fixture(scope="module")
+def multitool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Microsoft's SARIF validator: the published schema, and GitHub's rules."""
+    if shutil.which("npm") is None and not os.environ.get("CI"):
+        pytest.skip("needs npm to install @microsoft/sarif-multitool")
+    folder = tmp_path_factory.mktemp("multitool")
+    packages = ["@microsoft/sarif-multitool@5", "@microsoft/sarif-multitool-linux@5"]
+    subprocess.run(["npm", "install", "--silent", "--no-audit", *packages], cwd=folder, check=True, capture_output=True)
+    return next(folder.rglob("Sarif.Multitool"))
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform != "linux", reason="the validator is installed for Linux")
+def test_sarif_is_valid_by_the_published_schema_and_githubs_rules(
+    report: Report, multitool: Path, tmp_path: Path
+) -> None:
+    def errors(document: str) -> list[str]:
+        (tmp_path / "our.sarif").write_text(document)
+        command = [str(multitool), "validate", "our.sarif", "--rule-kind", "Sarif;Ghas", "--output", "said.sarif"]
+        subprocess.run([*command, "--log", "ForceOverwrite"], cwd=tmp_path, check=False, capture_output=True)
+        results = json.loads((tmp_path / "said.sarif").read_text(encoding="utf-8-sig"))["runs"][0].get("results", [])
+        return [row["ruleId"] for row in results if row.get("level") == "error"]
+
+    assert errors(text(report, "sarif")) == []
+    assert errors(text(report, "sarif").replace('"startLine": ', '"startLine": -')) != []
+
+
 def test_junit(report: Report) -> None:
     suite = next(iter(optional("junitparser").JUnitXml.fromstring(text(report, "junit").encode())))
     assert (suite.failures, suite.errors) == (len(report.findings), len(report.unchecked))
@@ -107,6 +138,12 @@ def test_markdown(report: Report) -> None:
     assert len(rows) == len(report.findings)
     for row in rows:
         assert row.replace("\\|", "").count("|") == 4
+
+
+def test_markdown_is_a_table_to_a_parser_of_markdown(report: Report) -> None:
+    tokens = optional("markdown_it").MarkdownIt("commonmark").enable("table").parse(text(report, "markdown"))
+    assert sum(token.type == "tr_open" for token in tokens) == len(report.findings) + 1
+    assert sum(token.type == "td_open" for token in tokens) == 3 * len(report.findings)
 
 
 def test_fingerprints_do_not_move_with_the_line(report: Report) -> None:
