@@ -1,0 +1,240 @@
+"""The thread that brings the spool into the database.
+
+One for each process that records. It reads this process's segments as they grow, and adopts those of processes that
+are gone. A batch is one transaction; only when it is committed does the offset advance, so that a crash at any point
+means reading again, and the key of a row makes that harmless. A database that is down is waited for: the lines stay on
+the disk, and memory holds one batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from llmguard.usage import spool
+from llmguard.usage.reading import Key, Reading, key_of
+from llmguard.usage.rows import Row, row_of, unknown_row_of
+
+if TYPE_CHECKING:
+    from llmguard.usage.ledger import Ledger
+    from llmguard.usage.settings import UsageSettings
+
+LOG = logging.getLogger("llmguard.usage")
+BATCH = 1000
+_INTERVAL = 0.25  # seconds between looks while there is something to do
+_HOUSEKEEPING = 15.0  # seconds between looks for segments without an owner
+_BACKOFF = (0.25, 30.0)
+
+
+class Flusher:
+    """Brings lines into the database, in a daemon thread that starts with the first `wake`.
+
+    Args:
+        settings: what to go by.
+        writer: the spool of this process.
+    """
+
+    def __init__(self, settings: UsageSettings, writer: spool.SpoolWriter) -> None:
+        self.settings = settings
+        self.writer = writer
+        self.corrupt = 0
+        self._ledger: Ledger | None = None
+        self._readings: dict[str, Reading] = {}
+        self._rows: list[Row] = []
+        self._awake = threading.Event()
+        self._asked = 0  # flushes that were asked for
+        self._served = 0  # ... and those that found everything written
+        self._change = threading.Condition()
+        self._stopping = False
+        self._failures = 0
+        self._next_housekeeping = 0.0
+        self._thread = threading.Thread(target=self._work, name="llmguard-flusher", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have a look soon. Cheap when one is due already."""
+        if not self._awake.is_set():
+            self._awake.set()
+
+    def flush(self, deadline: float | None = None) -> bool:
+        """Wait until all that was recorded is in the database; False when it is not after so many seconds."""
+        with self._change:
+            self._asked += 1
+            mine = self._asked
+            self._failures = 0
+            self._awake.set()
+            return (
+                self._change.wait_for(lambda: self._served >= mine or self._stopping, deadline) and not self._stopping
+            )
+
+    def stop(self, deadline: float) -> bool:
+        """Flush within a deadline, then end the thread."""
+        done = self.flush(deadline)
+        self._stopping = True
+        self._awake.set()
+        self._thread.join(0.5)
+        return done
+
+    # -- the thread ------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while not self._stopping:
+            self._awake.wait(_HOUSEKEEPING)
+            self._awake.clear()  # what is recorded from here on asks for another look
+            asked = self._asked
+            try:
+                more = self.step()
+            except Exception as error:  # noqa: BLE001  (a disk, a driver, a database: whatever fails is tried again)
+                self._failed(error)
+                self._awake.set()
+                continue
+            self._failures = 0
+            if more:
+                self._awake.set()
+                continue
+            with self._change:
+                self._served = asked
+                self._change.notify_all()
+            if not self._stopping and not self._awake.is_set():
+                time.sleep(_INTERVAL)
+        self._close_ledger()
+
+    def _failed(self, error: Exception) -> None:
+        if self._failures == 0:
+            LOG.warning("the usage ledger cannot be written, records wait on the disk: %s", _one_line(error))
+        self._failures += 1
+        self._close_ledger()
+        shortest, longest = _BACKOFF
+        pause = min(longest, shortest * 2 ** min(self._failures, 10)) * (0.5 + random.random() / 2)
+        ends = time.monotonic() + pause
+        while time.monotonic() < ends and not self._stopping and self._failures:
+            time.sleep(min(0.05, pause))
+
+    def step(self) -> bool:
+        """Read a batch and write it; whether there may be more."""
+        more = self._read_own()
+        now = time.monotonic()
+        if now >= self._next_housekeeping:
+            self._next_housekeeping = now + _HOUSEKEEPING
+            self.writer.measure()
+            self._age()
+            self._write()
+            self._adopt()
+        self._write()
+        return more
+
+    def _read_own(self) -> bool:
+        paths = self.writer.own()
+        for path in paths:
+            if len(self._rows) >= BATCH:
+                return True
+            if path not in self._readings:
+                self._readings[path] = Reading(path)
+            self._take(self._readings[path], self._readings)
+        return any(self._readings[path].has_more() for path in paths if path in self._readings)
+
+    def _take(self, reading: Reading, group: dict[str, Reading]) -> None:
+        """Read on in a segment; what ends closes its intent, in whichever segment of the group that stands."""
+        before = reading.corrupt
+        for data in reading.read():
+            self._rows.append(row_of(data))
+            key = key_of(data)
+            for other in group.values():
+                other.open.pop(key, None)
+        if reading.corrupt > before:
+            self.corrupt += reading.corrupt - before
+            LOG.warning("%d corrupt lines in %s were passed over", reading.corrupt - before, reading.path)
+
+    def _write(self) -> None:
+        if self._rows:
+            self._open_ledger().write(self._rows)
+            self._rows = []
+        own = self.writer.own()
+        for path, reading in list(self._readings.items()):
+            reading.commit()
+            finished = path != self.writer.path and not reading.open and not reading.has_more()
+            if finished and path in own:
+                del self._readings[path]
+                self.writer.release(path)
+
+    def _age(self) -> None:
+        """Rows for calls of this process that began too long ago."""
+        limit = time.time() - self.settings.max_age
+        for reading in self._readings.values():
+            for key, entry in list(reading.open.items()):
+                if float(entry.data.get("started_at") or 0) < limit:
+                    self._rows.append(unknown_row_of(entry.data))
+                    del reading.open[key]
+
+    def _adopt(self) -> None:
+        """Bring in what processes left that are gone."""
+        own = set(self.writer.own())
+        groups: dict[str, list[spool.Adopted]] = {}
+        for segment in spool.segments(self.settings.spool_folder):
+            if segment.path not in own:
+                adopted = spool.adopt(segment)
+                if adopted is not None:
+                    groups.setdefault(segment.owner, []).append(adopted)
+        try:
+            for group in groups.values():
+                self._bring_in(group)
+        finally:
+            for group in groups.values():
+                for adopted in group:
+                    adopted.close()
+
+    def _bring_in(self, group: list[spool.Adopted]) -> None:
+        readings = {adopted.segment.path: Reading(adopted.segment.path) for adopted in group}
+        for reading in readings.values():
+            while True:
+                before = reading.at
+                self._take(reading, readings)
+                if len(self._rows) >= BATCH:
+                    self._flush_rows()
+                if reading.at == before:
+                    break
+        unfinished: dict[Key, Any] = {}
+        for reading in readings.values():
+            unfinished |= {key: entry.data for key, entry in reading.open.items()}
+        self._rows += [unknown_row_of(data) for data in unfinished.values()]
+        self._flush_rows()
+        for path in readings:
+            spool.remove(path)
+
+    def _flush_rows(self) -> None:
+        if self._rows:
+            self._open_ledger().write(self._rows)
+            self._rows = []
+
+    def _close_ledger(self) -> None:
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            ledger.close()
+
+    def _open_ledger(self) -> Ledger:
+        if self._ledger is None:
+            from llmguard.usage.ledger import Ledger
+
+            self._ledger = Ledger.open(self.settings)
+        return self._ledger
+
+
+def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> None:
+    """Write one row without a spool; a failure is logged."""
+    from llmguard.usage.ledger import Ledger
+
+    try:
+        ledger = Ledger.open(settings)
+        try:
+            ledger.write([row_of(data)])
+        finally:
+            ledger.close()
+    except Exception as error:  # noqa: BLE001  (a call never fails for its record)
+        LOG.warning("a usage record was lost (there is no spool): %s", _one_line(error))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,51 @@
+"""The ledger as the flusher sees it: a database that takes rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from llmguard.usage.rows import Row
+    from llmguard.usage.settings import UsageSettings
+
+
+class Ledger:
+    """An open ledger. Use `Ledger.open`; close it when done.
+
+    Args:
+        engine: of its database, whose tables are there.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, settings: UsageSettings) -> Ledger:
+        """Open the ledger; an SQLite file is made, with its tables, when it is not there.
+
+        Raises:
+            ConfigError: the database cannot be used as it is; it says what to do.
+            SQLAlchemyError: the database does not answer.
+        """
+        from llmguard.usage.store.engine import connect
+        from llmguard.usage.store.schema import ensure
+
+        engine = connect(settings.database_url, settings.schema)
+        try:
+            ensure(engine, settings.schema)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def write(self, rows: list[Row]) -> int:
+        """Write rows with their roll-up, in one transaction; how many are new."""
+        from llmguard.usage.store.write import write_rows
+
+        return write_rows(self.engine, rows)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.engine.dispose()

@@ -1,0 +1,77 @@
+"""Reading one segment of the spool: what ended, what is still open, and how far may be called committed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from llmguard.usage import spool
+from llmguard.usage.lines import INTENT, decode
+
+Key = tuple[str, int]
+
+
+class Open(NamedTuple):
+    """An intent whose finish has not been read."""
+
+    at: int
+    data: dict[str, Any]
+
+
+def key_of(data: dict[str, Any]) -> Key:
+    """The key of the row that a line is about."""
+    attempt = data.get("attempt_no")
+    return str(data["call_id"]), attempt if isinstance(attempt, int) else 0
+
+
+class Reading:
+    """The state of reading a segment.
+
+    The committed offset never passes an intent that is open: whoever reads the segment after a crash sees it again.
+
+    Args:
+        path: of the segment.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.committed = spool.committed_offset(path)
+        self.at = self.committed
+        self.open: dict[Key, Open] = {}
+        self.corrupt = 0
+
+    def read(self) -> list[dict[str, Any]]:
+        """The finish lines of what was appended since, in order; a part of it when it is much.
+
+        Raises:
+            OSError: the segment cannot be read.
+        """
+        lines, end, corrupt = decode(spool.read(self.path, self.at), self.at)
+        self.corrupt += corrupt
+        finished = []
+        start = self.at
+        for line in lines:
+            if line.kind == INTENT:
+                self.open[key_of(line.data)] = Open(start, line.data)
+            else:
+                finished.append(line.data)
+            start = line.end
+        self.at = end
+        return finished
+
+    def has_more(self) -> bool:
+        """Whether there is a whole line behind what was read."""
+        try:
+            return b"\n" in spool.read(self.path, self.at, 1 << 20)
+        except OSError:
+            return False
+
+    def commit(self) -> None:
+        """Note that what was read is in the database, but for what is open.
+
+        Raises:
+            OSError: the offset cannot be written; the lines are read again after a crash, which changes nothing.
+        """
+        offset = min((entry.at for entry in self.open.values()), default=self.at)
+        if offset > self.committed:
+            spool.commit_offset(self.path, offset)
+            self.committed = offset

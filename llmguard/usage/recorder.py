@@ -1,0 +1,171 @@
+"""What the call path uses: an intent before the request, a finish after it. Each is one write to the spool.
+
+Nothing here waits for a database, raises into a call (unless `strict`), or belongs to an event loop.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from llmguard.errors import LLMGuardError
+from llmguard.usage.lines import FINISH, INTENT, encode
+from llmguard.usage.settings import UsageSettings, from_environment
+from llmguard.usage.spool import SpoolWriter
+
+if TYPE_CHECKING:
+    from llmguard.usage.flusher import Flusher
+
+LOG = logging.getLogger("llmguard.usage")
+#: Seconds that the flush at the end of a process may take; what is left is on the disk.
+EXIT_DEADLINE = 2.0
+#: Seconds that a direct insert (without a spool) may take.
+DIRECT_DEADLINE = 2.0
+
+
+class SpoolError(LLMGuardError):
+    """`strict` is on and the intent of a call could not be written: the call is refused."""
+
+
+class Recorder:
+    """Records calls of this process.
+
+    Args:
+        settings: what to go by.
+    """
+
+    def __init__(self, settings: UsageSettings) -> None:
+        self.settings = settings
+        self.spool = SpoolWriter(settings.spool_folder, settings.spool_cap)
+        self._flusher: Flusher | None = None
+        self._starting = threading.Lock()
+        self._warned = False
+
+    def intent(self, data: dict[str, Any]) -> None:
+        """Note that a call is about to be made. `data` holds `call_id`, `started_at` and what is known.
+
+        Raises:
+            SpoolError: it cannot be written, and `strict` is on.
+        """
+        if self.settings.disabled or not self.settings.spool:
+            return
+        if not self.spool.append(encode(INTENT, data)):
+            if self.settings.strict:
+                raise SpoolError(f"the call is refused: its record cannot be written to {self.settings.spool_folder}")
+            self._warn()
+        self.wake()
+
+    def finish(self, data: dict[str, Any]) -> None:
+        """Note how a call ended; the first end of a call that gets into the ledger counts."""
+        if self.settings.disabled:
+            return
+        if not self.settings.spool:
+            self._direct(data)
+            return
+        if not self.spool.append(encode(FINISH, data)):
+            self._warn()
+        self.wake()
+
+    def flush(self, deadline: float | None = None) -> bool:
+        """Bring everything into the database; whether all of it got there in so many seconds."""
+        if self.settings.disabled or not self.settings.spool:
+            return True
+        return self._running().flush(deadline)
+
+    def wake(self) -> None:
+        """Have the flusher look."""
+        flusher = self._flusher
+        if flusher is None:
+            flusher = self._running()
+        flusher.wake()
+
+    def close(self, deadline: float = EXIT_DEADLINE) -> None:
+        """Flush within a deadline and let go of the spool."""
+        flusher, self._flusher = self._flusher, None
+        if flusher is not None:
+            flusher.stop(deadline)
+        self.spool.close()
+
+    def after_fork(self) -> None:
+        """In a child: its own segment, its own thread."""
+        self.spool.reopen()
+        self._flusher = None
+        self._starting = threading.Lock()
+
+    def _running(self) -> Flusher:
+        with self._starting:
+            if self._flusher is None:
+                from llmguard.usage.flusher import Flusher
+
+                self._flusher = Flusher(self.settings, self.spool)
+            return self._flusher
+
+    def _direct(self, data: dict[str, Any]) -> None:
+        """Insert the row now, in a thread, and wait for it no longer than the deadline."""
+        from llmguard.usage.flusher import insert_directly
+
+        thread = threading.Thread(target=insert_directly, args=(self.settings, data), daemon=True)
+        thread.start()
+        thread.join(DIRECT_DEADLINE)
+        if thread.is_alive():
+            self._warn()
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            LOG.warning(
+                "usage records are being dropped: %s cannot be written or is full (%d so far); llmguard usage doctor",
+                self.settings.spool_folder,
+                self.spool.dropped,
+            )
+
+
+_recorder: Recorder | None = None
+_lock = threading.Lock()
+
+
+def recorder() -> Recorder:
+    """The recorder of this process, by the environment unless `configure` was called."""
+    global _recorder
+    if _recorder is None:
+        with _lock:
+            if _recorder is None:
+                _install(Recorder(from_environment()))
+    assert _recorder is not None
+    return _recorder
+
+
+def configure(settings: UsageSettings) -> Recorder:
+    """Use these settings from now on; what was recorded before is flushed under the old ones."""
+    global _recorder
+    with _lock:
+        before, _recorder = _recorder, None
+        if before is not None:
+            before.close()
+        _install(Recorder(settings))
+    return recorder()
+
+
+def _install(new: Recorder) -> None:
+    global _recorder
+    _recorder = new
+
+
+def _at_exit() -> None:
+    if _recorder is not None:
+        _recorder.close()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+    if _recorder is not None:
+        _recorder.after_fork()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

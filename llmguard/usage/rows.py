@@ -1,0 +1,103 @@
+"""From the lines of the spool to rows of the ledger: what is not usable is left out and counted, never the row."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+from typing import Any
+
+Row = dict[str, Any]
+
+#: Fields of a line that are columns as they are (texts).
+TEXTS = (
+    *("user_id", "endpoint", "model", "error_message", "error_type", "provider", "response_model", "model_version"),
+    *("operation", "service_name", "feature_context", "page_context", "username", "client_account_id"),
+    *("engagement_id", "flow_id", "request_id", "ip_address", "user_agent", "usage_source", "code_file"),
+    *("code_function", "provider_response_id"),
+)
+#: Counts: whole, not negative.
+COUNTS = (
+    *("status_code", "tokens_used", "prompt_tokens", "completion_tokens", "duration_ms", "cache_read_tokens"),
+    *("cache_write_tokens", "reasoning_tokens", "code_line"),
+)
+OBJECTS = ("metadata", "request_data", "response_data")
+STATUSES = ("ok", "error", "cancelled", "timeout", "partial", "unknown")
+_LARGEST_COUNT = 2**62
+
+
+def row_of(data: dict[str, Any]) -> Row:
+    """The row of a finish line."""
+    row = _common(data)
+    status = data.get("status", "ok")
+    row["status"] = status if status in STATUSES else "unknown"
+    if row.get("tokens_used") is None:
+        parts = (row.get("prompt_tokens"), row.get("completion_tokens"))
+        row["tokens_used"] = (
+            sum(part for part in parts if part is not None) if any(p is not None for p in parts) else None
+        )
+    return row
+
+
+def unknown_row_of(data: dict[str, Any]) -> Row:
+    """The row of an intent whose end nobody wrote."""
+    row = _common(data)
+    row["status"] = "unknown"
+    row["error_type"] = "unfinished"
+    row.setdefault("usage_source", "none")
+    return row
+
+
+def _common(data: dict[str, Any]) -> Row:
+    row: Row = {"call_id": str(data["call_id"]), "attempt_no": _count(data.get("attempt_no")) or 0}
+    row["created_at"] = _time(data.get("started_at"))
+    bad = []
+    for name in TEXTS:
+        if data.get(name) is not None:
+            row[name] = _text(data[name])
+    for name in COUNTS:
+        if data.get(name) is not None:
+            row[name] = _count(data[name])
+            if row[name] is None:
+                bad.append(name)
+    for name in OBJECTS:
+        if data.get(name) is not None:
+            row[name] = _without_nul(data[name])
+    if isinstance(data.get("stream"), bool):
+        row["stream"] = data["stream"]
+    if bad:
+        kept = row.get("metadata")
+        row["metadata"] = {**(kept if isinstance(kept, dict) else {}), "llmguard_unusable": bad}
+    return row
+
+
+def _text(value: Any) -> str:
+    # PostgreSQL takes no zero byte, and no half of a surrogate pair.
+    return str(value).replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return {_text(key): _without_nul(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _count(value: Any) -> int | None:
+    """A whole number that is not negative, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if math.isfinite(number) and 0 <= number < _LARGEST_COUNT else None
+
+
+def _time(value: Any) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(value), timezone.utc)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return datetime.now(timezone.utc)

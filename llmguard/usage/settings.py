@@ -1,0 +1,96 @@
+"""What the ledger goes by: environment variables, or `configure()` before the first call."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from typing import NamedTuple
+
+from llmguard.errors import ConfigError
+
+
+class UsageSettings(NamedTuple):
+    """Settings of the ledger; each has an environment variable.
+
+    Attributes:
+        database_url: SQLAlchemy URL (LLMGUARD_DATABASE_URL); an SQLite file in the user's data directory by default.
+        schema: PostgreSQL schema of the tables (LLMGUARD_DATABASE_SCHEMA); "" for the search path's first.
+        spool_dir: folder of the spool (LLMGUARD_SPOOL_DIR); one below it belongs to each database.
+        spool: False writes rows directly, within a deadline, for disks that cannot be written (LLMGUARD_SPOOL=off).
+        disabled: nothing is recorded (LLMGUARD_DISABLED=1).
+        strict: a call whose intent cannot be written is refused (LLMGUARD_STRICT=1).
+        spool_cap: bytes of the spool above which new records are dropped and counted (LLMGUARD_SPOOL_CAP).
+        max_age: seconds after which a call without an end becomes a row `unknown` (LLMGUARD_MAX_AGE).
+        store_content: characters of request and response kept on a row, 0 for none (LLMGUARD_STORE_CONTENT).
+        project_root: folder that `code_file` is relative to (LLMGUARD_PROJECT_ROOT); the working directory by default.
+    """
+
+    database_url: str
+    schema: str = ""
+    spool_dir: str = ""
+    spool: bool = True
+    disabled: bool = False
+    strict: bool = False
+    spool_cap: int = 256 * 1024 * 1024
+    max_age: float = 3600.0
+    store_content: int = 0
+    project_root: str = ""
+
+    @property
+    def spool_folder(self) -> str:
+        """The folder of this database's segments: lines never reach another database."""
+        key = hashlib.sha256(f"{self.database_url}\0{self.schema}".encode()).hexdigest()[:12]
+        return os.path.join(self.spool_dir, key)
+
+
+def from_environment() -> UsageSettings:
+    """The settings that the environment says.
+
+    Raises:
+        ConfigError: a variable holds what it cannot.
+    """
+    home = data_directory()
+    environ = os.environ
+    return UsageSettings(
+        database_url=environ.get("LLMGUARD_DATABASE_URL") or f"sqlite:///{os.path.join(home, 'usage.db')}",
+        schema=environ.get("LLMGUARD_DATABASE_SCHEMA", ""),
+        spool_dir=environ.get("LLMGUARD_SPOOL_DIR") or os.path.join(home, "spool"),
+        spool=environ.get("LLMGUARD_SPOOL", "").lower() not in ("off", "0", "false", "no"),
+        disabled=_flag("LLMGUARD_DISABLED"),
+        strict=_flag("LLMGUARD_STRICT"),
+        spool_cap=int(_number("LLMGUARD_SPOOL_CAP", 256 * 1024 * 1024)),
+        max_age=_number("LLMGUARD_MAX_AGE", 3600.0),
+        store_content=int(_number("LLMGUARD_STORE_CONTENT", 0)),
+        project_root=environ.get("LLMGUARD_PROJECT_ROOT") or os.getcwd(),
+    )
+
+
+def data_directory() -> str:
+    """The user's data directory for llmguard; a temporary one where there is no home."""
+    try:
+        import platformdirs
+
+        return platformdirs.user_data_dir("llmguard", appauthor=False)
+    except ImportError:
+        base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    except (OSError, RuntimeError):
+        base = tempfile.gettempdir()
+    return os.path.join(base, "llmguard")
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("1", "true", "yes", "on")
+
+
+def _number(name: str, default: float) -> float:
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e15:
+        raise ConfigError(name, "", f"must be a number that is not negative, not {text!r}")
+    return value

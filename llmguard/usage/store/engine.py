@@ -1,0 +1,92 @@
+"""Connecting to the ledger's database."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from llmguard.errors import ConfigError
+
+#: Connections of one process: the flusher holds one, queries the rest.
+_POOL = 5
+
+
+def connect(database_url: str, schema: str = "") -> Engine:
+    """An engine for a database URL; nothing is opened yet.
+
+    Args:
+        database_url: SQLAlchemy URL. `postgresql://` means the psycopg driver; asynchronous drivers are refused.
+        schema: PostgreSQL schema that the tables are in, "" for the search path's first.
+
+    Raises:
+        ConfigError: the URL is none, its driver is not installed, or its database is not supported.
+    """
+    url = _usable(database_url)
+    try:
+        if url.get_backend_name() == "sqlite":
+            return _sqlite(url)
+        return _postgresql(url, schema)
+    except ModuleNotFoundError as error:
+        install = 'pip install "llmguard[postgres]"' if error.name == "psycopg" else f"pip install {error.name}"
+        raise ConfigError("LLMGUARD_DATABASE_URL", "", f"needs the driver {error.name}: {install}") from None
+
+
+def shown(database_url: str) -> str:
+    """A URL that may be printed: without its password."""
+    try:
+        return make_url(database_url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(not a database URL)"
+
+
+def _usable(text: str) -> URL:
+    try:
+        url = make_url(text)
+        backend = url.get_backend_name()
+    except (ArgumentError, NoSuchModuleError):
+        raise ConfigError(
+            "LLMGUARD_DATABASE_URL", "", "is no database URL: sqlite:///file.db or postgresql://..."
+        ) from None
+    if backend in ("postgresql", "postgres"):
+        driver = url.drivername.partition("+")[2]
+        if driver in ("asyncpg", "psycopg_async"):
+            raise ConfigError("LLMGUARD_DATABASE_URL", "", f"{driver} is asynchronous; use postgresql+psycopg://")
+        return url.set(drivername=f"postgresql+{driver or 'psycopg'}")
+    if backend == "sqlite" and "+" not in url.drivername:
+        return url
+    raise ConfigError("LLMGUARD_DATABASE_URL", "", f"{url.drivername} is not supported: use sqlite or postgresql")
+
+
+def _sqlite(url: URL) -> Engine:
+    path = url.database
+    if path and path != ":memory:" and not path.startswith("file:"):
+        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": 5.0})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun by us: BEGIN IMMEDIATE, so that writers queue
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA busy_timeout=5000")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        immediate = connection.get_execution_options().get("llmguard_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL, schema: str) -> Engine:
+    arguments: dict[str, Any] = {"connect_timeout": 5, "application_name": "llmguard"}
+    if schema:
+        if not schema.replace("_", "").isalnum():
+            raise ConfigError("LLMGUARD_DATABASE_SCHEMA", "", f"must be a plain name, not {schema!r}")
+        arguments["options"] = f"-csearch_path={schema},public"
+    return create_engine(url, pool_size=_POOL, max_overflow=0, pool_pre_ping=True, connect_args=arguments)

@@ -1,0 +1,147 @@
+"""The schema of the ledger: Alembic's migrations, run under a lock so that two workers at once are safe."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from llmguard.errors import ConfigError, LLMGuardError
+
+#: Every revision, oldest first; a test holds the migrations against it.
+REVISIONS = ("0001",)
+HEAD = REVISIONS[-1]
+VERSION_TABLE = "llmguard_alembic_version"
+_ADVISORY_KEY = 0x6C6C6D67  # "llmg"
+_LOCK = threading.Lock()
+
+
+class SchemaError(LLMGuardError):
+    """The database's schema is not one that this version can use."""
+
+
+def folder() -> Path:
+    """The folder of the migrations: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[2]
+    for place in (package / "migrations", package.parent / "migrations"):
+        if (place / "env.py").is_file():
+            return place
+    raise SchemaError("the migrations are missing from this installation of llmguard; install it again")
+
+
+def configuration(connection: Connection | None = None, schema: str = "") -> Any:
+    """Alembic's configuration (`alembic.config.Config`) for the ledger."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(folder()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    config.attributes["schema"] = schema
+    return config
+
+
+def current(connection: Connection) -> str:
+    """The revision of a database, "" for one without the tables. (A plain query: Alembic is loaded to migrate only.)"""
+    if not connection.dialect.has_table(connection, VERSION_TABLE):
+        return ""
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar() or ""
+
+
+def ensure(engine: Engine, schema: str = "") -> None:
+    """Make sure that the tables are those of this version. An SQLite database is upgraded; others are not touched.
+
+    Raises:
+        SchemaError: the tables are not there, or older or newer than the code; it says what to do.
+    """
+    with engine.connect() as connection:
+        found = current(connection)
+    if found == HEAD:
+        return
+    if found and found not in REVISIONS:
+        raise SchemaError(
+            f"the usage database is at revision {found}, which this llmguard does not know: it is newer than the code"
+        )
+    if engine.dialect.name == "sqlite":
+        upgrade(engine, schema)
+        return
+    state = f"is at revision {found}, this version needs {HEAD}" if found else "has no tables of llmguard"
+    raise SchemaError(f"the usage database {state}: run llmguard db upgrade")
+
+
+def upgrade(engine: Engine, schema: str = "", revision: str = "head") -> None:
+    """Bring a database to a revision; whoever comes second waits and finds it done.
+
+    Raises:
+        SchemaError: the database is newer than this version.
+        SQLAlchemyError: the database refused.
+    """
+    with _alone(engine), engine.connect() as connection:
+        if schema and engine.dialect.name == "postgresql":
+            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+            connection.commit()
+        found = current(connection)
+        connection.rollback()
+        if found and found not in REVISIONS:
+            raise SchemaError(
+                f"the usage database is at revision {found}, which is newer than this llmguard; update it"
+            )
+        _run("upgrade", connection, schema, revision)
+
+
+def downgrade(engine: Engine, schema: str, revision: str) -> None:
+    """Take a database back to a revision ("base" for none)."""
+    with _alone(engine), engine.connect() as connection:
+        _run("downgrade", connection, schema, revision)
+
+
+def _run(action: str, connection: Connection, schema: str, revision: str) -> None:
+    from alembic import command
+    from alembic.util.exc import CommandError
+
+    try:
+        getattr(command, action)(configuration(connection, schema), revision)
+    except CommandError as error:
+        raise ConfigError("revision", "", " ".join(str(error).split())) from None
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """While nobody else migrates this database: an advisory lock in PostgreSQL, a locked file beside SQLite's."""
+    with _LOCK:
+        if engine.dialect.name == "postgresql":
+            with engine.connect() as connection:
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_KEY})
+                connection.commit()
+                try:
+                    yield
+                finally:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_KEY})
+                    connection.commit()
+            return
+        path = engine.url.database
+        if not path or path == ":memory:":
+            yield
+            return
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _wait_for(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _wait_for(descriptor: int) -> None:
+    import time
+
+    from llmguard.usage.locks import try_lock
+
+    ends = time.monotonic() + 60
+    while not try_lock(descriptor):
+        if time.monotonic() > ends:
+            raise SchemaError("another process has been upgrading the usage database for a minute; try again")
+        time.sleep(0.02)

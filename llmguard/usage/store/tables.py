@@ -1,0 +1,159 @@
+"""The tables of the ledger.
+
+Names of tables, columns and indexes are those that the seeds' users have in their queries; what is new stands behind.
+Money is exact (nine places), an unknown price is NULL, and a count that was not given is NULL, never 0. Times are UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+
+metadata = MetaData()
+
+
+class UTC(TypeDecorator[datetime]):
+    """An aware time in UTC; SQLite keeps it as text that sorts."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} is a naive time: give it a time zone")
+        value = value.astimezone(timezone.utc)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=timezone.utc) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+class Money(TypeDecorator[Decimal]):
+    """US dollars to nine places: NUMERIC in PostgreSQL, whole nano-dollars in SQLite, which has no exact fractions."""
+
+    impl = Numeric(20, 9)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else Numeric(20, 9))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return int((value * 1_000_000_000).to_integral_value())
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        if value is None or dialect.name != "sqlite":
+            return None if value is None else Decimal(value)
+        return (Decimal(value) / 1_000_000_000).quantize(Decimal("1E-9"))
+
+
+#: One row for each attempt of a call.
+usage_logs = Table(
+    "llm_usage_logs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("call_id", String(64), nullable=False),
+    Column("attempt_no", Integer, nullable=False, default=0),
+    Column("user_id", Text),
+    Column("endpoint", Text),
+    Column("model", Text),
+    Column("status_code", Integer),
+    Column("tokens_used", BigInteger),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("duration_ms", BigInteger),
+    Column("error_message", Text),
+    Column("metadata", JSON(none_as_null=True)),
+    Column("created_at", UTC, nullable=False),
+    # who, what and how it ended
+    Column("status", String(16), nullable=False),  # ok, error, cancelled, timeout, partial, unknown
+    Column("error_type", Text),
+    Column("provider", Text),
+    Column("response_model", Text),
+    Column("model_version", Text),
+    Column("operation", String(32)),
+    Column("service_name", Text),
+    Column("feature_context", Text),
+    Column("page_context", Text),
+    Column("username", Text),
+    Column("client_account_id", Text),
+    Column("engagement_id", Text),
+    Column("flow_id", Text),
+    Column("request_id", Text),
+    Column("ip_address", Text),
+    Column("user_agent", Text),
+    Column("stream", Boolean),
+    # usage, in one canonical form: the input includes what was cached, the output what was reasoned
+    Column("cache_read_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("usage_source", String(16)),  # provider, caller, estimated, none
+    # money
+    Column("input_cost", Money),
+    Column("output_cost", Money),
+    Column("total_cost", Money),
+    Column("cost_currency", String(3)),
+    Column("price_status", String(16)),  # priced, unknown
+    Column("price_version", Text),
+    # where in the code, and at the provider
+    Column("code_file", Text),
+    Column("code_function", Text),
+    Column("code_line", Integer),
+    Column("provider_response_id", Text),
+    # only when LLMGUARD_STORE_CONTENT says so
+    Column("request_data", JSON(none_as_null=True)),
+    Column("response_data", JSON(none_as_null=True)),
+    UniqueConstraint("call_id", "attempt_no", name="uq_llm_usage_call"),
+    Index("idx_llm_usage_user_id", "user_id"),
+    Index("idx_llm_usage_model", "model"),
+    Index("idx_llm_usage_created_at", "created_at"),
+    Index("idx_llm_usage_user_date", "user_id", "created_at"),
+)
+
+#: What a row adds to the roll-up.
+SUMS = (
+    "calls",
+    "errors",
+    "unknown_calls",
+    "unpriced_calls",
+    "tokens",
+    "prompt_tokens",
+    "completion_tokens",
+    "duration_ms",
+    "total_cost",
+)
+#: The columns that a roll-up row is about; "" where a row has none.
+GRAIN = ("hour", "user_id", "service_name", "feature_context", "provider", "model")
+
+#: Sums by hour (UTC), kept by the flusher in the transaction that writes the rows.
+usage_hourly = Table(
+    "llm_usage_hourly",
+    metadata,
+    Column("hour", UTC, primary_key=True),
+    *(Column(name, Text, primary_key=True) for name in GRAIN[1:]),
+    *(Column(name, BigInteger, nullable=False, default=0) for name in SUMS[:-1]),
+    Column("total_cost", Money, nullable=False, default=Decimal(0)),
+    Index("idx_llm_usage_hourly_user", "user_id", "hour"),
+)

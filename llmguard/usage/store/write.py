@@ -1,0 +1,217 @@
+"""Rows into the ledger: each exactly once, with its roll-up, in one transaction.
+
+A row has the key (call_id, attempt_no). One that is there already changes nothing, unless it is `unknown` and the new
+one is a real end: then it takes its place, and the roll-up changes by the difference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from llmguard.usage.store.tables import GRAIN, SUMS, usage_hourly, usage_logs
+
+Row = dict[str, Any]
+_MOST_VARIABLES = 30_000  # SQLite takes 32,766 in one statement, PostgreSQL 65,535
+_COLUMNS = tuple(column.name for column in usage_logs.columns)
+
+
+def write_rows(engine: Engine, rows: Iterable[Row]) -> int:
+    """Write rows and their roll-up in one transaction.
+
+    Args:
+        engine: of the ledger.
+        rows: columns of `llm_usage_logs`; missing ones are NULL. Of several with one key, the last real end counts.
+
+    Returns:
+        How many rows are new, or took the place of an unknown one.
+
+    Raises:
+        SQLAlchemyError: the database refused; nothing was written.
+    """
+    unique = _unique(rows)
+    if not unique:
+        return 0
+    with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
+        changed = 0
+        sums: dict[tuple[Any, ...], list[Any]] = {}
+        for batch in _batches(unique):
+            changed += _write(connection, batch, sums)
+        _roll_up(connection, sums)
+    return changed
+
+
+def _unique(rows: Iterable[Row]) -> list[Row]:
+    """One row for each key, in the order of keys: every writer then locks in the same order."""
+    found: dict[tuple[str, int], Row] = {}
+    for row in rows:
+        key = (row["call_id"], row.get("attempt_no") or 0)
+        if key not in found or found[key]["status"] == "unknown":
+            found[key] = row
+    return [found[key] for key in sorted(found)]
+
+
+def _batches(rows: list[Row]) -> Iterable[list[Row]]:
+    size = _MOST_VARIABLES // len(_COLUMNS)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _write(connection: Connection, rows: list[Row], sums: dict[tuple[Any, ...], list[Any]]) -> int:
+    complete = [_complete(row) for row in rows]
+    before = _present(connection, [row["call_id"] for row in complete])
+    fresh = [row for row in complete if (row["call_id"], row["attempt_no"]) not in before]
+    ended = [
+        row
+        for row in complete
+        if before.get((row["call_id"], row["attempt_no"]), {}).get("status") == "unknown" and row["status"] != "unknown"
+    ]
+    changed = 0
+    inserted = _insert_new(connection, fresh)
+    for row in fresh:
+        if row["id"] in inserted:
+            _add(sums, row, 1)
+            changed += 1
+    for row in ended:
+        key = and_(usage_logs.c.call_id == row["call_id"], usage_logs.c.attempt_no == row["attempt_no"])
+        replaced = connection.execute(
+            usage_logs.update().where(key, usage_logs.c.status == "unknown").values(row)
+        ).rowcount
+        if replaced:
+            _add(sums, before[row["call_id"], row["attempt_no"]], -1)
+            _add(sums, row, 1)
+            changed += 1
+    return changed
+
+
+def _insert_new(connection: Connection, rows: list[Row]) -> set[str]:
+    """Insert rows that were not there a moment ago; the ids of those that really were inserted.
+
+    In SQLite the transaction has the database for itself. In PostgreSQL another process may be writing the same row (a
+    segment adopted twice), so what counts is what the statement returns.
+    """
+    if not rows:
+        return set()
+    if connection.dialect.name == "sqlite":
+        connection.execute(usage_logs.insert(), rows)
+        return {row["id"] for row in rows}
+    # One parameter for all rows: thousands of placeholders take longer to compile than to insert.
+    columns = ", ".join(_COLUMNS)
+    statement = text(
+        f"INSERT INTO llm_usage_logs ({columns}) SELECT {columns} "
+        "FROM json_populate_recordset(NULL::llm_usage_logs, CAST(:rows AS json)) "
+        "ON CONFLICT (call_id, attempt_no) DO NOTHING RETURNING id"
+    )
+    return set(connection.execute(statement, {"rows": json.dumps(rows, default=_as_json)}).scalars())
+
+
+def _as_json(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _complete(row: Row) -> Row:
+    attempt = row.get("attempt_no") or 0
+    identity = row["call_id"] if not attempt else f"{row['call_id']}:{attempt}"
+    return {**dict.fromkeys(_COLUMNS), **row, "attempt_no": attempt, "id": identity}
+
+
+def _present(connection: Connection, call_ids: list[str]) -> dict[tuple[str, int], Row]:
+    """The rows that are there already; those that are unknown are locked."""
+    found = connection.execute(select(usage_logs).where(usage_logs.c.call_id.in_(call_ids)).with_for_update())
+    return {(row["call_id"], row["attempt_no"]): dict(row) for row in found.mappings()}
+
+
+def grain_of(row: Row) -> tuple[Any, ...]:
+    """The roll-up row that a row belongs to."""
+    hour = row["created_at"].replace(minute=0, second=0, microsecond=0)
+    return (hour, *(row.get(name) or "" for name in GRAIN[1:]))
+
+
+def amounts_of(row: Row) -> list[Any]:
+    """What a row adds to its roll-up row, in the order of `SUMS`."""
+    status = row["status"]
+    cost = row.get("total_cost")
+    return [
+        1,
+        int(status in ("error", "timeout")),
+        int(status == "unknown"),
+        int(cost is None),
+        row.get("tokens_used") or 0,
+        row.get("prompt_tokens") or 0,
+        row.get("completion_tokens") or 0,
+        row.get("duration_ms") or 0,
+        cost or Decimal(0),
+    ]
+
+
+def _add(sums: dict[tuple[Any, ...], list[Any]], row: Row, sign: int) -> None:
+    total = sums.setdefault(grain_of(row), [0] * (len(SUMS) - 1) + [Decimal(0)])
+    for at, amount in enumerate(amounts_of(row)):
+        total[at] += sign * amount
+
+
+def _roll_up(connection: Connection, sums: dict[tuple[Any, ...], list[Any]]) -> None:
+    rows = [
+        dict(zip((*GRAIN, *SUMS), (*key, *total), strict=True)) for key, total in sorted(sums.items()) if any(total)
+    ]
+    insert = _insert(connection)
+    for start in range(0, len(rows), 1000):
+        statement = insert(usage_hourly).values(rows[start : start + 1000])
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=list(GRAIN),
+                set_={name: usage_hourly.c[name] + statement.excluded[name] for name in SUMS},
+            )
+        )
+
+
+def differences(engine: Engine) -> list[dict[str, Any]]:
+    """Roll-up rows whose sums are not those of the rows; empty when all agree.
+
+    Returns:
+        For each: the grain, and `column: (roll-up, rows)` for what differs.
+    """
+    with engine.connect() as connection:
+        kept = {
+            tuple(row[name] for name in GRAIN): [row[name] for name in SUMS]
+            for row in connection.execute(select(usage_hourly)).mappings()
+        }
+        true: dict[tuple[Any, ...], list[Any]] = {}
+        needed = [usage_logs.c[name] for name in (*_ROLLED, "created_at")]
+        for row in connection.execution_options(yield_per=5000).execute(select(*needed)).mappings():
+            _add(true, dict(row), 1)
+    found = []
+    for key in sorted({*kept, *true}):
+        ours, theirs = kept.get(key, [0] * len(SUMS)), true.get(key, [0] * len(SUMS))
+        wrong = {name: (a, b) for name, a, b in zip(SUMS, ours, theirs, strict=True) if a != b}
+        if wrong:
+            found.append({**dict(zip(GRAIN, key, strict=True)), **wrong})
+    return found
+
+
+def recompute(engine: Engine) -> int:
+    """Write the roll-up anew from the rows, in one transaction; the number of its rows."""
+    with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
+        connection.execute(usage_hourly.delete())
+        sums: dict[tuple[Any, ...], list[Any]] = {}
+        needed = [usage_logs.c[name] for name in (*_ROLLED, "created_at")]
+        for row in connection.execute(select(*needed)).mappings():
+            _add(sums, dict(row), 1)
+        _roll_up(connection, sums)
+        return connection.execute(select(func.count()).select_from(usage_hourly)).scalar_one()
+
+
+_ROLLED = (
+    *GRAIN[1:],
+    *("status", "tokens_used", "prompt_tokens", "completion_tokens", "duration_ms", "total_cost"),
+)
+
+
+def _insert(connection: Connection) -> Any:
+    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert

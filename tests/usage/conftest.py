@@ -1,0 +1,61 @@
+"""Databases and spools for the tests of the ledger: SQLite always, PostgreSQL where there is one (in CI it must be)."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from llmguard.usage.ledger import Ledger
+from llmguard.usage.settings import UsageSettings
+from llmguard.usage.store.engine import connect
+from llmguard.usage.store.schema import upgrade
+
+POSTGRES = os.environ.get("LLMGUARD_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1:5432/test")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> str:
+    """The URL of a PostgreSQL server."""
+    engine = create_engine(POSTGRES, connect_args={"connect_timeout": 3})
+    try:
+        with engine.connect():
+            return POSTGRES
+    except OperationalError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PostgreSQL at LLMGUARD_TEST_POSTGRES ({POSTGRES}): {' '.join(str(error).split())[:100]}")
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UsageSettings]:
+    """Settings of a ledger of its own, with its tables."""
+    spool = str(tmp_path / "spool")
+    if request.param == "sqlite":
+        yield UsageSettings(f"sqlite:///{tmp_path / 'usage.db'}", spool_dir=spool)
+        return
+    url = request.getfixturevalue("postgres")
+    schema = f"llmguard_{uuid.uuid4().hex[:12]}"
+    engine = connect(url, schema)
+    upgrade(engine, schema)
+    engine.dispose()
+    yield UsageSettings(url, schema, spool)
+    admin = create_engine(url)
+    with admin.begin() as connection:
+        connection.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
+    admin.dispose()
+
+
+@pytest.fixture
+def ledger(settings: UsageSettings) -> Iterator[Ledger]:
+    """The ledger of `settings`, open."""
+    opened = Ledger.open(settings)
+    yield opened
+    opened.close()
