@@ -19,8 +19,8 @@ from llmguard.usage.reading import Key, Reading, key_of
 from llmguard.usage.rows import Row, row_of, unknown_row_of
 
 if TYPE_CHECKING:
-    from llmguard.usage.ledger import Ledger
     from llmguard.usage.settings import UsageSettings
+    from llmguard.usage.store.ledger import Ledger
 
 LOG = logging.getLogger("llmguard.usage")
 BATCH = 1000
@@ -216,7 +216,7 @@ class Flusher:
 
     def _open_ledger(self) -> Ledger:
         if self._ledger is None:
-            from llmguard.usage.ledger import Ledger
+            from llmguard.usage.store.ledger import Ledger
 
             self._ledger = Ledger.open(self.settings)
         return self._ledger
@@ -224,7 +224,7 @@ class Flusher:
 
 def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> None:
     """Write one row without a spool; a failure is logged."""
-    from llmguard.usage.ledger import Ledger
+    from llmguard.usage.store.ledger import Ledger
 
     try:
         ledger = Ledger.open(settings)

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from llmguard.usage.ledger import Ledger
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.engine import connect
+from llmguard.usage.store.ledger import Ledger
 from llmguard.usage.store.schema import upgrade
 
 POSTGRES = os.environ.get("LLMGUARD_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1:5432/test")

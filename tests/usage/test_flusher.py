@@ -16,12 +16,13 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
-from llmguard.usage import flusher, ledger, recorder, spool
+from llmguard.usage import flusher, recorder, spool
 from llmguard.usage.ids import call_id
-from llmguard.usage.ledger import Ledger
 from llmguard.usage.lines import FINISH, INTENT, encode
 from llmguard.usage.recorder import Recorder, SpoolError
 from llmguard.usage.settings import UsageSettings
+from llmguard.usage.store import ledger
+from llmguard.usage.store.ledger import Ledger
 from llmguard.usage.store.tables import usage_hourly, usage_logs
 from llmguard.usage.store.write import differences
 from tests.command import ROOT

@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import inspect, select, text
 
 from llmguard.errors import ConfigError
-from llmguard.usage.ledger import Ledger
 from llmguard.usage.rows import row_of, unknown_row_of
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store import schema
 from llmguard.usage.store.engine import connect, shown
+from llmguard.usage.store.ledger import Ledger
 from llmguard.usage.store.tables import metadata, usage_hourly, usage_logs
 from llmguard.usage.store.write import differences, recompute, write_rows
 from tests.command import ROOT
