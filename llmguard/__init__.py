@@ -1,6 +1,33 @@
-"""llmguard: every language-model call found, moved to a tracked door, and priced.
+"""llmguard: finds language-model calls that no ledger sees, and puts them on the books.
 
-Importing this package loads nothing else; the parts load when they are used.
+Importing the package loads nothing else: a public name is loaded when it is first used.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from llmguard.usage.tracker import LLMUsageTracker, llm_tracker, llm_usage_tracker
+
+#: Public name -> module that defines it.
+_WHERE = {
+    "LLMUsageTracker": "llmguard.usage.tracker",
+    "llm_tracker": "llmguard.usage.tracker",
+    "llm_usage_tracker": "llmguard.usage.tracker",
+}
+__all__ = ["LLMUsageTracker", "__version__", "llm_tracker", "llm_usage_tracker"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = globals()[name] = getattr(import_module(_WHERE[name]), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

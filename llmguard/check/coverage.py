@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -94,10 +95,9 @@ def _directory(finding: Finding) -> str:
 
 
 def _shares(tracked: list[Finding], others: list[Finding], key: Callable[[Finding], str]) -> dict[str, Share]:
-    names = sorted({key(finding) for finding in (*tracked, *others)})
-    done = [key(finding) for finding in tracked]
-    left = [key(finding) for finding in others]
-    return {name: Share(done.count(name) + left.count(name), done.count(name)) for name in names}
+    done = Counter(key(finding) for finding in tracked)
+    left = Counter(key(finding) for finding in others)
+    return {name: Share(done[name] + left[name], done[name]) for name in sorted({*done, *left})}
 
 
 def badge(percent: float | None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmguard.errors import ConfigError
+
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
@@ -29,9 +31,12 @@ class Ledger:
             ConfigError: the database cannot be used as it is; it says what to do.
             SQLAlchemyError: the database does not answer.
         """
-        from llmguard.usage.store.engine import connect
-        from llmguard.usage.store.schema import ensure
-
+        try:
+            from llmguard.usage.store.engine import connect
+            from llmguard.usage.store.schema import ensure
+        except ModuleNotFoundError as error:
+            problem = f'needs {error.name}, which is not installed: pip install "llmguard[runtime]"'
+            raise ConfigError("the usage ledger", "", problem) from None
         engine = connect(settings.database_url, settings.schema)
         try:
             ensure(engine, settings.schema)

@@ -1,0 +1,120 @@
+"""Token counts from a provider's response, in one canonical form.
+
+The input includes what was read from or written to a cache, the output what was spent on reasoning: OpenAI counts this
+way, Anthropic counts its cache apart (https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching), Google
+counts thoughts apart (https://ai.google.dev/gemini-api/docs/thinking). What a response does not say stays None; 0 is a
+count.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Tokens(NamedTuple):
+    """Counts; None for what is not known.
+
+    Attributes:
+        prompt: input tokens, cached ones included.
+        completion: output tokens, reasoning included.
+        total: as the provider says, else the sum of both.
+        cache_read: of the input, read from a cache.
+        cache_write: of the input, written to a cache.
+        reasoning: of the output, not shown.
+    """
+
+    prompt: int | None = None
+    completion: int | None = None
+    total: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is any count."""
+        return self.prompt is not None or self.completion is not None or self.total is not None
+
+    def fields(self) -> dict[str, int | None]:
+        """The columns of a row."""
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "tokens_used": self.total,
+            "cache_read_tokens": self.cache_read,
+            "cache_write_tokens": self.cache_write,
+            "reasoning_tokens": self.reasoning,
+        }
+
+
+def tokens_of(response: Any) -> Tokens:
+    """The counts of a response object or dictionary of any provider; all None when it has none."""
+    usage = _get(response, "usage")
+    if usage is None:
+        usage = _get(response, "usage_metadata")
+    if usage is None:
+        usage = _get(_get(response, "meta"), "tokens")  # Cohere
+    if usage is None:
+        return Tokens()
+    if _get(usage, "prompt_token_count") is not None or _get(usage, "candidates_token_count") is not None:
+        return _google(usage)
+    if _get(usage, "cache_read_input_tokens") is not None or _get(usage, "cache_creation_input_tokens") is not None:
+        return _anthropic(usage)
+    return _openai(usage)
+
+
+def _openai(usage: Any) -> Tokens:
+    """OpenAI's chat (`prompt_tokens`) and responses (`input_tokens`), and everyone who counts like it."""
+    prompt = _first(usage, "prompt_tokens", "input_tokens")
+    completion = _first(usage, "completion_tokens", "output_tokens")
+    into = _get(usage, "prompt_tokens_details") or _get(usage, "input_tokens_details")
+    out = _get(usage, "completion_tokens_details") or _get(usage, "output_tokens_details")
+    return Tokens(
+        prompt,
+        completion,
+        _total(_first(usage, "total_tokens"), prompt, completion),
+        _first(into, "cached_tokens"),
+        _first(into, "cache_write_tokens"),
+        _first(out, "reasoning_tokens"),
+    )
+
+
+def _anthropic(usage: Any) -> Tokens:
+    read, write = _first(usage, "cache_read_input_tokens"), _first(usage, "cache_creation_input_tokens")
+    plain = _first(usage, "input_tokens")
+    if plain is None and _first(usage, "prompt_tokens") is not None:
+        return _openai(usage)._replace(cache_read=read, cache_write=write)  # a gateway that has added them up
+    prompt = None if plain is None else plain + (read or 0) + (write or 0)
+    completion = _first(usage, "output_tokens")
+    return Tokens(prompt, completion, _total(None, prompt, completion), read, write, None)
+
+
+def _google(usage: Any) -> Tokens:
+    prompt = _first(usage, "prompt_token_count")
+    shown, thoughts = _first(usage, "candidates_token_count"), _first(usage, "thoughts_token_count")
+    completion = None if shown is None and thoughts is None else (shown or 0) + (thoughts or 0)
+    total = _total(_first(usage, "total_token_count"), prompt, completion)
+    return Tokens(prompt, completion, total, _first(usage, "cached_content_token_count"), None, thoughts)
+
+
+def _total(said: int | None, prompt: int | None, completion: int | None) -> int | None:
+    if said is not None:
+        return said
+    return None if prompt is None and completion is None else (prompt or 0) + (completion or 0)
+
+
+def _first(holder: Any, *names: str) -> int | None:
+    """The first of these that is a count."""
+    for name in names:
+        value = _get(holder, name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and value >= 0:
+            return int(value)
+    return None
+
+
+def _get(holder: Any, name: str) -> Any:
+    """A field of an object or a dictionary. A mock's attribute is a mock: it counts as missing."""
+    if holder is None:
+        return None
+    value = holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
+    return None if type(value).__module__ == "unittest.mock" else value
