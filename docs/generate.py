@@ -118,7 +118,8 @@ def configuration_page() -> str:
     parts = [HEAD, "# Configuration\n\n", CONFIGURATION_INTRODUCTION]
     for name, key in TABLE.items():
         default = defaults.get(name.replace("-", "_"))
-        shown = json.dumps(default if not isinstance(default, tuple) else list(default))
+        is_table = key.kind in ("ignores", "severity")
+        shown = "{}" if is_table else json.dumps(default if not isinstance(default, tuple) else list(default))
         parts.append(f"\n### `{name}`\n\n{key.about}\n\n")
         if key.kind in CHOICES:
             parts.append(f"One of {', '.join(f'`{choice}`' for choice in CHOICES[key.kind])}. ")
@@ -281,8 +282,6 @@ class Shell:
             (binaries / name).write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{code}' \"$@\"\n")
             (binaries / name).chmod(0o755)
         shutil.copytree(EXAMPLE, self.project, ignore=shutil.ignore_patterns("__pycache__"))
-        project = self.project / "pyproject.toml"  # without llmguard, as before the first day
-        project.write_text(project.read_text().partition("[tool.llmguard]")[0].rstrip() + "\n")
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "LLMGUARD"))},
             "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",

@@ -40,10 +40,10 @@ def message_of(callee: Callee, text: str, settings: Settings, *, awaited: bool =
 
 def advice(family: Family, settings: Settings, *, awaited: bool = False) -> str:
     """What to do instead."""
-    if settings.wrapper != DEFAULT_WRAPPER:
+    method = _WRAPPED.get(family)
+    if settings.wrapper != DEFAULT_WRAPPER and family not in (Family.EMBEDDING, Family.MEDIA):
         name = settings.wrapper
         return f"call {name if name.endswith(')') else name + '()'} instead"
-    method = _WRAPPED.get(family)
     if method is not None:
         return f"call {DEFAULT_WRAPPER}.{method}{'' if awaited else '_sync'}() instead"
     return "make it on a tracked client, track(client), or inside llm_tracker.track_llm_call()"

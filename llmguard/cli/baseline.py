@@ -159,6 +159,7 @@ def _write(survey: Survey, entries: set[str], *, dry_run: bool) -> None:
         for line in difference(_shown(survey), before, text):
             print(line)
     elif text != before:
+        os.makedirs(os.path.dirname(survey.path), exist_ok=True)
         write_whole(survey.path, text)
     added, removed = len(entries - survey.entries), len(survey.entries - entries)
     changes = ", ".join(

@@ -36,6 +36,8 @@ def show(
     settings = configuration.for_folder(path) if os.path.isdir(path) else configuration.for_file(path)
     given = _origins(settings)
     rows = {name: _plain(getattr(settings, name.replace("-", "_"))) for name in _names(settings)}
+    for name in ("per-file-ignores", "severity"):
+        rows[name] = rows[name] or {}
     if as_json:
         document = {
             "version": 1,
@@ -81,7 +83,7 @@ def check(config: options.Config = "") -> None:
             continue
         known = "no baseline" if entries is None else f"baseline of {count(entries, 'entry')}"
         if path:
-            print(f"{shown_path(path)}: {count(len(_origins(settings)), 'key')}, {known}, can be used.")
+            print(f"{shown_path(path)}: {count(_own_keys(path), 'key')}, {known}, can be used.")
         else:
             print(f"There is no configuration ({known}); the defaults hold. llmguard init writes one.")
     raise typer.Exit(2 if problems else 0)
@@ -139,6 +141,12 @@ def _origins(settings: Settings) -> dict[str, str]:
     if not settings.source:
         return {}
     return {str(key): shown_path(layer.source) for layer in layers(settings.source) for key in layer.table}
+
+
+def _own_keys(path: str) -> int:
+    from llmguard.config.files import read_table
+
+    return len(read_table(path) or {})
 
 
 def _plain(value: Any) -> Any:

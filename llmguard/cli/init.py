@@ -11,7 +11,7 @@ import typer
 from llmguard.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from llmguard.check.debt import Survey
     from llmguard.cli.setup.draft import Draft, Step
@@ -58,35 +58,69 @@ def init(
     from llmguard.cli.setup import configuration, debt, pipeline, pre_commit
     from llmguard.cli.setup import ruff as of_ruff
     from llmguard.cli.setup import shims as modules
-    from llmguard.cli.setup.draft import Draft
+    from llmguard.cli.setup.draft import Draft, Step
     from llmguard.cli.setup.source import installed_from
     from llmguard.errors import UsageError
 
     if ci not in ("", *pipeline.KINDS):
         raise UsageError(f"--ci must be one of {', '.join(pipeline.KINDS)}, not {ci!r}")
+    if repo and not rev and installed_from().url != repo:
+        raise UsageError("--repo needs --rev: a tag or commit of llmguard")
     draft = Draft(os.getcwd())
     asks = not yes and not dry_run and sys.stdin.isatty() and sys.stdout.isatty()
     source = installed_from(repo, rev)
     files = _files()
 
-    def steps() -> Iterator[Step]:
-        yield configuration.step(draft, files, yaml=yaml)
+    top = _top()
+
+    def steps() -> Iterator[Step | None]:
+        yield _attempt(configuration.TITLE, "", lambda: configuration.step(draft, files, yaml=yaml))
         if hook or (hook is None and (asks or draft.has(pre_commit.PATH))):
-            yield pre_commit.step(draft, source)
-        found = of_ruff.step(draft) if ruff else None
-        if found is not None:
-            yield found
+            elsewhere = Step(pre_commit.TITLE, pre_commit.PATH, said=f"belongs into {top}: run init there")
+            yield (
+                elsewhere
+                if top
+                else _attempt(pre_commit.TITLE, pre_commit.PATH, lambda: pre_commit.step(draft, source))
+            )
+        if ruff:
+            yield _attempt(of_ruff.TITLE, "", lambda: of_ruff.step(draft))
         kind = ci or (pipeline.kind_of(draft) if asks else "none")
         if kind != "none":
-            yield pipeline.step(draft, kind, source, _branch())
+            elsewhere = Step(pipeline.TITLE, kind, said=f"belongs into {top}: run init there")
+            yield (
+                elsewhere
+                if top
+                else _attempt(pipeline.TITLE, kind, lambda: pipeline.step(draft, kind, source, _branch()))
+            )
         if shims:
             yield from modules.steps(draft)
         if baseline:
-            yield from debt.steps(draft, _survey(draft, files))
+            yield from debt.steps(draft, _surveys(draft, files))
 
     for step in steps():
-        _take(draft, step, asks=asks)
+        if step is not None:
+            _take(draft, step, asks=asks)
     _finish(draft, dry_run=dry_run)
+
+
+def _attempt(title: str, path: str, step: Callable[[], Step | None]) -> Step | None:
+    """A step, or why it cannot be taken: a file that is no text, or holds what no such file holds, is left alone."""
+    from llmguard.cli.setup.draft import Step
+
+    try:
+        return step()
+    except (OSError, UnicodeDecodeError, AttributeError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        name = getattr(error, "filename", None) or path
+        return Step(title, str(name), said=f"left as it is: {reason}")
+
+
+def _top() -> str:
+    """The top of the repository when that is another folder, "" otherwise."""
+    from llmguard.check import git
+
+    top = git.top_of(os.getcwd())
+    return top if top and os.path.realpath(top) != os.path.realpath(os.getcwd()) else ""
 
 
 def _take(draft: Draft, step: Step, *, asks: bool) -> None:
@@ -123,21 +157,23 @@ def _files() -> list[str]:
     return [path.replace(os.sep, "/") for path in below(".")]
 
 
-def _survey(draft: Draft, files: list[str]) -> Survey | None:
-    """What a baseline would hold under the configuration as it will be; None without a Python file."""
+def _surveys(draft: Draft, files: list[str]) -> list[Survey]:
+    """What the baselines would hold under the configuration as it will be; none without a Python file."""
     from llmguard.check.debt import surveys
     from llmguard.check.run import Options, Run
     from llmguard.cli.output import Progress
     from llmguard.cli.setup.configuration import excluded
-    from llmguard.config import Configuration
+    from llmguard.config import Configuration, Settings
     from llmguard.config.folders import file_in
 
-    changes = {} if file_in(draft.root) or not draft.changed else {"exclude": excluded(files), "root": draft.root}
+    written = any(path in draft.changed for path in ("pyproject.toml", "llmguard.yaml"))
+    assumed = {}
+    if written and not file_in(draft.root):
+        assumed[draft.root] = Settings(exclude=excluded(files), root=draft.root)
     with Progress(shown=sys.stderr.isatty()) as progress:
-        run = Run(Configuration(draft.root, changes=changes), Options(baseline=False, on_file=progress))
+        run = Run(Configuration(draft.root, assumed=assumed), Options(baseline=False, on_file=progress))
         report = run.over(["."])
-    found = surveys(run.checked, run.extent) if report.files_checked else []
-    return found[0] if found else None
+    return surveys(run.checked, run.extent) if report.files_checked else []
 
 
 def _branch() -> str:

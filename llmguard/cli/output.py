@@ -35,8 +35,19 @@ def write_text(path: str, lines: Iterable[str]) -> None:
 
 def difference(path: str, before: bytes | None, after: bytes) -> Iterator[str]:
     """A unified diff of a file (None before it is there), in lines."""
-    old, new = ((data or b"").decode("utf-8", "replace").splitlines() for data in (before, after))
-    yield from difflib.unified_diff(old, new, "/dev/null" if before is None else f"a/{path}", f"b/{path}", lineterm="")
+    old, new = (_lines((data or b"").decode("utf-8", "surrogateescape")) for data in (before, after))
+    name = "/dev/null" if before is None else f"a/{path}"
+    for line in difflib.unified_diff(old, new, name, f"b/{path}"):
+        yield line.removesuffix("\n")
+        if not line.endswith("\n"):
+            yield "\\ No newline at end of file"
+
+
+def _lines(text: str) -> list[str]:
+    """The lines with their ends; a carriage return ends none, as git has it."""
+    lines = [line + "\n" for line in text.split("\n")]
+    lines[-1] = lines[-1].removesuffix("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def write_changes(changes: list[Change], refusals: list[Refusal], *, dry_run: bool) -> None:

@@ -20,17 +20,24 @@ class Configuration:
         explicit: one configuration file for everything, instead of searching.
         isolated: read none at all.
         changes: fields of `Settings` that hold everywhere, whatever the files say (the command line's).
+        assumed: settings that a folder would have, if its configuration were written already.
 
     Raises:
         ConfigError: the explicit file cannot be used; later, by the methods, one that was found.
     """
 
     def __init__(
-        self, start: str, *, explicit: str = "", isolated: bool = False, changes: dict[str, Any] | None = None
+        self,
+        start: str,
+        *,
+        explicit: str = "",
+        isolated: bool = False,
+        changes: dict[str, Any] | None = None,
+        assumed: dict[str, Settings] | None = None,
     ) -> None:
         self.start = os.path.abspath(start)
         self.changes = changes or {}
-        self._known: dict[str, Settings] = {}
+        self._known: dict[str, Settings] = dict(assumed or {})
         self._projects: dict[str, str] = {}
         self._foreign: dict[str, bool] = {}
         self._fixed: Settings | None = None

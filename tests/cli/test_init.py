@@ -85,24 +85,93 @@ def test_dry_run_shows_a_patch_that_git_takes_and_that_is_what_init_writes(proje
         if not line.startswith(("configuration:", "pre-commit", "ruff:", "CI:", "baseline:"))
     )
     (project.parent / "patch").write_text(patch)
-    git(project, "apply", "--unidiff-zero", "--inaccurate-eof", str(project.parent / "patch"))
+    git(project, "apply", str(project.parent / "patch"))
     patched = tree(project)
     git(project, "checkout", "-q", "--", ".")
     git(project, "clean", "-qfd")
     run("init", *URL, "--ci", "github", cwd=project)
-    assert {name: data.strip() for name, data in patched.items()} == {n: d.strip() for n, d in tree(project).items()}
+    assert tree(project) == patched
 
 
 def test_without_anything_there(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "x = 1\n"})
     done = run("init", "--hook", cwd=tmp_path)
     assert done.returncode == 0
-    assert sorted(tree(tmp_path)) == [".pre-commit-config.yaml", "a.py", "llmguard.yaml"]
-    hook = yaml.safe_load((tmp_path / PATH).read_text())["repos"][0]
-    assert hook["repo"] == "local"  # where it was installed from is not known here
-    assert hook["hooks"][0]["entry"] == "llmguard-hook"
+    assert sorted(tree(tmp_path)) == ["a.py", "llmguard.yaml"]
+    # a hook that needs what a teammate has not installed would block every commit
+    assert "needs the repository that llmguard is installed from: --repo URL --rev TAG" in done.stdout
     assert "baseline: llmguard-baseline.txt: not needed: there is no direct call" in done.stdout
     assert run("check", cwd=tmp_path).returncode == 0
+    run("init", "--hook", *URL, cwd=tmp_path)
+    (hook,) = yaml.safe_load((tmp_path / PATH).read_text())["repos"]
+    assert hook == {"repo": URL[1], "rev": "v9", "hooks": [{"id": "llmguard-check"}]}
+
+
+def test_nested_configurations_get_a_baseline_each_where_they_say(tmp_path: Path) -> None:
+    for name, nested, expected in (
+        ("plain", "", {"llmguard-baseline.txt", "one/llmguard-baseline.txt"}),
+        ("named", "baseline: known/base.txt\n", {"llmguard-baseline.txt", "one/known/base.txt"}),
+    ):
+        files = {"app.py": CALL, "one/llmguard.yaml": nested, "one/a.py": CALL}
+        project = repository(tmp_path / name, files)
+        done = run("init", cwd=project)
+        assert done.returncode == 0, done.stderr
+        assert {path for path in tree(project) if path.endswith(".txt")} == expected
+        assert run("check", "--fail-on-stale", cwd=project).returncode == 0
+
+
+def test_in_a_folder_of_a_repository(project: Path) -> None:
+    write(project, {"llmguard.yaml": "ignore: [LLG2]\n"})
+    before = tree(project)
+    done = run("init", *URL, "--hook", "--ci", "gitlab", "--no-baseline", "--no-ruff", cwd=project / "app")
+    assert done.returncode == 0
+    assert "holds for this folder" in done.stdout
+    assert done.stdout.count(f"belongs into {project}: run init there") == 2
+    assert tree(project) == before
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "pyproject.toml": "# größe\n".encode("latin-1").decode("latin-1"),
+            PATH: "repos:\n  -\n    repo: meta\n    hooks: []\n",
+        },
+        {PATH: "repos: 3\n"},
+        {PATH: "repos:\n  - hooks: 5\n"},
+        {"pyproject.toml": "tool = 3\n"},
+        {"pyproject.toml": '[tool.ruff]\nlint = "x"\n'},
+        {f"{PATH}/x": ""},
+        {"pyproject.toml/x": ""},
+        {".gitattributes/x": ""},
+    ],
+)
+def test_odd_files_are_left_alone_without_an_internal_error(tmp_path: Path, files: dict[str, str]) -> None:
+    write(tmp_path, {"a.py": "x = 1\n", **files})
+    done = run("init", *URL, "--hook", cwd=tmp_path)
+    assert "internal error" not in done.stderr
+    assert done.returncode in (0, 2)
+
+
+def test_an_address_for_ssh_is_one_that_pip_takes(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "x = 1\n"})
+    run("init", "--ci", "github", "--repo", "git@git.example.com:o/x.git", "--rev", "v9", cwd=tmp_path)
+    text = (tmp_path / ".github" / "workflows" / "llm-calls.yaml").read_text()
+    assert "llmguard @ git+ssh://git@git.example.com/o/x.git@v9" in text
+    assert run("init", "--repo", URL[1], cwd=tmp_path).stderr.count("--repo needs --rev") == 1
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_the_patch_of_a_dry_run_keeps_line_ends(tmp_path: Path, end: str) -> None:
+    text = f"[project]{end or chr(10)}name = 'x'{end}"
+    project = repository(tmp_path / "p", {"pyproject.toml": text, "a.py": "x = 1\n"})
+    shown = run("init", "--dry-run", cwd=project).stdout
+    (tmp_path / "patch").write_bytes(shown[shown.index("--- ") :].encode())
+    git(project, "apply", str(tmp_path / "patch"))
+    patched = tree(project)
+    git(project, "checkout", "-q", "--", ".")
+    run("init", cwd=project)
+    assert tree(project) == patched
 
 
 def test_flags_leave_things_out(project: Path) -> None:
@@ -186,8 +255,15 @@ def test_ruff_is_told(tmp_path: Path, name: str, text: str) -> None:
     assert document == before
 
 
-def test_ruff_lint_as_an_inline_table_is_left_with_advice(tmp_path: Path) -> None:
-    text = '[tool.ruff]\nlint = { select = ["E"] }\n'
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tool.ruff]\nlint = { select = ["E"] }\n',
+        '[tool.ruff]\nexternal = ["WPS"]\n',
+        '[tool.ruff]\nextend = "../ruff.toml"\n',
+    ],
+)
+def test_ruff_is_left_with_advice_where_a_list_would_take_anothers_place(tmp_path: Path, text: str) -> None:
     write(tmp_path, {"pyproject.toml": text, "a.py": "x = 1\n"})
     done = run("init", "--yaml", cwd=tmp_path)
     assert (tmp_path / "pyproject.toml").read_text() == text

@@ -33,11 +33,14 @@ def step(draft: Draft, files: list[str], *, yaml: bool = False) -> Step:
         files: its files, relative, with forward slashes.
         yaml: llmguard.yaml even where there is a pyproject.toml.
     """
-    from llmguard.config.folders import file_in
+    from llmguard.config.folders import file_in, find_settings
 
     present = file_in(draft.root)
     if present:
         return Step(TITLE, os.path.basename(present), said="is there already")
+    above = find_settings(draft.root).source
+    if above:
+        return Step(TITLE, above, said="holds for this folder; a configuration here would take its place")
     skips = [(path, reason) for path, reason in SKIP_LIST if _exists(path, files)]
     project = draft.read("pyproject.toml")
     if project is None or yaml:

@@ -1,4 +1,4 @@
-"""The baseline, and the attribute that lets two branches' baselines merge line by line."""
+"""The baselines, and the attribute that lets two branches' baselines merge line by line."""
 
 from __future__ import annotations
 
@@ -7,30 +7,40 @@ from typing import TYPE_CHECKING
 
 from llmguard.check.baseline import text_of
 from llmguard.cli.setup.draft import Step, appended
-from llmguard.config.settings import BASELINE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llmguard.check.debt import Survey
     from llmguard.cli.setup.draft import Draft
 
 TITLE = "baseline"
-_ATTRIBUTE = f"{BASELINE} merge=union\n"
 
 
-def steps(draft: Draft, survey: Survey | None) -> list[Step]:
-    """Write the calls that are there now into a baseline."""
-    if survey is None or draft.has(BASELINE) or survey.exists:
-        where = os.path.basename(survey.path) if survey is not None else BASELINE
-        return [Step(TITLE, where, said="is there already" if survey is not None else "no Python file was found")]
-    if not survey.current:
-        return [Step(TITLE, BASELINE, said="not needed: there is no direct call")]
-    number = len(survey.current)
-    said = f"{number:,} call site{'s' if number > 1 else ''} that a check need not report again"
-    return [Step(TITLE, BASELINE, text_of(survey.current).encode(), said), _attributes(draft)]
+def steps(draft: Draft, surveys: list[Survey]) -> Iterator[Step]:
+    """Write the calls that are there now into a baseline for each configuration; the first is the project's."""
+    if not surveys:
+        yield Step(TITLE, "", said="no Python file was found")
+    written = False
+    for number, survey in enumerate(surveys):
+        path = os.path.relpath(survey.path, draft.root).replace(os.sep, "/")
+        if survey.exists:
+            yield Step(TITLE, path, said="is there already")
+        elif survey.current:
+            written = True
+            count = len(survey.current)
+            said = f"{count:,} call site{'s' if count > 1 else ''} that a check need not report again"
+            yield Step(TITLE, path, text_of(survey.current).encode(), said)
+        elif number == 0 and not any(other.current for other in surveys):
+            yield Step(TITLE, path, said="not needed: there is no direct call")
+    if written:
+        yield _attributes(draft, sorted({os.path.basename(survey.path) for survey in surveys if survey.current}))
 
 
-def _attributes(draft: Draft) -> Step:
+def _attributes(draft: Draft, names: list[str]) -> Step:
     data = draft.read(".gitattributes") or b""
-    if BASELINE.encode() in data:
+    missing = [name for name in names if name.encode() not in data]
+    if not missing:
         return Step(TITLE, ".gitattributes", said="names the baseline already")
-    return Step(TITLE, ".gitattributes", appended(data, _ATTRIBUTE, blank=False))
+    text = "".join(f"{name} merge=union\n" for name in missing)
+    return Step(TITLE, ".gitattributes", appended(data, text, blank=False))

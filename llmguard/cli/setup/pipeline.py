@@ -62,7 +62,7 @@ def step(draft: Draft, kind: str, source: Source, branch: str) -> Step:
     if draft.has(path):
         return Step(TITLE, path, said="is there already")
     if not source.url:
-        return Step(TITLE, path, said="needs the URL that llmguard is installed from: --repo URL")
+        return Step(TITLE, path, said="needs the repository that llmguard is installed from: --repo URL --rev TAG")
     said = "" if kind == "github" else "include it in .gitlab-ci.yml: include: [{local: /.gitlab/llm-calls.yaml}]"
     after = text.format(requirement=source.requirement, branch=branch).encode()
     return Step(TITLE, path, after, said)

@@ -21,21 +21,33 @@ def step(draft: Draft, source: Source) -> Step:
     import yaml
 
     data = draft.read(PATH)
+    if not source.url and (data is None or b"llmguard" not in data):
+        # A hook of the environment that commits would stop every commit where llmguard is not installed.
+        return Step(TITLE, PATH, said="needs the repository that llmguard is installed from: --repo URL --rev TAG")
     if data is None:
         return Step(TITLE, PATH, ("repos:\n" + "".join(_entry(source, 2, 2))).encode())
     try:
         text = data.decode("utf-8")
         before = yaml.safe_load(text)
         root = yaml.compose(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         return Step(TITLE, PATH, said=f"is no valid YAML: {' '.join(str(error).split())}")
     if before is not None and _has_hook(before):
         return Step(TITLE, PATH, said="has the hook already")
     after = _inserted(text, root, source)
-    if after is not None and _is_added(before, yaml.safe_load(after)):
+    if after is not None and _is_added(before, _loaded(after)):
         return Step(TITLE, PATH, after.encode())
     snippet = "".join(_entry(source, 2, 2))
     return Step(TITLE, PATH, said=f"could not be edited safely; add this below repos: by hand\n{snippet}")
+
+
+def _loaded(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
 
 
 def _has_hook(document: Any) -> bool:
@@ -106,20 +118,9 @@ def _hook_indent(entry: Any) -> int:
 def _entry(source: Source, dash: int, indent: int) -> list[str]:
     """The lines of a repository entry."""
     pad, hook = " " * dash, " " * (dash + 2 + indent)
-    if source.url:
-        return [
-            f"{pad}- repo: {source.url}\n",
-            f"{pad}  rev: {source.revision}\n",
-            f"{pad}  hooks:\n",
-            f"{hook}- id: llmguard-check # warns, never blocks\n",
-        ]
     return [
-        f"{pad}- repo: local\n",
+        f"{pad}- repo: {source.url}\n",
+        f"{pad}  rev: {source.revision}\n",
         f"{pad}  hooks:\n",
-        f"{hook}- id: llmguard-check\n",
-        f"{hook}  name: direct language-model calls (warning only)\n",
-        f"{hook}  entry: llmguard-hook\n",
-        f"{hook}  language: system # the llmguard of the environment that commits\n",
-        f"{hook}  types_or: [python, pyi, jupyter]\n",
-        f"{hook}  verbose: true\n",
+        f"{hook}- id: llmguard-check # warns, never blocks\n",
     ]

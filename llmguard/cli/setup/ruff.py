@@ -41,6 +41,8 @@ def step(draft: Draft) -> Step | None:
             continue
         if "LLG" in [*settings.get("external", []), *settings.get("lint", {}).get("external", [])]:
             return Step(TITLE, path, said="knows the codes already")
+        if "external" in settings or ("extend" in settings and "external" not in settings.get("lint", {})):
+            return Step(TITLE, path, said=ADVICE)  # a list of its own would take the place of the other one
         after = _with_external(data, table)
         if loads(after) == _wanted(document, table):
             return Step(TITLE, path, after)

@@ -16,7 +16,11 @@ class Source(NamedTuple):
     @property
     def requirement(self) -> str:
         """What pip installs it by."""
-        return f"llmguard @ git+{self.url}@{self.revision}"
+        url = self.url
+        host, colon, path = url.partition(":")
+        if "://" not in url and colon:
+            url = f"ssh://{host}/{path}"  # git's short form, which pip does not take
+        return f"llmguard @ git+{url}@{self.revision}"
 
 
 def installed_from(url: str = "", revision: str = "") -> Source:
@@ -25,7 +29,7 @@ def installed_from(url: str = "", revision: str = "") -> Source:
     if not url:
         url, revision = recorded.url, revision or recorded.revision
     elif not revision:
-        revision = recorded.revision if recorded.url == url else _tag()
+        revision = recorded.revision if recorded.url == url else ""
     return Source(url, revision) if url else Source()
 
 
@@ -40,9 +44,3 @@ def _recorded() -> Source:
         return Source()
     asked = version.get("requested_revision", "")
     return Source(record.get("url", ""), asked if asked.startswith("v") else version.get("commit_id", asked))
-
-
-def _tag() -> str:
-    from llmguard import __version__
-
-    return f"v{__version__}"
