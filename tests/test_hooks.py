@@ -186,7 +186,7 @@ def test_pre_commit_installs_the_published_hook(project: Path, tmp_path_factory:
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     for name in tracked:
-        if name.startswith(("llmguard/", "pyproject", "README", "LICENSE", ".pre-commit-hooks")):
+        if name.startswith(("llmguard/", "migrations/", "pyproject", "README", "LICENSE", ".pre-commit-hooks")):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]

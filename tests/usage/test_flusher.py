@@ -57,7 +57,7 @@ def statuses(settings: UsageSettings) -> dict[str, str]:
 def adopt_all(settings: UsageSettings) -> None:
     """What any process of the application does when it finds segments without an owner."""
     other = Recorder(settings)
-    assert other.flush(20)
+    assert other.flush(120)
     other.close(10)
 
 
@@ -116,6 +116,7 @@ out = os.open(sys.argv[4], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 while True:
     data = {"call_id": call_id(), "started_at": time.time(), "model": "m"}
     recording.intent(data)
+    time.sleep(random.random() / 1000)
     os.write(out, b"S " + data["call_id"].encode() + b"\\n")
     if random.random() < 0.9:
         recording.finish({**data, "status": "ok", "prompt_tokens": 1})
