@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.finding import Region
 from llmguard.check.reading import lines_of
-from llmguard.check.rules import find_rule
+from llmguard.check.rules import code_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +37,7 @@ class Suppression:
     Attributes:
         region: of the comment, up to the next `#` behind it.
         text: what stands there.
-        names: (as written, code) of the rules it names; the code is "" for what is no rule. Empty means all rules.
+        names: (as written, code or prefix) of the rules it names, "" for what is none. Empty means all rules.
         reason: text after the codes.
         whole_file: it stands for the file.
         own_line: nothing else stands on its line.
@@ -58,8 +58,7 @@ class Suppression:
         own_line: bool,
         ours: bool,
     ) -> None:
-        rules = [(name, find_rule(name)) for name in names]
-        self.names = tuple((name, rule.code if rule is not None else "") for name, rule in rules)
+        self.names = tuple((name, code_named(name)) for name in names)
         self.region = region
         self.text = text
         self.reason = reason
@@ -79,7 +78,7 @@ class Suppression:
         return tuple(name for name, code in self.names if not code)
 
     def covers(self, code: str) -> bool:
-        return code in self.codes or not self.names
+        return any(code.startswith(named) for named in self.codes) or not self.names
 
     def without(self, codes: tuple[str, ...]) -> str:
         """The comment without some of its codes, and without what is no rule; "" when nothing is left to say."""
@@ -140,7 +139,9 @@ class Suppressions:
         """
         found = []
         for suppression in self.found:
-            idle = tuple(code for code in suppression.codes if code not in suppression.used)
+            idle = tuple(
+                named for named in suppression.codes if not any(code.startswith(named) for code in suppression.used)
+            )
             if suppression.ours and (idle or suppression.unknown or not suppression.used):
                 found.append((suppression, idle))
         return found

@@ -19,6 +19,7 @@ def rules(source: str) -> list[str]:
     [
         f"{CALL}  # llmguard: ignore[LLG101] migrated next week",
         f"{CALL}  # llmguard: ignore[direct-completion]",
+        f"{CALL}  # llmguard: ignore[LLG1] all of them",
         f"{CALL}  # llmguard: ignore",
         f"{CALL}  # noqa: LLG101",
         f"{CALL}  # llmguard: ignore LLG101",
@@ -49,6 +50,8 @@ def test_suppresses(source: str) -> None:
         (f"{CALL}  # llmguard: ignore[LLG202, LLG101]", ["LLG801"]),
         (f"{CALL}  # llmguard: ignore[LLG101, LLG999]", ["LLG801"]),
         (f"{CALL}  # llmguard: ignore[LLG102]", ["LLG101", "LLG801"]),
+        (f"{CALL}  # llmguard: ignore[LLG2]", ["LLG101", "LLG801"]),
+        (f"{CALL}  # llmguard: ignore[LLG1, LLG2]", ["LLG801"]),
         (f"{CALL}  # noqa: E501", ["LLG101"]),
         (f"{CALL}  # llmguard: ignore LLG202", ["LLG101", "LLG801"]),
         (f"{CALL}  # llmguard: ignore[]", ["LLG101", "LLG801"]),

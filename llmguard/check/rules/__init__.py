@@ -71,10 +71,19 @@ def find_rule(name: str) -> Rule | None:
     return next((rule for rule in RULES if wanted in (rule.code.lower(), rule.slug)), None)
 
 
+def code_named(name: str) -> str:
+    """The code, or the prefix of codes, that a code, prefix or slug stands for, "" for what is no rule."""
+    rule = find_rule(name)
+    if rule is not None:
+        return rule.code
+    prefix = name.strip().upper()
+    return prefix if prefix and any(rule.code.startswith(prefix) for rule in RULES) else ""
+
+
 def unknown_code(names: tuple[str, ...]) -> str:
     """The first of these codes, prefixes or slugs that is no rule's, "" when all are."""
     for name in names:
-        if find_rule(name) is None and not any(rule.code.startswith(name.strip().upper() or "?") for rule in RULES):
+        if not code_named(name):
             return name or "(empty)"
     return ""
 
