@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from llmguard.usage.clients import track
     from llmguard.usage.tracker import LLMUsageTracker, llm_tracker, llm_usage_tracker
 
 #: Public name -> module that defines it.
@@ -18,8 +19,9 @@ _WHERE = {
     "LLMUsageTracker": "llmguard.usage.tracker",
     "llm_tracker": "llmguard.usage.tracker",
     "llm_usage_tracker": "llmguard.usage.tracker",
+    "track": "llmguard.usage.clients",
 }
-__all__ = ["LLMUsageTracker", "__version__", "llm_tracker", "llm_usage_tracker"]
+__all__ = ["LLMUsageTracker", "__version__", "llm_tracker", "llm_usage_tracker", "track"]
 
 
 def __getattr__(name: str) -> Any:

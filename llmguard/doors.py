@@ -82,7 +82,7 @@ DOOR_KINDS = ("wrapper", "tracker", "client")
 TRACKER_BLOCKS = frozenset({"track_llm_call"})
 
 #: Dotted paths of the function that turns a client into a tracked one; its result is its first argument.
-TRACK_CLIENT = frozenset({"llmguard.track", "llmguard.usage.client.track"})
+TRACK_CLIENT = frozenset({"llmguard.track", "llmguard.usage.clients.track"})
 
 #: Calls that put every LiteLLM call of a program on the books.
 LITELLM_SETUP = frozenset({"setup_litellm_tracking", "LLMUsageCallback"})

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
 
-from llmguard.usage.call import Call, failure_fields, response_fields
-from llmguard.usage.context import inside, tracked_by
+from llmguard.usage.call import Call, estimated, failure_fields, response_fields
+from llmguard.usage.content import kept
+from llmguard.usage.context import Enclosing, enclosing, inside
+from llmguard.usage.estimate import characters_of, tokens_in
+from llmguard.usage.meter import StreamMeter
 from llmguard.usage.recorder import recorder
-from llmguard.usage.tokens import Tokens, tokens_of
+from llmguard.usage.tokens import Tokens, summed, tokens_of
 
-LOG = logging.getLogger("llmguard.usage")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -30,8 +31,8 @@ class UsageLog:
         success, error_type, error_message: set when the block ends, as the exception says.
     """
 
-    def __init__(self, call: Call | None, provider: str, model: str) -> None:
-        self.id = call.call_id if call is not None else tracked_by()
+    def __init__(self, call_id: str, provider: str, model: str) -> None:
+        self.id = call_id
         self.llm_provider = provider
         self.model_name = model
         self.input_tokens: int | None = None
@@ -44,18 +45,70 @@ class UsageLog:
         self.success: bool | None = None
         self.error_type: str | None = None
         self.error_message: str | None = None
+        self.followed: Followed | None = None
 
-    def tokens(self) -> tuple[Tokens, str]:
-        """The counts, and where they are from."""
+    def follow(self, stream: Any) -> Any:
+        """Hand on a stream and count what goes by: SDK objects, dictionaries, or lines of server-sent events.
+
+        `for line in usage_log.follow(response.iter_lines()):` or `async for` over an asynchronous one. The block's
+        tokens are the provider's when it sends them, else estimated; one that is not read to its end is `partial`.
+        """
+        self.followed = Followed()
+        return self.followed.over_async(stream) if hasattr(stream, "__aiter__") else self.followed.over(stream)
+
+    def counts(self, inner: list[Tokens]) -> tuple[Tokens, str]:
+        """The tokens, and where they are from: the caller, the response, the stream, or the tracked calls inside."""
+        if (self.input_tokens, self.output_tokens, self.total_tokens) != (None, None, None):
+            return self._given(), "caller"
+        prompt = tokens_in(characters_of(self.request_data)) if self.request_data is not None else None
+        if self.followed is not None and self.response is None:
+            return self.followed.meter.counts(prompt)
+        response = self.response if self.response is not None else self.response_data
+        read = tokens_of(response)
+        if not read.known and inner:
+            read = summed(inner)
+        if not read.known and prompt is not None and response is not None:
+            return estimated(response, prompt)
+        return read, "provider"
+
+    def _given(self) -> Tokens:
+        """What the caller has set, completed by what the response says."""
         read = tokens_of(self.response if self.response is not None else self.response_data)
         prompt = self.input_tokens if self.input_tokens is not None else read.prompt
         completion = self.output_tokens if self.output_tokens is not None else read.completion
-        given = (self.input_tokens, self.output_tokens, self.total_tokens) != (None, None, None)
         total = self.total_tokens
         if total is None and (prompt is not None or completion is not None):
-            total = read.total if not given and read.total is not None else (prompt or 0) + (completion or 0)
-        found = read._replace(prompt=prompt, completion=completion, total=total)
-        return found, "caller" if given else "provider"
+            total = (prompt or 0) + (completion or 0)
+        return read._replace(prompt=prompt, completion=completion, total=total)
+
+
+class Followed:
+    """A stream that a block hands on."""
+
+    def __init__(self) -> None:
+        self.meter = StreamMeter()
+        self.exhausted = False
+
+    def over(self, stream: Any) -> Iterator[Any]:
+        """The items of an iterable."""
+        for item in stream:
+            self._saw(item)
+            yield item
+        self.exhausted = True
+
+    async def over_async(self, stream: Any) -> AsyncIterator[Any]:
+        """The items of an asynchronous iterable."""
+        async for item in stream:
+            self._saw(item)
+            yield item
+        self.exhausted = True
+
+    def _saw(self, item: Any) -> None:
+        from llmguard.usage.clients.wire import event_of
+
+        chunk = event_of(item) if isinstance(item, (str, bytes)) else item
+        if chunk is not None:
+            self.meter.add(chunk)
 
 
 class TrackedBlock:
@@ -65,41 +118,36 @@ class TrackedBlock:
         self._fields = fields
         self._call: Call | None = None
         self._inside: Any = None
+        self._around: Enclosing | None = None
         self.log: UsageLog | None = None
 
     def __enter__(self) -> UsageLog:
         # A block inside another one belongs to it: one call, one row.
-        if not tracked_by():
+        around = enclosing()
+        if around is None:
             self._call = Call(recorder(), self._fields)
             self._call.start()
             self._inside = inside(self._call.call_id)
-            self._inside.__enter__()
-        self.log = UsageLog(self._call, self._fields.get("provider") or "", self._fields.get("model") or "")
+            self._around = around = self._inside.__enter__()
+        self.log = UsageLog(around.call_id, self._fields.get("provider") or "", self._fields.get("model") or "")
         return self.log
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._inside is not None:
-            self._inside.__exit__(None, None, None)
-        log, call = self.log, self._call
-        if log is None or call is None:
+        log, call, around = self.log, self._call, self._around
+        if log is None or call is None or around is None:
             return
-        tokens, source = log.tokens()
+        self._inside.__exit__(None, None, None)
+        tokens, source = log.counts(around.inner)
         more = _more(log, call)
         if error is None:
             log.success = True
-            call.finish("ok", tokens=tokens, source=source, **more)
+            left = log.followed is not None and not log.followed.exhausted
+            call.finish("partial" if left else "ok", tokens=tokens, source=source, **more)
         else:
             failed = failure_fields(error)
             log.success = False
             log.error_type, log.error_message = failed.get("error_type"), failed.get("error_message")
-            call.finish(failed.pop("status"), tokens=tokens, source=source, **more, **failed)
-        LOG.info(
-            "[LLM_USAGE] service=%s model=%s tokens=%s status=%s",
-            call.fields.get("service_name"),
-            call.fields.get("model"),
-            tokens.total,
-            "ok" if error is None else type(error).__name__,
-        )
+            call.finish(failed.pop("status"), tokens=tokens, source=source, **{**more, **failed})
 
     async def __aenter__(self) -> UsageLog:
         return self.__enter__()
@@ -130,6 +178,8 @@ class TrackedBlock:
 
 def _more(log: UsageLog, call: Call) -> dict[str, Any]:
     more = response_fields(log.response) if log.response is not None else {}
+    most = recorder().settings.store_content
+    more.update(request_data=kept(log.request_data, most), response_data=kept(log.response_data, most))
     metadata = {**(call.fields.get("metadata") or {}), **log.metadata}
     if metadata:
         more["metadata"] = metadata

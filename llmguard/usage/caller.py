@@ -1,13 +1,18 @@
-"""Where in the user's code a call is made: the first frame outside of llmguard and of what only passes calls on."""
+"""Where in the user's code a call is made: the nearest frame of the project, else the first that is not passed on."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_PASSING = ("contextlib.py", "functools.py")
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_MOST_FRAMES = 200
 _relative: dict[tuple[str, str], str] = {}
 
 
@@ -19,31 +24,43 @@ class Caller(NamedTuple):
     code_line: int
 
 
-def caller(root: str) -> Caller | None:
+def caller(root: str, passing: tuple[str, ...] = ()) -> Caller | None:
     """The place that called into llmguard, None when there is none (an embedded interpreter, say).
 
     Args:
-        root: absolute folder that the file is relative to.
+        root: absolute folder of the project, that the file is relative to.
+        passing: beginnings of file names whose frames only pass calls on: the folder of an SDK.
     """
-    frame = sys._getframe(1)
-    while frame is not None:
+    outside: FrameType | None = None
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_MOST_FRAMES):
+        if frame is None:
+            break
         name = frame.f_code.co_filename
-        if not name.startswith(_OWN) and not name.endswith(_PASSING):
-            function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # qualified from Python 3.11 on
-            return Caller(_below(name, root), function.replace(".<locals>", ""), frame.f_lineno)
-        if frame.f_back is None:
-            return None
+        if not name.startswith(_OWN) and not (passing and name.startswith(passing)):
+            path = _below(name, root)
+            if path:
+                return _place(frame, path)
+            if outside is None and not name.startswith((_LIBRARY, "<frozen")):
+                outside = frame
         frame = frame.f_back
-    return None
+    return _place(outside, os.path.abspath(outside.f_code.co_filename)) if outside is not None else None
+
+
+def _place(frame: FrameType, path: str) -> Caller:
+    function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # qualified from Python 3.11 on
+    return Caller(path, function.replace(".<locals>", ""), frame.f_lineno)
 
 
 def _below(path: str, root: str) -> str:
+    """The path relative to the root, "" when it is not the project's own code."""
     key = (path, root)
     known = _relative.get(key)
     if known is None:
         absolute = os.path.abspath(path)
-        inside = absolute.startswith(root.rstrip(os.sep) + os.sep)
-        known = os.path.relpath(absolute, root).replace(os.sep, "/") if inside else absolute
+        own = absolute.startswith(root.rstrip(os.sep) + os.sep) and not absolute.startswith(_LIBRARY)
+        own = own and not any(part in absolute for part in _INSTALLED)
+        known = os.path.relpath(absolute, root).replace(os.sep, "/") if own and not path.startswith("<") else ""
         if len(_relative) < 10_000:
             _relative[key] = known
     return known

@@ -5,15 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmguard.usage.tokens import Tokens
 
 #: Fields of a request that rows take over when the call itself does not say.
 FIELDS = (
     *("client_account_id", "engagement_id", "user_id", "username", "flow_id", "page_context", "feature_context"),
     *("endpoint", "request_id", "ip_address", "user_agent", "service_name"),
 )
+
+
+class Enclosing:
+    """A call on the books, around calls that belong to it.
+
+    Attributes:
+        call_id: its identifier.
+        inner: what the calls inside have used, as far as it is known.
+    """
+
+    __slots__ = ("call_id", "inner")
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self.inner: list[Tokens] = []
+
+
 _REQUEST: ContextVar[dict[str, Any]] = ContextVar("llmguard_request", default={})  # noqa: B039  (never changed in place)
-_INSIDE: ContextVar[str] = ContextVar("llmguard_inside", default="")
+_INSIDE: ContextVar[Enclosing | None] = ContextVar("llmguard_inside", default=None)
 
 
 def request_context() -> dict[str, Any]:
@@ -26,16 +46,17 @@ def set_request_fields(fields: dict[str, Any]) -> None:
     _REQUEST.set({name: value for name, value in fields.items() if value is not None})
 
 
-def tracked_by() -> str:
-    """The identifier of the call that is being tracked around this code, "" for none."""
+def enclosing() -> Enclosing | None:
+    """The call that is on the books around this code, None when there is none."""
     return _INSIDE.get()
 
 
 @contextmanager
-def inside(call_id: str) -> Iterator[None]:
+def inside(call_id: str) -> Iterator[Enclosing]:
     """While the block runs, calls belong to the one that is tracked: they get no row of their own."""
-    token = _INSIDE.set(call_id)
+    around = Enclosing(call_id)
+    token = _INSIDE.set(around)
     try:
-        yield
+        yield around
     finally:
         _INSIDE.reset(token)

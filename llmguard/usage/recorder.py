@@ -11,7 +11,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from llmguard.errors import LLMGuardError
+from llmguard.errors import ConfigError, LLMGuardError
 from llmguard.usage.lines import FINISH, INTENT, encode
 from llmguard.usage.settings import UsageSettings, from_environment
 from llmguard.usage.spool import SpoolWriter
@@ -133,9 +133,20 @@ def recorder() -> Recorder:
     if _recorder is None:
         with _lock:
             if _recorder is None:
-                _install(Recorder(from_environment()))
+                _install(Recorder(_settings()))
     assert _recorder is not None
     return _recorder
+
+
+def _settings() -> UsageSettings:
+    """The settings of the environment. One that cannot be used turns the ledger off, and says so, once."""
+    try:
+        return from_environment()
+    except ConfigError as error:
+        if os.environ.get("LLMGUARD_STRICT", "").lower() in ("1", "true", "yes", "on"):
+            raise
+        LOG.error("no usage is recorded: %s", error)
+        return UsageSettings("", disabled=True)
 
 
 def configure(settings: UsageSettings) -> Recorder:

@@ -43,7 +43,10 @@ def unknown_row_of(data: dict[str, Any]) -> Row:
     row = _common(data)
     row["status"] = "unknown"
     row["error_type"] = "unfinished"
-    row.setdefault("usage_source", "none")
+    sent = _count(data.get("prompt_estimate"))
+    if sent is not None:
+        row["prompt_tokens"] = row["tokens_used"] = sent
+    row["usage_source"] = "none" if sent is None else "estimated"
     return row
 
 

@@ -23,7 +23,8 @@ class UsageSettings(NamedTuple):
         spool_cap: bytes of the spool above which new records are dropped and counted (LLMGUARD_SPOOL_CAP).
         max_age: seconds after which a call without an end becomes a row `unknown` (LLMGUARD_MAX_AGE).
         store_content: characters of request and response kept on a row, 0 for none (LLMGUARD_STORE_CONTENT).
-        project_root: folder that `code_file` is relative to (LLMGUARD_PROJECT_ROOT); the working directory by default.
+        project_root: folder that `code_file` is relative to (LLMGUARD_PROJECT_ROOT); by default the nearest folder from
+            the working directory upward that has a `pyproject.toml`, `llmguard.yaml` or `.git`, else the former.
     """
 
     database_url: str
@@ -62,7 +63,7 @@ def from_environment() -> UsageSettings:
         spool_cap=int(_number("LLMGUARD_SPOOL_CAP", 256 * 1024 * 1024)),
         max_age=_number("LLMGUARD_MAX_AGE", 3600.0),
         store_content=int(_number("LLMGUARD_STORE_CONTENT", 0)),
-        project_root=environ.get("LLMGUARD_PROJECT_ROOT") or os.getcwd(),
+        project_root=os.path.abspath(environ.get("LLMGUARD_PROJECT_ROOT") or _project_root()),
     )
 
 
@@ -77,6 +78,17 @@ def data_directory() -> str:
     except (OSError, RuntimeError):
         base = tempfile.gettempdir()
     return os.path.join(base, "llmguard")
+
+
+def _project_root() -> str:
+    folder = here = os.getcwd()
+    while True:
+        if any(os.path.exists(os.path.join(folder, name)) for name in ("pyproject.toml", "llmguard.yaml", ".git")):
+            return folder
+        above = os.path.dirname(folder)
+        if above == folder:
+            return here
+        folder = above
 
 
 def _flag(name: str) -> bool:

@@ -8,6 +8,7 @@ count.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 
@@ -48,27 +49,79 @@ class Tokens(NamedTuple):
 
 
 def tokens_of(response: Any) -> Tokens:
-    """The counts of a response object or dictionary of any provider; all None when it has none."""
-    usage = _get(response, "usage")
-    if usage is None:
-        usage = _get(response, "usage_metadata")
-    if usage is None:
-        usage = _get(_get(response, "meta"), "tokens")  # Cohere
-    if usage is None:
-        return Tokens()
-    if _get(usage, "prompt_token_count") is not None or _get(usage, "candidates_token_count") is not None:
-        return _google(usage)
-    if _get(usage, "cache_read_input_tokens") is not None or _get(usage, "cache_creation_input_tokens") is not None:
+    """The counts of a response object or dictionary of any provider; all None when it has none.
+
+    A plain HTTP response (httpx, requests) is read when its body is JSON that is here already.
+    """
+    usage = _usage(response)
+    if usage is None and hasattr(response, "headers"):
+        usage = _usage(json_body(response))
+    return Tokens() if usage is None else tokens_of_usage(usage)
+
+
+def json_body(response: Any) -> Any:
+    """The JSON object that a plain HTTP response holds, None for anything else."""
+    read = getattr(response, "json", None)
+    if not callable(read) or "json" not in str(response.headers.get("content-type", "")):
+        return None
+    try:
+        return read()
+    except Exception:  # noqa: BLE001  (not read yet, or no JSON: each library says so with errors of its own)
+        return None
+
+
+def _usage(response: Any) -> Any:
+    for name in ("usage", "usage_metadata", "usageMetadata"):
+        usage = field(response, name)
+        if usage is not None:
+            return usage
+    return field(response, "meta")  # Cohere
+
+
+def tokens_of_usage(usage: Any) -> Tokens:
+    """The counts of a usage object or dictionary of any provider."""
+    inner = field(usage, "tokens")
+    if inner is not None:
+        return _openai(inner)  # Cohere
+    for prompt, completion in (("prompt_token_count", "candidates_token_count"), _GOOGLE_WIRE):
+        if field(usage, prompt) is not None or field(usage, completion) is not None:
+            return _google(usage)
+    if field(usage, "cache_read_input_tokens") is not None or field(usage, "cache_creation_input_tokens") is not None:
         return _anthropic(usage)
     return _openai(usage)
+
+
+_GOOGLE_WIRE = ("promptTokenCount", "candidatesTokenCount")
+
+
+def merged(earlier: Tokens, later: Tokens) -> Tokens:
+    """Counts of a stream that come in parts: what comes later counts, what it does not say stays.
+
+    Anthropic gives the input at the start and the output at the end (both cumulative).
+    """
+    found = Tokens(*(old if new is None else new for old, new in zip(earlier, later, strict=True)))
+    if later.total is None or (earlier.prompt is not None and later.prompt is None):
+        return found._replace(total=_total(None, found.prompt, found.completion))
+    return found
+
+
+def summed(parts: Iterable[Tokens]) -> Tokens:
+    """The sum of several calls' counts; None where none of them says."""
+    columns = zip(*parts, strict=True)
+    return Tokens(*(_total_of(column) for column in columns))
+
+
+def _total_of(column: Iterable[int | None]) -> int | None:
+    known = [count for count in column if count is not None]
+    return sum(known) if known else None
 
 
 def _openai(usage: Any) -> Tokens:
     """OpenAI's chat (`prompt_tokens`) and responses (`input_tokens`), and everyone who counts like it."""
     prompt = _first(usage, "prompt_tokens", "input_tokens")
     completion = _first(usage, "completion_tokens", "output_tokens")
-    into = _get(usage, "prompt_tokens_details") or _get(usage, "input_tokens_details")
-    out = _get(usage, "completion_tokens_details") or _get(usage, "output_tokens_details")
+    into = field(usage, "prompt_tokens_details") or field(usage, "input_tokens_details")
+    out = field(usage, "completion_tokens_details") or field(usage, "output_tokens_details")
     return Tokens(
         prompt,
         completion,
@@ -90,11 +143,13 @@ def _anthropic(usage: Any) -> Tokens:
 
 
 def _google(usage: Any) -> Tokens:
-    prompt = _first(usage, "prompt_token_count")
-    shown, thoughts = _first(usage, "candidates_token_count"), _first(usage, "thoughts_token_count")
+    prompt = _first(usage, "prompt_token_count", "promptTokenCount")
+    shown = _first(usage, "candidates_token_count", "candidatesTokenCount")
+    thoughts = _first(usage, "thoughts_token_count", "thoughtsTokenCount")
     completion = None if shown is None and thoughts is None else (shown or 0) + (thoughts or 0)
-    total = _total(_first(usage, "total_token_count"), prompt, completion)
-    return Tokens(prompt, completion, total, _first(usage, "cached_content_token_count"), None, thoughts)
+    total = _total(_first(usage, "total_token_count", "totalTokenCount"), prompt, completion)
+    cached = _first(usage, "cached_content_token_count", "cachedContentTokenCount")
+    return Tokens(prompt, completion, total, cached, None, thoughts)
 
 
 def _total(said: int | None, prompt: int | None, completion: int | None) -> int | None:
@@ -106,13 +161,13 @@ def _total(said: int | None, prompt: int | None, completion: int | None) -> int 
 def _first(holder: Any, *names: str) -> int | None:
     """The first of these that is a count."""
     for name in names:
-        value = _get(holder, name)
+        value = field(holder, name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and value >= 0:
             return int(value)
     return None
 
 
-def _get(holder: Any, name: str) -> Any:
+def field(holder: Any, name: str) -> Any:
     """A field of an object or a dictionary. A mock's attribute is a mock: it counts as missing."""
     if holder is None:
         return None

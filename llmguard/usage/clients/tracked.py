@@ -1,0 +1,92 @@
+"""What the modules of this package share: the subclass of a tracked client, and the call of a request."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from llmguard.usage.call import Call
+from llmguard.usage.context import Enclosing, enclosing
+from llmguard.usage.operations import operation_of
+from llmguard.usage.recorder import recorder
+
+#: Attribute of a tracked client: what its rows say unless the call says otherwise.
+DEFAULTS = "_llmguard_defaults"
+
+
+def defaults_of(client: Any) -> dict[str, Any] | None:
+    """What a tracked client's rows say, None for one that is not tracked."""
+    found = getattr(type(client), "_llmguard_tracked", False) and getattr(client, DEFAULTS, None)
+    return found if isinstance(found, dict) else None
+
+
+def become(client: Any, subclass: type, fields: dict[str, Any]) -> None:
+    """Make a client one of the subclass of its class that records.
+
+    Raises:
+        TypeError: its class cannot be changed.
+    """
+    client.__class__ = subclass
+    object.__setattr__(client, DEFAULTS, dict(fields))
+
+
+def subclass_of(cls: type, methods: dict[str, Any]) -> type:
+    """A subclass with these methods that looks like the class itself."""
+    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+    return type(cls.__name__, (cls,), {**names, "_llmguard_tracked": True, **methods})
+
+
+def begin(
+    client: Any, provider: str, path: str, body: Any, *, stream: bool, model: str | None = None
+) -> Call | Enclosing | None:
+    """The call of a request, its intent written; the call around it, when that is on the books; None when it is not
+    to be recorded.
+
+    Raises:
+        SpoolError: its intent cannot be written, and `strict` is on.
+    """
+    current = recorder()
+    operation = operation_of(path)
+    if current.settings.disabled or not operation:
+        return None
+    around = enclosing()
+    if around is not None:
+        return around
+    asked = body if isinstance(body, dict) else {}
+    fields = {
+        "provider": provider,
+        "model": model or _text(asked.get("model")),
+        "operation": operation,
+        "endpoint": path.partition("?")[0],
+        "stream": stream,
+    }
+    if current.settings.store_content:
+        from llmguard.usage.content import kept
+
+        fields["request_data"] = kept(asked, current.settings.store_content)
+    call = Call(current, fields, getattr(client, DEFAULTS, None))
+    cls: Any = type(client)
+    call.start(asked, folders(cls))
+    return call
+
+
+@lru_cache(maxsize=256)
+def folders(cls: type) -> tuple[str, ...]:
+    """The folders of the packages that a class and its bases are from: their frames only pass a call on."""
+    found = []
+    for base in cls.__mro__:
+        module = sys.modules.get(base.__module__.partition(".")[0])
+        file = getattr(module, "__file__", None)
+        if file and base.__module__ != "builtins" and os.path.basename(file).startswith("__init__"):
+            found.append(os.path.dirname(file) + os.sep)
+    return tuple(dict.fromkeys(found))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+Method = Callable[..., Any]

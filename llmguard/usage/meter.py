@@ -1,0 +1,130 @@
+"""What goes by in a stream: the provider's counts where it sends them, else the characters of the answer.
+
+One meter for every wire format, for objects of the SDKs and for plain dictionaries. No text is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmguard.usage.estimate import tokens_in
+from llmguard.usage.tokens import Tokens, field, merged, tokens_of_usage
+
+
+class StreamMeter:
+    """Counts one stream.
+
+    Attributes:
+        chunks: how many went by.
+        characters: of the answer, thoughts and tool arguments included.
+        model: the model that answered, as it says itself.
+        response_id: the provider's identifier of the answer.
+    """
+
+    __slots__ = ("_final", "_tokens", "characters", "chunks", "model", "response_id")
+
+    def __init__(self) -> None:
+        self.chunks = 0
+        self.characters = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self._tokens = Tokens()
+        self._final = False  # Anthropic gives the input's count first, and the output's at the end only
+
+    def counts(self, prompt: int | None) -> tuple[Tokens, str]:
+        """The counts, and where they are from: "provider" when it sent them, else "estimated".
+
+        Args:
+            prompt: an estimate of the request's tokens.
+        """
+        if self._final:
+            return self._tokens, "provider"
+        if self._tokens.prompt is not None:
+            prompt = self._tokens.prompt
+        completion = max(tokens_in(self.characters), self._tokens.completion or 0)
+        return self._tokens._replace(
+            prompt=prompt, completion=completion, total=(prompt or 0) + completion
+        ), "estimated"
+
+    def add(self, chunk: Any) -> None:
+        """Count a chunk: an object of an SDK, or a dictionary."""
+        self.chunks += 1
+        if not isinstance(chunk, dict):
+            choices = getattr(chunk, "choices", None)
+            if choices is not None:
+                self._openai(chunk, choices)
+                return
+        elif "choices" in chunk:
+            self._openai(chunk, chunk["choices"])
+            return
+        inner = field(chunk, "data")  # Mistral's events hold the chunk
+        if inner is not None and field(inner, "choices") is not None:
+            self._openai(inner, field(inner, "choices"))
+        else:
+            self._event(chunk)
+
+    def _openai(self, chunk: Any, choices: Any) -> None:
+        if self.model is None:
+            self._identify(chunk)
+        for choice in choices or ():
+            delta = field(choice, "delta") or field(choice, "message")
+            if delta is None:
+                self._text(field(choice, "text"))
+                continue
+            self._text(field(delta, "content"))
+            for name in ("reasoning_content", "reasoning", "refusal"):
+                self._text(field(delta, name))
+            for call in field(delta, "tool_calls") or ():
+                self._text(field(field(call, "function"), "arguments"))
+        usage = field(chunk, "usage") or field(field(chunk, "x_groq"), "usage")
+        if usage is not None:
+            self._counts(usage)
+
+    def _event(self, event: Any) -> None:
+        """Anthropic's events, OpenAI's of responses, Cohere's, Google's chunks, and whole answers of them."""
+        kind = field(event, "type")
+        delta = field(event, "delta")
+        answer = field(event, "message") or field(event, "response")
+        if self.model is None:
+            self._identify(event if field(event, "model") else answer)
+        if kind in ("message_start", "response.completed", "response.incomplete", "response.failed"):
+            self._counts(field(answer, "usage"), final=kind != "message_start")
+        elif isinstance(delta, str):
+            self._text(delta if str(kind).endswith(".delta") else None)
+        elif delta is not None:
+            for name in ("text", "partial_json", "thinking"):
+                self._text(field(delta, name))
+            content = field(field(delta, "message"), "content")
+            self._text(field(content, "text") or field(content, "thinking"))
+            self._counts(field(delta, "usage"))
+        self._parts(event)
+        self._counts(field(event, "usage") or field(event, "usage_metadata") or field(event, "usageMetadata"))
+
+    def _parts(self, answer: Any) -> None:
+        for candidate in field(answer, "candidates") or ():
+            for part in field(field(candidate, "content"), "parts") or ():
+                self._text(field(part, "text"))
+        content = field(answer, "content")
+        for part in content if isinstance(content, list) else ():
+            self._text(field(part, "text"))
+        if field(answer, "event_type") == "text-generation":  # Cohere's first API
+            self._text(field(answer, "text"))
+
+    def _text(self, text: Any) -> None:
+        if isinstance(text, str):
+            self.characters += len(text)
+        elif isinstance(text, list):
+            for part in text:
+                self._text(part if isinstance(part, str) else field(part, "text"))
+
+    def _counts(self, usage: Any, final: bool = True) -> None:
+        if usage is not None:
+            self._tokens = merged(self._tokens, tokens_of_usage(usage))
+            self._final = final
+
+    def _identify(self, answer: Any) -> None:
+        for attribute, names in (("model", ("model", "model_version", "modelVersion")), ("response_id", ("id",))):
+            for name in names:
+                value = field(answer, name)
+                if isinstance(value, str) and getattr(self, attribute) is None:
+                    setattr(self, attribute, value)

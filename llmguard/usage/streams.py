@@ -1,0 +1,175 @@
+"""Streams on the books: each ends once, when it is exhausted, closed, broken by an error, cancelled or collected."""
+
+from __future__ import annotations
+
+import atexit
+import copy
+import logging
+import weakref
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from llmguard.usage.call import Call
+from llmguard.usage.meter import StreamMeter
+
+LOG = logging.getLogger("llmguard.usage")
+_open: weakref.WeakSet[Tracking] = weakref.WeakSet()
+
+
+class Tracking:
+    """The end of one stream, which comes once.
+
+    Args:
+        call: that the stream belongs to; its intent is written.
+    """
+
+    __slots__ = ("__weakref__", "_broken", "call", "meter")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.meter = StreamMeter()
+        self._broken = False
+        _open.add(self)
+
+    def saw(self, chunk: Any) -> None:
+        """A chunk went by."""
+        try:
+            self.meter.add(chunk)
+        except Exception:  # a stream never fails for its record
+            if not self._broken:
+                self._broken = True
+                LOG.exception("a chunk of a stream could not be counted")
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The stream is exhausted, or broke with an exception (a generator that is closed: left)."""
+        if isinstance(error, GeneratorExit):
+            self.leave()
+            return
+        self.call.end_stream(self.meter, "ok", error)
+        _open.discard(self)
+
+    def leave(self) -> None:
+        """Nobody reads on: the stream was closed or dropped. After its end this does nothing."""
+        self.call.end_stream(self.meter, "partial")
+        _open.discard(self)
+
+
+class TrackedIterator(Iterator[Any]):
+    """An iterator whose items are counted; dropping it ends the stream."""
+
+    def __init__(self, iterator: Iterator[Any], tracking: Tracking) -> None:
+        self._iterator = iterator
+        self._tracking = tracking
+
+    def __next__(self) -> Any:
+        try:
+            item = next(self._iterator)
+        except StopIteration:
+            self._tracking.end()
+            raise
+        except BaseException as error:
+            self._tracking.end(error)
+            raise
+        self._tracking.saw(item)
+        return item
+
+    def close(self) -> None:
+        """Close what is underneath, and end the stream."""
+        close = getattr(self._iterator, "close", None)
+        try:
+            if close is not None:
+                close()
+        finally:
+            self._tracking.leave()
+
+    def __del__(self) -> None:
+        self._tracking.leave()
+
+
+class TrackedAsyncIterator(AsyncIterator[Any]):
+    """`TrackedIterator` for `async for`."""
+
+    def __init__(self, iterator: AsyncIterator[Any], tracking: Tracking) -> None:
+        self._iterator = iterator
+        self._tracking = tracking
+
+    async def __anext__(self) -> Any:
+        try:
+            item = await self._iterator.__anext__()
+        except StopAsyncIteration:
+            self._tracking.end()
+            raise
+        except BaseException as error:
+            self._tracking.end(error)
+            raise
+        self._tracking.saw(item)
+        return item
+
+    async def aclose(self) -> None:
+        """Close what is underneath, and end the stream."""
+        close = getattr(self._iterator, "aclose", None)
+        try:
+            if close is not None:
+                await close()
+        finally:
+            self._tracking.leave()
+
+    def __del__(self) -> None:
+        self._tracking.leave()
+
+
+def track_stream(stream: Any, call: Call) -> Any:
+    """Put a stream object of an SDK on the books, in place: the object that has `__stream__` or `_iterator`.
+
+    The generator underneath is made on a copy, so that it does not hold the stream: one that is dropped then ends at
+    once, and not when the collector of cycles comes by.
+    """
+    tracking = Tracking(call)
+    inner = stream
+    if hasattr(stream, "__stream__"):
+        inner = copy.copy(stream)
+        inner.__dict__.pop("_iterator", None)
+        iterator = inner.__stream__()
+    else:
+        iterator = stream._iterator
+    if hasattr(iterator, "__anext__"):
+        stream._iterator = TrackedAsyncIterator(iterator, tracking)
+        if hasattr(stream, "close"):
+            stream.close = _AsyncClosing(inner, tracking)
+    else:
+        stream._iterator = TrackedIterator(iterator, tracking)
+        if hasattr(stream, "close"):
+            stream.close = _Closing(inner, tracking)
+    return stream
+
+
+class _Closing:
+    """The `close` of a tracked stream. Holds a copy of the stream, not the stream: see `track_stream`."""
+
+    def __init__(self, stream: Any, tracking: Tracking) -> None:
+        self._stream = stream
+        self._tracking = tracking
+
+    def __call__(self) -> None:
+        try:
+            type(self._stream).close(self._stream)
+        finally:
+            self._tracking.leave()
+
+
+class _AsyncClosing(_Closing):
+    async def __call__(self) -> None:  # type: ignore[override]
+        try:
+            await type(self._stream).close(self._stream)
+        finally:
+            self._tracking.leave()
+
+
+def _leave_all() -> None:
+    """At the end of the process: streams that nobody collected."""
+    for tracking in list(_open):
+        tracking.leave()
+
+
+# Registered after the recorder's own (imported by `call`), so run before it.
+atexit.register(_leave_all)
