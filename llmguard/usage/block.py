@@ -56,11 +56,10 @@ class UsageLog:
         self.followed = Followed()
         return self.followed.over_async(stream) if hasattr(stream, "__aiter__") else self.followed.over(stream)
 
-    def counts(self, inner: list[Tokens]) -> tuple[Tokens, str]:
+    def counts(self, inner: list[Tokens], prompt: int | None) -> tuple[Tokens, str]:
         """The tokens, and where they are from: the caller, the response, the stream, or the tracked calls inside."""
         if (self.input_tokens, self.output_tokens, self.total_tokens) != (None, None, None):
             return self._given(), "caller"
-        prompt = tokens_in(characters_of(self.request_data)) if self.request_data is not None else None
         if self.followed is not None and self.response is None:
             return self.followed.meter.counts(prompt)
         response = self.response if self.response is not None else self.response_data
@@ -137,7 +136,9 @@ class TrackedBlock:
         if log is None or call is None or around is None:
             return
         self._inside.__exit__(None, None, None)
-        tokens, source = log.counts(around.inner)
+        if log.request_data is not None:
+            call.prompt_estimate = tokens_in(characters_of(log.request_data))
+        tokens, source = log.counts(around.inner, call.prompt_estimate)
         more = _more(log, call)
         if error is None:
             log.success = True

@@ -45,6 +45,7 @@ class Flusher:
         self._readings: dict[str, Reading] = {}
         self._rows: list[Row] = []
         self._awake = threading.Event()
+        self._urgent = threading.Event()  # somebody waits: no pause for more lines to come
         self._asked = 0  # flushes that were asked for
         self._served = 0  # ... and those that found everything written
         self._change = threading.Condition()
@@ -65,6 +66,7 @@ class Flusher:
             self._asked += 1
             mine = self._asked
             self._failures = 0
+            self._urgent.set()
             self._awake.set()
             return (
                 self._change.wait_for(lambda: self._served >= mine or self._stopping, deadline) and not self._stopping
@@ -74,6 +76,7 @@ class Flusher:
         """Flush within a deadline, then end the thread."""
         done = self.flush(deadline)
         self._stopping = True
+        self._urgent.set()
         self._awake.set()
         self._thread.join(0.5)
         return done
@@ -84,6 +87,7 @@ class Flusher:
         while not self._stopping:
             self._awake.wait(_HOUSEKEEPING)
             self._awake.clear()  # what is recorded from here on asks for another look
+            self._urgent.clear()
             asked = self._asked
             try:
                 more = self.step()
@@ -99,7 +103,7 @@ class Flusher:
                 self._served = asked
                 self._change.notify_all()
             if not self._stopping and not self._awake.is_set():
-                time.sleep(_INTERVAL)
+                self._urgent.wait(_INTERVAL)
         self._close_ledger()
 
     def _failed(self, error: Exception) -> None:

@@ -160,6 +160,14 @@ def configure(settings: UsageSettings) -> Recorder:
     return recorder()
 
 
+def replace(new: Recorder | None) -> Recorder | None:
+    """Use another recorder from now on (None: that of the environment); the one before, which is not closed."""
+    global _recorder
+    with _lock:
+        before, _recorder = _recorder, new
+    return before
+
+
 def _install(new: Recorder) -> None:
     global _recorder
     _recorder = new

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from typing import Any, TypeVar
 
-from llmguard.usage.clients import stainless
+from llmguard.usage.clients import cohere, google, mistral, stainless
 from llmguard.usage.clients.tracked import defaults_of
 
 LOG = logging.getLogger("llmguard.usage")
 C = TypeVar("C")
-_KINDS = (stainless,)
+_KINDS = (stainless, google, mistral, cohere)
 
 
 def track(

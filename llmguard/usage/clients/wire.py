@@ -8,7 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 from llmguard.usage.call import Call
+from llmguard.usage.context import Enclosing
 from llmguard.usage.streams import Tracking
+from llmguard.usage.tokens import tokens_of
 
 _MOST_BODY = 8 * 1024 * 1024  # of a JSON body that is kept until its end, to read its usage
 
@@ -44,6 +46,16 @@ def track_raw(response: Any, call: Call) -> Any:
     return response
 
 
+def finish_http(call: Call | Enclosing, response: Any) -> None:
+    """The end of a call by a plain HTTP response, whose status may say an error."""
+    if isinstance(call, Enclosing):
+        call.inner.append(tokens_of(response))
+    elif response.status_code >= 400:
+        call.finish("error", status_code=response.status_code, error_type=f"HTTP {response.status_code}")
+    else:
+        call.succeed(response)
+
+
 class Body:
     """What is read of a body as its bytes go by: events of a stream, or JSON at its end.
 
@@ -69,6 +81,8 @@ class Body:
         elif self._events:
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
+                if line.startswith((b"data: [DONE]", b"data:[DONE]")):
+                    self.tracking.end()  # readers stop here, before the body ends
                 chunk = event_of(line)
                 if chunk is not None:
                     self.tracking.saw(chunk)

@@ -1,0 +1,99 @@
+"""A ledger in memory, for tests of code that asks models: no file, no thread, no database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llmguard.usage import recorder
+from llmguard.usage.recorder import Recorder
+from llmguard.usage.rows import row_of, unknown_row_of
+from llmguard.usage.settings import UsageSettings, from_environment
+
+Row = dict[str, Any]
+
+
+class MemoryLedger(Recorder):
+    """What was recorded while it was in use.
+
+    Attributes:
+        started: the intents, in order.
+    """
+
+    def __init__(self, settings: UsageSettings) -> None:
+        super().__init__(settings)
+        self.started: list[Row] = []
+        self._ended: dict[str, Row] = {}
+        self._guard = threading.Lock()
+
+    @property
+    def rows(self) -> list[Row]:
+        """A row for each call, in the order of their starts, with the columns of `llm_usage_logs` that are known. A
+        call that has not ended is `unknown`."""
+        with self._guard:
+            begun = {data["call_id"]: unknown_row_of(data) for data in self.started}
+            return list({**begun, **self._ended}.values())
+
+    def assert_tracked(self, calls: int | None = None, **columns: Any) -> list[Row]:
+        """The rows whose columns have these values.
+
+        Raises:
+            AssertionError: there are not so many; not one, when no number is given.
+        """
+        found = [row for row in self.rows if all(row.get(name) == value for name, value in columns.items())]
+        if (calls is None and not found) or (calls is not None and len(found) != calls):
+            wanted = "at least one call" if calls is None else f"{calls} calls"
+            given = ", ".join(f"{name}={value!r}" for name, value in columns.items())
+            shown = [{name: row.get(name) for name in ("model", "status", *columns)} for row in self.rows]
+            raise AssertionError(
+                f"expected {wanted} on the books with {given or 'anything'}, found {len(found)}: {shown}"
+            )
+        return found
+
+    def assert_nothing_open(self) -> None:
+        """Every call that was started has ended.
+
+        Raises:
+            AssertionError: some have not; it names where they were made.
+        """
+        open_ = [row for row in self.rows if row["status"] == "unknown"]
+        if open_:
+            places = [f"{row.get('code_file')}:{row.get('code_line')}" for row in open_]
+            raise AssertionError(f"{len(open_)} calls have not ended: {', '.join(places)}")
+
+    # -- what the call path uses -------------------------------------------------------------------------------------
+
+    def intent(self, data: Row) -> None:
+        with self._guard:
+            self.started.append(dict(data))
+
+    def finish(self, data: Row) -> None:
+        with self._guard:
+            self._ended.setdefault(data["call_id"], row_of(data))
+
+    def flush(self, deadline: float | None = None) -> bool:
+        return True
+
+    def wake(self) -> None:
+        """There is no flusher."""
+
+    def close(self, deadline: float = 0.0) -> None:
+        """There is nothing to close."""
+
+
+@contextmanager
+def memory_ledger(**changes: Any) -> Iterator[MemoryLedger]:
+    """Record into memory while the block runs, then as before.
+
+    Args:
+        changes: fields of `llmguard.usage.settings.UsageSettings` that differ from the environment's, such as
+            `store_content=1000`.
+    """
+    memory = MemoryLedger(from_environment()._replace(**{"disabled": False, **changes}))
+    before = recorder.replace(memory)
+    try:
+        yield memory
+    finally:
+        recorder.replace(before)
