@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ class Call:
         defaults: columns that hold when neither the call nor the request says otherwise.
     """
 
-    __slots__ = ("_began", "_done", "_recorder", "fields", "prompt_estimate")
+    __slots__ = ("_began", "_done", "_pid", "_recorder", "fields", "prompt_estimate")
 
     def __init__(self, recorder: Recorder, fields: dict[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         self._recorder = recorder
@@ -44,6 +45,7 @@ class Call:
         self.prompt_estimate: int | None = None
         self._began = 0.0
         self._done = False
+        self._pid = os.getpid()
 
     @property
     def call_id(self) -> str:
@@ -89,8 +91,8 @@ class Call:
             source: provider, caller, estimated or none.
             more: further columns.
         """
-        if self._done:
-            return
+        if self._done or os.getpid() != self._pid:
+            return  # a child that was forked during the call: its end is the parent's
         self._done = True
         try:
             self._finish(status, tokens, source, more)

@@ -8,13 +8,15 @@ the disk, and memory holds one batch.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import queue
 import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from llmguard.usage import spool
+from llmguard.usage import forks, spool
 from llmguard.usage.reading import Key, Reading, key_of
 from llmguard.usage.rows import Row, row_of, unknown_row_of
 
@@ -44,7 +46,8 @@ class Flusher:
         self._ledger: Ledger | None = None
         self._readings: dict[str, Reading] = {}
         self._rows: list[Row] = []
-        self._awake = threading.Event()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._rung = False
         self._urgent = threading.Event()  # somebody waits: no pause for more lines to come
         self._asked = 0  # flushes that were asked for
         self._served = 0  # ... and those that found everything written
@@ -56,9 +59,10 @@ class Flusher:
         self._thread.start()
 
     def wake(self) -> None:
-        """Have a look soon. Cheap when one is due already."""
-        if not self._awake.is_set():
-            self._awake.set()
+        """Have a look soon. Cheap when one is due already; takes no lock, for finalisers call it."""
+        if not self._rung:
+            self._rung = True
+            self._bell.put(None)
 
     def flush(self, deadline: float | None = None) -> bool:
         """Wait until all that was recorded is in the database; False when it is not after so many seconds."""
@@ -67,7 +71,7 @@ class Flusher:
             mine = self._asked
             self._failures = 0
             self._urgent.set()
-            self._awake.set()
+            self.wake()
             return (
                 self._change.wait_for(lambda: self._served >= mine or self._stopping, deadline) and not self._stopping
             )
@@ -77,7 +81,7 @@ class Flusher:
         done = self.flush(deadline)
         self._stopping = True
         self._urgent.set()
-        self._awake.set()
+        self.wake()
         self._thread.join(0.5)
         return done
 
@@ -85,26 +89,31 @@ class Flusher:
 
     def _work(self) -> None:
         while not self._stopping:
-            self._awake.wait(_HOUSEKEEPING)
-            self._awake.clear()  # what is recorded from here on asks for another look
+            self._wait()
+            self._rung = False  # what is recorded from here on asks for another look
             self._urgent.clear()
             asked = self._asked
             try:
-                more = self.step()
+                with forks.connected(self.settings.database_url):
+                    more = self.step()
             except Exception as error:  # noqa: BLE001  (a disk, a driver, a database: whatever fails is tried again)
                 self._failed(error)
-                self._awake.set()
+                self.wake()
                 continue
             self._failures = 0
             if more:
-                self._awake.set()
+                self.wake()
                 continue
             with self._change:
                 self._served = asked
                 self._change.notify_all()
-            if not self._stopping and not self._awake.is_set():
+            if not self._stopping and not self._rung:
                 self._urgent.wait(_INTERVAL)
         self._close_ledger()
+
+    def _wait(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._bell.get(timeout=_HOUSEKEEPING)
 
     def _failed(self, error: Exception) -> None:
         if self._failures == 0:
@@ -213,6 +222,11 @@ class Flusher:
             self._open_ledger().write(self._rows)
             self._rows = []
 
+    def release(self) -> None:
+        """Close the connection, before a fork; the next batch opens one."""
+        if self.settings.database_url.startswith("sqlite"):
+            self._close_ledger()
+
     def _close_ledger(self) -> None:
         ledger, self._ledger = self._ledger, None
         if ledger is not None:
@@ -231,11 +245,12 @@ def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> None:
     from llmguard.usage.store.ledger import Ledger
 
     try:
-        ledger = Ledger.open(settings)
-        try:
-            ledger.write([row_of(data)])
-        finally:
-            ledger.close()
+        with forks.connected(settings.database_url):
+            ledger = Ledger.open(settings)
+            try:
+                ledger.write([row_of(data)])
+            finally:
+                ledger.close()
     except Exception as error:  # noqa: BLE001  (a call never fails for its record)
         LOG.warning("a usage record was lost (there is no spool): %s", _one_line(error))
 

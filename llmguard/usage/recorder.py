@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import ConfigError, LLMGuardError
+from llmguard.usage import forks
 from llmguard.usage.lines import FINISH, INTENT, encode
 from llmguard.usage.settings import UsageSettings, from_environment
 from llmguard.usage.spool import SpoolWriter
@@ -79,7 +80,13 @@ class Recorder:
         """Have the flusher look."""
         flusher = self._flusher
         if flusher is None:
-            flusher = self._running()
+            # Never waits: this may be a finaliser that runs while this very thread is starting the flusher.
+            if not self._starting.acquire(blocking=False):
+                return
+            try:
+                flusher = self._started()
+            finally:
+                self._starting.release()
         flusher.wake()
 
     def close(self, deadline: float = EXIT_DEADLINE) -> None:
@@ -97,11 +104,14 @@ class Recorder:
 
     def _running(self) -> Flusher:
         with self._starting:
-            if self._flusher is None:
-                from llmguard.usage.flusher import Flusher
+            return self._started()
 
-                self._flusher = Flusher(self.settings, self.spool)
-            return self._flusher
+    def _started(self) -> Flusher:
+        if self._flusher is None:
+            from llmguard.usage.flusher import Flusher
+
+            self._flusher = Flusher(self.settings, self.spool)
+        return self._flusher
 
     def _direct(self, data: dict[str, Any]) -> None:
         """Insert the row now, in a thread, and wait for it no longer than the deadline."""
@@ -178,6 +188,12 @@ def _at_exit() -> None:
         _recorder.close()
 
 
+def _before_fork() -> None:
+    flusher = _recorder._flusher if _recorder is not None else None
+    if flusher is not None:
+        flusher.release()
+
+
 def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()
@@ -186,5 +202,6 @@ def _after_fork() -> None:
 
 
 atexit.register(_at_exit)
+forks.before_fork(_before_fork)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

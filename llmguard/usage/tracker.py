@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
+from llmguard.usage import forks
 from llmguard.usage.block import TrackedBlock
 from llmguard.usage.call import Call
 from llmguard.usage.context import set_request_fields
@@ -212,11 +213,13 @@ def _reading() -> Iterator[Any]:
     """The ledger, for a question."""
     from llmguard.usage.store.ledger import Ledger
 
-    ledger = Ledger.open(recorder().settings)
-    try:
-        yield ledger.engine
-    finally:
-        ledger.close()
+    settings = recorder().settings
+    with forks.connected(settings.database_url):
+        ledger = Ledger.open(settings)
+        try:
+            yield ledger.engine
+        finally:
+            ledger.close()
 
 
 def _aware(moment: datetime | None) -> datetime | None:
