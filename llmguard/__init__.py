@@ -12,16 +12,30 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from llmguard.usage.clients import track
+    from llmguard.usage.litellm_callback import LLMUsageCallback
+    from llmguard.usage.litellm_tracking import is_litellm_tracking_enabled, setup_litellm_tracking
     from llmguard.usage.tracker import LLMUsageTracker, llm_tracker, llm_usage_tracker
 
 #: Public name -> module that defines it.
 _WHERE = {
+    "LLMUsageCallback": "llmguard.usage.litellm_callback",
     "LLMUsageTracker": "llmguard.usage.tracker",
+    "is_litellm_tracking_enabled": "llmguard.usage.litellm_tracking",
+    "setup_litellm_tracking": "llmguard.usage.litellm_tracking",
     "llm_tracker": "llmguard.usage.tracker",
     "llm_usage_tracker": "llmguard.usage.tracker",
     "track": "llmguard.usage.clients",
 }
-__all__ = ["LLMUsageTracker", "__version__", "llm_tracker", "llm_usage_tracker", "track"]
+__all__ = [
+    "LLMUsageCallback",
+    "LLMUsageTracker",
+    "__version__",
+    "is_litellm_tracking_enabled",
+    "llm_tracker",
+    "llm_usage_tracker",
+    "setup_litellm_tracking",
+    "track",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -50,6 +50,8 @@ def test_imports_go_downward(path: Path) -> None:
         if name.startswith("llmguard.") and name != "llmguard.__version__":
             target = name.split(".")[1]
             assert target == part or target in ALLOWED[part], name
+        if path.name in ("litellm_callback.py", "litellm_tracking.py") and name.startswith("litellm"):
+            continue  # the callback is a class of LiteLLM's; loaded when it is installed
         if part != "cli" and not ("store" in path.parts and name.startswith(STORE)):
             assert not name.startswith(HEAVY), name
         if name.startswith("libcst"):

@@ -149,4 +149,53 @@ class HTTPArm:
                 yield usage_log.follow(line async for line in response.aiter_lines() if line)
 
 
-ARMS: dict[str, Any] = {"openai": OpenAIArm, "groq": GroqArm, "anthropic": AnthropicArm, "httpx": HTTPArm}
+class LiteLLMArm:
+    """LiteLLM with the callback."""
+
+    def __init__(self, url: str) -> None:
+        from llmguard import setup_litellm_tracking
+
+        setup_litellm_tracking()
+        self.options = {
+            "model": f"openai/{MODEL}",
+            "messages": MESSAGES,
+            "api_base": f"{url}/v1",
+            "api_key": "test",
+            "max_retries": 0,
+            "timeout": 20,
+            "metadata": {"service_name": "matrix"},
+        }
+
+    def asked(self, usage: bool) -> dict[str, Any]:
+        return {**self.options, **({"stream_options": {"include_usage": True}} if usage else {})}
+
+    def call(self) -> Any:
+        import litellm
+
+        return litellm.completion(**self.asked(False))
+
+    @contextlib.contextmanager
+    def stream(self, usage: bool = False) -> Iterator[Any]:
+        import litellm
+
+        yield litellm.completion(stream=True, **self.asked(usage))
+
+    async def acall(self) -> Any:
+        import litellm
+
+        return await litellm.acompletion(**self.asked(False))
+
+    @contextlib.asynccontextmanager
+    async def astream(self, usage: bool = False) -> AsyncIterator[Any]:
+        import litellm
+
+        yield await litellm.acompletion(stream=True, **self.asked(usage))
+
+
+ARMS: dict[str, Any] = {
+    "openai": OpenAIArm,
+    "groq": GroqArm,
+    "anthropic": AnthropicArm,
+    "litellm": LiteLLMArm,
+    "httpx": HTTPArm,
+}

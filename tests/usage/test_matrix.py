@@ -29,6 +29,9 @@ from tests.command import ROOT
 from tests.optional import optional
 from tests.usage.arms import ARMS
 
+# What LiteLLM and the SDKs warn of is theirs.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+
 TEXT = "four" * 10  # 5 pieces of 8 characters: 2 tokens each
 COUNTED = ("ok", 11, 7, "provider")
 ESTIMATED = ("ok", 17, 10, "estimated")
@@ -169,7 +172,7 @@ def cancelled_in_stream(arm: Any, provider: FakeProvider, take: int) -> None:
     async def work() -> None:
         seen = asyncio.Event()
         task = asyncio.create_task(read(seen))
-        await seen.wait()
+        await asyncio.wait_for(seen.wait(), 20)
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -180,13 +183,13 @@ def cancelled_in_stream(arm: Any, provider: FakeProvider, take: int) -> None:
 
 def refused(arm: Any, provider: FakeProvider, take: int) -> None:
     provider.answer = Answer("no", status=400)
-    with pytest.raises(Exception, match="400"):
+    with pytest.raises(Exception, match=r"400|BadRequest"):
         arm.call()
 
 
 def refused_async(arm: Any, provider: FakeProvider, take: int) -> None:
     provider.answer = Answer("no", status=400)
-    with pytest.raises(Exception, match="400"):
+    with pytest.raises(Exception, match=r"400|BadRequest"):
         asyncio.run(arm.acall())
 
 
@@ -280,6 +283,17 @@ def rows_of(recording: Recorder) -> list[dict[str, Any]]:
     return found
 
 
+def settled(recording: Recorder, number: int) -> list[dict[str, Any]]:
+    """The rows, once there are so many: LiteLLM's threads hold a stream for a moment after it was dropped."""
+    ends = time.monotonic() + 5
+    while True:
+        gc.collect()
+        rows = rows_of(recording)
+        if len(rows) >= number or time.monotonic() > ends:
+            return rows
+        time.sleep(0.05)
+
+
 def cells(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [
         tuple(row[name] for name in ("status", "prompt_tokens", "completion_tokens", "usage_source")) for row in rows
@@ -295,11 +309,11 @@ def test_a_call(name: str, case: str, settings: UsageSettings, provider: FakePro
     try:
         arm = ARMS[name](provider.url)
         CASES[case](arm, provider, two_pieces(name, provider))
-        gc.collect()
-        rows = rows_of(recording)
+        expected = DIFFERS.get((name, case), EXPECTED[case])
+        rows = settled(recording, len(expected))
     finally:
         recorder.configure(settings._replace(disabled=True))
-    assert cells(rows) == DIFFERS.get((name, case), EXPECTED[case])
+    assert cells(rows) == expected
     assert len(rows) == len(provider.requests)
     for row in rows:
         assert (row["model"], row["service_name"]) == ("test-model", "matrix")

@@ -55,6 +55,8 @@ def begin(
     around = enclosing()
     if around is not None:
         return around
+    if _under_litellm():
+        return None  # its callback has this call on the books
     asked = body if isinstance(body, dict) else {}
     fields = {
         "provider": provider,
@@ -71,6 +73,19 @@ def begin(
     cls: Any = type(client)
     call.start(asked, folders(cls))
     return call
+
+
+def _under_litellm() -> bool:
+    """Whether LiteLLM makes this request, and its calls are tracked: the client was handed to it."""
+    callback = sys.modules.get("llmguard.usage.litellm_callback")
+    if callback is None:
+        return False
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(callback.FOLDERS):
+            return bool(sys.modules["llmguard.usage.litellm_tracking"].is_litellm_tracking_enabled())
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
 
 
 @lru_cache(maxsize=256)

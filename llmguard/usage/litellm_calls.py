@@ -1,0 +1,152 @@
+"""One LiteLLM call as the callback sees it: what its dictionary of details says, and the record that hangs in it.
+
+LiteLLM keeps one dictionary for each call (`Logging.model_call_details`), hands it to every hook, and drops it with the
+call. `Attempt` lives in that dictionary, so that a call that nobody reports the end of (a stream that is left, a task
+that is cancelled) ends when LiteLLM lets go of it. (Read and tried with litellm 1.106.)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from llmguard.usage.call import Call
+from llmguard.usage.context import FIELDS, Enclosing, enclosing
+from llmguard.usage.recorder import recorder
+from llmguard.usage.streams import Tracking
+from llmguard.usage.tokens import tokens_of
+
+#: Key of the attempt in LiteLLM's dictionary.
+KEY = "_llmguard_attempt"
+_OPERATIONS = (
+    ("text_completion", "text_completion"),
+    ("embedding", "embeddings"),
+    ("image", "image_generation"),
+    ("speech", "speech"),
+    ("transcription", "transcription"),
+    ("rerank", "rerank"),
+    ("video", "video_generation"),
+    ("batch", "batch"),
+    ("moderation", "moderation"),
+)
+_PLAIN = (str, int, float, bool)
+#: Metadata that LiteLLM's Router and proxy put in beside the user's.
+_INTERNAL = ("user_api_key", "litellm_", "model_", "deployment", "caching_", "previous_", "attempted_", "api_base")
+
+
+class Attempt:
+    """One request of LiteLLM: an intent and an end.
+
+    Attributes:
+        call: on the books; None when it belongs to one around it, or nothing is recorded.
+        around: the call that it belongs to.
+        tracking: of its stream.
+        owner: identity of the stream object that is counted: a Router's wraps another one.
+        answer: the raw text of an answer whose end nobody has reported yet.
+        seen_by: identity of the callback that reports it.
+    """
+
+    def __init__(self) -> None:
+        self.call: Call | None = None
+        self.around: Enclosing | None = None
+        self.tracking: Tracking | None = None
+        self.owner = 0
+        self.answer: str | None = None
+        self.seen_by = 0
+
+    def __deepcopy__(self, memo: Any) -> Attempt:
+        return self
+
+    def __copy__(self) -> Attempt:
+        return self
+
+    def __reduce__(self) -> Any:
+        return str, ("llmguard",)
+
+    def __repr__(self) -> str:
+        return "<llmguard>"
+
+    def begin(self, details: dict[str, Any], passing: tuple[str, ...], *, sent: bool = True) -> None:
+        """The request is about to be sent. One before it that nobody ended failed, and is being tried again."""
+        if self.call is not None and not self.call.done:
+            self.call.finish("error", error_type="retried")
+        self.tracking, self.answer, self.owner = None, None, 0
+        current = recorder()
+        self.around = enclosing()
+        if current.settings.disabled or self.around is not None:
+            return
+        self.call = Call(current, fields_of(details))
+        body = {"messages": details.get("messages") or details.get("input")}
+        self.call.start(body if sent else None, passing)
+
+    @property
+    def open(self) -> bool:
+        """Whether its end is still to come."""
+        return self.call is not None and not self.call.done
+
+    def answered(self, response: Any, cost: Any = None, *, cached: bool = False) -> None:
+        """A whole answer is there."""
+        tokens = tokens_of(response)
+        if self.around is not None:
+            if tokens.known:
+                self.around.inner.append(tokens)
+            return
+        call = self.call
+        if call is None or call.done:
+            return
+        if isinstance(cost, float) and cost > 0:
+            call.fields["given_cost"] = cost
+        if cached:
+            call.fields["metadata"] = {**(call.fields.get("metadata") or {}), "cache_hit": True}
+            call.fields["given_cost"] = 0.0
+        if (tokens.prompt or 0) + (tokens.completion or 0) == 0:
+            response = _without_usage(response)  # LiteLLM fills in zeros where the provider says nothing
+        call.succeed(response)
+
+    def failed(self, error: BaseException | None) -> None:
+        """It ended with an exception."""
+        if self.open and self.call is not None:
+            if error is None:
+                self.call.finish("error", error_type="unknown")
+            elif self.tracking is not None:
+                self.tracking.end(error)
+            else:
+                self.call.fail(error)
+
+    def abandoned(self) -> None:
+        """LiteLLM has let go of it without a word."""
+        if not self.open or self.call is None:
+            return
+        if self.tracking is not None:
+            self.tracking.leave()
+        elif self.answer is not None:
+            self.call.succeed(json.loads(self.answer))
+        else:
+            self.call.finish("cancelled", error_type="CancelledError")
+
+    def __del__(self) -> None:
+        self.abandoned()
+
+
+def _without_usage(response: Any) -> Any:
+    """The answer of a response, for an estimate."""
+    choices = response.get("choices") if isinstance(response, dict) else getattr(response, "choices", None)
+    return {"choices": choices, "model": getattr(response, "model", None), "id": getattr(response, "id", None)}
+
+
+def fields_of(details: dict[str, Any]) -> dict[str, Any]:
+    """What LiteLLM's details of a call say: the columns of its row."""
+    kind = str(details.get("call_type") or "")
+    given = (details.get("litellm_params") or {}).get("metadata") or {}
+    metadata = {key: value for key, value in given.items() if isinstance(value, _PLAIN)} if given else {}
+    known = {name: metadata.pop(name) for name in FIELDS if name in metadata}
+    mine = {key: value for key, value in metadata.items() if not key.startswith(_INTERNAL)}
+    return {
+        "provider": details.get("custom_llm_provider"),
+        "model": details.get("model"),
+        "operation": next((operation for part, operation in _OPERATIONS if part in kind), "chat"),
+        "endpoint": kind.removeprefix("a") if kind.startswith(("aco", "ate", "aem", "are")) else kind or None,
+        "stream": bool(details.get("stream")),
+        **known,
+        "metadata": {"source": "litellm_callback", **mine},
+    }

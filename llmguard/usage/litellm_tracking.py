@@ -1,0 +1,53 @@
+"""Switching the tracking of LiteLLM's calls on. LiteLLM is imported by `setup_litellm_tracking` only."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from llmguard.errors import LLMGuardError
+
+LOG = logging.getLogger("llmguard.usage")
+
+
+def setup_litellm_tracking() -> None:
+    """Put every call of LiteLLM from here on on the books, beside the callbacks that are there. Twice is once.
+
+    A call on the books already (inside `track_llm_call`, say) is not counted again. LiteLLM is imported, without
+    fetching its prices from the network unless LITELLM_LOCAL_MODEL_COST_MAP says so.
+
+    Raises:
+        LLMGuardError: LiteLLM is not installed.
+    """
+    if "litellm" not in sys.modules:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    try:
+        import litellm
+
+        from llmguard.usage.litellm_callback import LLMUsageCallback, self_test, wrap_litellm
+    except ModuleNotFoundError as error:
+        if error.name != "litellm":
+            raise
+        problem = 'LiteLLM is not installed, so there is nothing to track: pip install "llmguard[litellm]"'
+        raise LLMGuardError(problem) from None
+    wrap_litellm()
+    if is_litellm_tracking_enabled():
+        return
+    litellm.callbacks.append(LLMUsageCallback())
+    missing = self_test()
+    if missing:
+        LOG.warning(
+            "this version of LiteLLM does not call %s as expected: some of its calls may be missing from the books",
+            ", ".join(missing),
+        )
+    LOG.info("LiteLLM tracking callback installed - all LLM calls will be logged")
+
+
+def is_litellm_tracking_enabled() -> bool:
+    """Whether LiteLLM's calls are being put on the books. LiteLLM is not imported for it."""
+    litellm = sys.modules.get("litellm")
+    callback = sys.modules.get("llmguard.usage.litellm_callback")
+    if litellm is None or callback is None:
+        return False
+    return any(isinstance(each, callback.LLMUsageCallback) for each in getattr(litellm, "callbacks", ()))
