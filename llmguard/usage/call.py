@@ -167,6 +167,9 @@ def response_fields(response: Any) -> dict[str, Any]:
             if isinstance(value, str):
                 found[column] = value
                 break
+    tier = field(response, "service_tier") or field(field(response, "usage"), "service_tier")
+    if isinstance(tier, str) and tier not in ("default", "standard", "auto"):
+        found["service_tier"] = tier  # its price is another one
     return found
 
 

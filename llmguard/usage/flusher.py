@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from llmguard.usage import forks, spool
+from llmguard.usage.prices import priced
 from llmguard.usage.reading import Key, Reading, key_of
 from llmguard.usage.rows import Row, row_of, unknown_row_of
 
@@ -153,7 +154,7 @@ class Flusher:
         """Read on in a segment; what ends closes its intent, in whichever segment of the group that stands."""
         before = reading.corrupt
         for data in reading.read():
-            self._rows.append(row_of(data))
+            self._rows.append(priced(row_of(data), data))
             key = key_of(data)
             for other in group.values():
                 other.open.pop(key, None)
@@ -179,7 +180,7 @@ class Flusher:
         for reading in self._readings.values():
             for key, entry in list(reading.open.items()):
                 if float(entry.data.get("started_at") or 0) < limit:
-                    self._rows.append(unknown_row_of(entry.data))
+                    self._rows.append(priced(unknown_row_of(entry.data), entry.data))
                     del reading.open[key]
 
     def _adopt(self) -> None:
@@ -212,7 +213,7 @@ class Flusher:
         unfinished: dict[Key, Any] = {}
         for reading in readings.values():
             unfinished |= {key: entry.data for key, entry in reading.open.items()}
-        self._rows += [unknown_row_of(data) for data in unfinished.values()]
+        self._rows += [priced(unknown_row_of(data), data) for data in unfinished.values()]
         self._flush_rows()
         for path in readings:
             spool.remove(path)
@@ -248,7 +249,7 @@ def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> None:
         with forks.connected(settings.database_url):
             ledger = Ledger.open(settings)
             try:
-                ledger.write([row_of(data)])
+                ledger.write([priced(row_of(data), data)])
             finally:
                 ledger.close()
     except Exception as error:  # noqa: BLE001  (a call never fails for its record)

@@ -22,6 +22,7 @@ class Tokens(NamedTuple):
         cache_read: of the input, read from a cache.
         cache_write: of the input, written to a cache.
         reasoning: of the output, not shown.
+        cache_write_1h: of what was written to a cache, what is kept for an hour (Anthropic has a price for that).
     """
 
     prompt: int | None = None
@@ -30,6 +31,7 @@ class Tokens(NamedTuple):
     cache_read: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    cache_write_1h: int | None = None
 
     @property
     def known(self) -> bool:
@@ -37,7 +39,7 @@ class Tokens(NamedTuple):
         return self.prompt is not None or self.completion is not None or self.total is not None
 
     def fields(self) -> dict[str, int | None]:
-        """The columns of a row."""
+        """The columns of a row, and what only its price depends on."""
         return {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
@@ -45,6 +47,7 @@ class Tokens(NamedTuple):
             "cache_read_tokens": self.cache_read,
             "cache_write_tokens": self.cache_write,
             "reasoning_tokens": self.reasoning,
+            "cache_write_1h_tokens": self.cache_write_1h,
         }
 
 
@@ -139,7 +142,8 @@ def _anthropic(usage: Any) -> Tokens:
         return _openai(usage)._replace(cache_read=read, cache_write=write)  # a gateway that has added them up
     prompt = None if plain is None else plain + (read or 0) + (write or 0)
     completion = _first(usage, "output_tokens")
-    return Tokens(prompt, completion, _total(None, prompt, completion), read, write, None)
+    hour = _first(field(usage, "cache_creation"), "ephemeral_1h_input_tokens")
+    return Tokens(prompt, completion, _total(None, prompt, completion), read, write, None, hour)
 
 
 def _google(usage: Any) -> Tokens:

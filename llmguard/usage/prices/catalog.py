@@ -1,0 +1,174 @@
+"""The price snapshot, and which of its prices a model has at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+#: `claude-x-20251211` is `claude-x-2025-12-11` to some.
+_DATED = re.compile(r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+_TESTS: dict[str, Callable[[str, str], Any]] = {
+    "=": str.__eq__,
+    "^": str.startswith,
+    "$": str.endswith,
+    "*": str.__contains__,
+    "~": lambda text, pattern: re.search(pattern, text),
+}
+
+
+class Found(NamedTuple):
+    """A model of the snapshot.
+
+    Attributes:
+        provider: its provider in the snapshot.
+        row: its prices, as `generate` writes them.
+        own: whether the provider has it itself, not one that it falls back to.
+    """
+
+    provider: str
+    row: dict[str, Any]
+    own: bool
+
+
+class Rates(NamedTuple):
+    """Prices of a model at a time, in dollars per million tokens.
+
+    Attributes:
+        prices: i input, o output, r cache reads, w cache writes, h cache writes of an hour, n reasoning, q per
+            thousand requests; a number, or `[price, [start, price], ...]` by the size of the input.
+        factor: what a batch costs of it, when the snapshot has no prices of their own for batches.
+    """
+
+    prices: dict[str, Any]
+    factor: Decimal | None
+
+
+class Catalog:
+    """Prices of models.
+
+    Args:
+        document: the snapshot, numbers as decimals.
+    """
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.version = f"{str(document['source']).partition(' (')[0]}, {document['date']}"
+        self._document = document
+        self._providers: dict[str, Any] = document["providers"]
+        self._index = {name: _indexed(row["models"]) for name, row in self._providers.items()}
+        self.find = lru_cache(8192)(self._find)
+        self.rates = lru_cache(8192)(self._rates)
+
+    def provider(self, name: str) -> str | None:
+        """The snapshot's provider for a name, None when it has none.
+
+        >>> bundled().provider("vertex_ai")
+        'google'
+        """
+        name = name.strip().lower()
+        for spelled in (name, name.replace("-", "_"), name.replace("_", "-")):
+            if spelled in self._document["aliases"]:
+                known: str | None = self._document["aliases"][spelled]
+                return known
+            if spelled in self._providers:
+                return spelled
+        matching = (key for key, row in self._providers.items() if _matches(row.get("names", ()), name))
+        return next(matching, None)
+
+    def _find(self, name: str, model: str) -> Found | None:
+        provider, model = self.provider(name), model.lower()
+        head, _, rest = model.partition("/")
+        if name.lower() == "huggingface" and rest:  # huggingface/<host>/<organisation>/<model>
+            provider, model = f"huggingface_{head}", rest
+        if provider not in self._providers or provider is None:
+            return None
+        names = [model] + ([rest] if rest and self.provider(head) == provider else [])
+        dated = [other for each in names if (other := _DATED.sub(r"-\1-\2-\3", each)) != each]
+        for spelled in names + dated:
+            for place in (provider, *self._providers[provider].get("fallback", ())):
+                row = self._own(place, spelled)
+                if row is not None:
+                    return Found(provider, row, place == provider)
+        return None
+
+    def _own(self, provider: str, model: str) -> dict[str, Any] | None:
+        """The first model in the order of the snapshot that a name matches."""
+        if provider not in self._index:
+            return None
+        exact, others, rows = self._index[provider]
+        best = exact.get(model, len(rows))
+        for number, clause in others:
+            if number >= best:
+                break
+            if _matches([clause], model):
+                best = number
+                break
+        return rows[best] if best < len(rows) else None
+
+    def is_timed(self, name: str, model: str) -> bool:
+        """Whether a model's prices depend on the time of the day."""
+        found = self.find(name, model)
+        prices = found.row.get("p") if found else None
+        return isinstance(prices, list) and any(len(when) == 11 for when, _ in prices)
+
+    def _rates(self, name: str, model: str, day: str, minute: str, tier: str) -> Rates | None:
+        """Prices at a day (UTC, `YYYY-MM-DD`) and minute (`HH:MM`) for a tier ("" for the usual one, "batch", ...)."""
+        found = self.find(name, model)
+        if found is None:
+            return None
+        prices = found.row.get("p") if {"m", "p"} & found.row.keys() else found.row
+        if isinstance(prices, list):
+            holding = (each for when, each in reversed(prices) if _holds(when, day, minute))
+            prices = next(holding, prices[0][1])
+        if prices is None:
+            return None  # by seconds of sound, characters or pages: not by tokens
+        context = {("processing", "batch")} if tier == "batch" else set()
+        context |= {("service_tier", tier)} if tier else set()
+        special: dict[str, Any] = {}
+        is_batch = tier == "batch"
+        for needs, when, each in found.row.get("v", ()) if found.own else ():
+            if _holds(when, day, minute) and needs.items() <= context:
+                special = {**each, **special}  # the first that fits wins, price by price
+                is_batch = is_batch and "processing" not in needs
+        factor = self._document["batch"].get(found.provider) if is_batch else None
+        return Rates({**prices, **special}, None if factor is None else Decimal(factor))
+
+
+@lru_cache(maxsize=1)
+def bundled() -> Catalog:
+    """The snapshot that came with this version."""
+    text = files(__package__).joinpath("snapshot.json").read_text(encoding="utf-8")
+    return Catalog(json.loads(text, parse_float=Decimal, parse_int=Decimal))
+
+
+def _indexed(models: dict[str, Any]) -> tuple[dict[str, int], list[tuple[int, Any]], list[Any]]:
+    exact: dict[str, int] = {}
+    others = []
+    for number, (name, row) in enumerate(models.items()):
+        for clause in row.get("m") or ["=" + name.lower()]:
+            if clause[0] == "=":
+                exact.setdefault(clause[1:], number)
+            else:
+                others.append((number, clause))
+    return exact, others, list(models.values())
+
+
+def _matches(clauses: Any, text: str) -> bool:
+    """Whether any clause matches; of a list inside, all must, and of a list in that, any."""
+    return any(
+        _TESTS[clause[0]](text, clause[1:])
+        if isinstance(clause, str)
+        else all(_matches([part] if isinstance(part, str) else part, text) for part in clause)
+        for clause in clauses
+    )
+
+
+def _holds(when: str, day: str, minute: str) -> bool:
+    if len(when) != 11:
+        return when <= day
+    start, _, end = when.partition("-")
+    return start <= minute < end if start <= end else minute >= start or minute < end

@@ -1,0 +1,102 @@
+"""What a call costs: exact decimals, from the counts of its row and the prices of its day."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from llmguard.usage.prices.catalog import Catalog, bundled
+
+_MILLION = Decimal(1_000_000)
+_PLACES = Decimal("1E-9")
+
+
+class Cost(NamedTuple):
+    """Dollars, to nine places.
+
+    Attributes:
+        input: of the request, its cached part included.
+        output: of the answer.
+        total: of both, and of the request itself where there is a price for that.
+        approximate: it was made with a stated discount, not with a price.
+    """
+
+    input: Decimal
+    output: Decimal
+    total: Decimal
+    approximate: bool = False
+
+
+class Counts(NamedTuple):
+    """Tokens of a call: `prompt` includes `cache_read` and `cache_write`, that includes `cache_write_1h`, and
+    `completion` includes `reasoning`."""
+
+    prompt: int
+    completion: int
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    reasoning: int = 0
+
+
+def cost_of(
+    provider: str, model: str, moment: datetime, counts: Counts, tier: str = "", catalog: Catalog | None = None
+) -> Cost | None:
+    """What a call costs, None when its price is not known.
+
+    Tokens that have no price of their own (cache reads, say) cost what the others do. Where a price depends on the size
+    of the request, the whole request has the price of its size.
+
+    Args:
+        provider: as llmguard or LiteLLM names it.
+        model: as the request or the response names it.
+        moment: of the call, aware.
+        counts: its tokens.
+        tier: of the service ("batch", "flex", "priority"), "" for the usual one.
+        catalog: of prices; the bundled snapshot by default.
+    """
+    catalog = catalog or bundled()
+    at = moment.astimezone(timezone.utc)
+    minute = at.strftime("%H:%M") if catalog.is_timed(provider, model) else ""
+    rates = catalog.rates(provider, model, at.date().isoformat(), minute, tier)
+    if rates is None:
+        return None
+    into = _input(rates.prices, counts)
+    out = _output(rates.prices, counts)
+    request = Decimal(rates.prices.get("q", 0)) / 1000
+    factor = rates.factor if rates.factor is not None else Decimal(1)
+    into, out = (round(amount * factor / _MILLION, 9).quantize(_PLACES) for amount in (into, out))
+    return Cost(into, out, (into + out + request).quantize(_PLACES), rates.factor is not None)
+
+
+def _input(prices: dict[str, Any], counts: Counts) -> Decimal:
+    total = Decimal(0)
+    read = min(counts.cache_read, counts.prompt)
+    plain, write = counts.prompt, min(counts.cache_write, counts.prompt - read)
+    if "h" in prices:
+        hour = min(counts.cache_write_1h, write)
+        total += _rate(prices["h"], counts.prompt) * hour
+        plain, write = plain - hour, write - hour
+    for key, number in (("r", read), ("w", write)):
+        if key in prices:
+            total += _rate(prices[key], counts.prompt) * number
+            plain -= number
+    return total + (_rate(prices["i"], counts.prompt) * plain if "i" in prices else 0)
+
+
+def _output(prices: dict[str, Any], counts: Counts) -> Decimal:
+    total, shown = Decimal(0), counts.completion
+    if "n" in prices:
+        hidden = min(counts.reasoning, counts.completion)
+        total += _rate(prices["n"], counts.prompt) * hidden
+        shown -= hidden
+    return total + (_rate(prices["o"], counts.prompt) * shown if "o" in prices else 0)
+
+
+def _rate(price: Any, prompt: int) -> Decimal:
+    """The price for a request of so many input tokens."""
+    if isinstance(price, list):
+        base, *tiers = price
+        return Decimal(next((above for start, above in reversed(tiers) if prompt > start), base))
+    return Decimal(price)

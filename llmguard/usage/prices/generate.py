@@ -1,0 +1,128 @@
+"""Make the price snapshot anew, from the installed genai-prices package. For maintainers:
+
+    pip install -U genai-prices && python -m llmguard.usage.prices.generate
+
+Prices are kept as genai-prices has them, in a compact form: dollars per million tokens, `[price, [start, price], ...]`
+where they depend on the size of the request. One line is one model, so that a change of prices reads as one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from llmguard.usage.prices.aliases import ALIASES, BATCH
+
+SNAPSHOT = Path(__file__).with_name("snapshot.json")
+_KEYS = {
+    "input_mtok": "i",
+    "output_mtok": "o",
+    "cache_read_mtok": "r",
+    "cache_write_mtok": "w",
+    "cache_write_1h_mtok": "h",
+    "output_reasoning_mtok": "n",
+    "requests_kcount": "q",
+}
+_SIGNS = (("equals", "="), ("starts_with", "^"), ("ends_with", "$"), ("contains", "*"), ("regex", "~"))
+#: Their clause on names would take every OpenAI-compatible service for OpenAI.
+_WITHOUT_NAMES = ("openai", "github-copilot")
+
+
+def main() -> None:
+    """Write the snapshot."""
+    from genai_prices import data
+
+    providers = {provider.id: _provider(provider) for provider in data.providers}
+    document = {
+        "format": 1,
+        "date": date.today().isoformat(),
+        "source": f"genai-prices {version('genai-prices')} (MIT, see LICENSE.genai-prices beside this file)",
+        "source_sha256": hashlib.sha256(Path(data.__file__).read_bytes()).hexdigest(),
+        "unit": "US dollars per million tokens",
+        "aliases": ALIASES,
+        "batch": BATCH,
+    }
+    lines = [f'{_dump(document)[:-1]},\n"providers":{{']
+    for number, (name, row) in enumerate(providers.items()):
+        models = ",\n".join(f"{_dump(model)}:{_dump(prices)}" for model, prices in row.pop("models").items())
+        comma = "," if number else ""
+        lines.append(f'{comma}{_dump(name)}:{_dump(row)[:-1]},"models":{{\n{models}}}}}')
+    SNAPSHOT.write_text("\n".join(lines) + "}}\n", encoding="utf-8")
+    json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    print(f"{SNAPSHOT}: {len(providers)} providers, {SNAPSHOT.stat().st_size:,} bytes")
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _provider(provider: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {"url": provider.api_pattern}
+    if provider.provider_match and provider.id not in _WITHOUT_NAMES:
+        row["names"] = _clauses(provider.provider_match)
+    if provider.fallback_model_providers:
+        row["fallback"] = provider.fallback_model_providers
+    row["models"] = {model.id: _model(model) for model in provider.models}
+    return row
+
+
+def _model(model: Any) -> Any:
+    row: dict[str, Any] = {}
+    clauses = _clauses(model.match)
+    if clauses != ["=" + model.id.lower()]:
+        row["m"] = clauses
+    dated = isinstance(model.prices, list)
+    row["p"] = [[_when(p.constraint), _prices(p.prices)] for p in model.prices] if dated else _prices(model.prices)
+    variants = [[v.when, _when(v.constraint), p] for v in model.price_variants or () if (p := _prices(v.prices))]
+    if variants:
+        row["v"] = variants
+    return row["p"] if row.keys() == {"p"} and isinstance(row["p"], dict) else row
+
+
+def _clauses(logic: Any) -> list[Any]:
+    """A match as a list of which any may match; a list inside means all of it."""
+    for attribute, sign in _SIGNS:
+        if hasattr(logic, attribute):
+            text = getattr(logic, attribute)
+            return [sign + (text if sign == "~" else text.lower())]
+    if hasattr(logic, "or_"):
+        return [clause for part in logic.or_ for clause in _clauses(part)]
+    parts = [_clauses(part) for part in logic.and_]
+    return [[part[0] if len(part) == 1 else part for part in parts]]
+
+
+def _prices(prices: Any) -> dict[str, Any] | None:
+    """Prices by short key, {} for what is free, None for what is not priced by text tokens."""
+    given = {name: value for name, value in vars(prices).items() if value is not None}
+    found = {_KEYS[name]: _price(value) for name, value in given.items() if name in _KEYS}
+    return None if given and not {"i", "o"} & found.keys() else found
+
+
+def _price(value: Any) -> Any:
+    if not hasattr(value, "tiers"):
+        return _number(value)
+    return [_number(value.base), *([tier.start, _number(tier.price)] for tier in value.tiers)]
+
+
+def _number(value: Any) -> int | float:
+    exact = round(Decimal(value), 9)  # without the noise of floats
+    return int(exact) if exact == exact.to_integral_value() else float(exact)
+
+
+def _when(constraint: Any) -> str:
+    if constraint is None:
+        return ""
+    if hasattr(constraint, "start_date"):
+        return str(constraint.start_date.isoformat())
+    times = (constraint.start_time, constraint.end_time)
+    moments = [datetime.combine(date(2000, 1, 2), moment) for moment in times]
+    return "-".join((m.astimezone(timezone.utc) if m.tzinfo else m).strftime("%H:%M") for m in moments)
+
+
+if __name__ == "__main__":
+    main()
