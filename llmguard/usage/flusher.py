@@ -16,9 +16,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from llmguard.usage import forks, spool
+from llmguard.usage import forks, losses, spool
+from llmguard.usage.adoption import BATCH, adopt_all, close_intent
 from llmguard.usage.prices import priced
-from llmguard.usage.reading import Key, Reading, key_of
+from llmguard.usage.reading import Reading
 from llmguard.usage.rows import Row, row_of, unknown_row_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from llmguard.usage.store.ledger import Ledger
 
 LOG = logging.getLogger("llmguard.usage")
-BATCH = 1000
 _INTERVAL = 0.25  # seconds between looks while there is something to do
 _HOUSEKEEPING = 15.0  # seconds between looks for segments without an owner
 _BACKOFF = (0.25, 30.0)
@@ -155,9 +155,7 @@ class Flusher:
         before = reading.corrupt
         for data in reading.read():
             self._rows.append(priced(row_of(data), data))
-            key = key_of(data)
-            for other in group.values():
-                other.open.pop(key, None)
+            close_intent(list(group.values()), data)
         if reading.corrupt > before:
             self.corrupt += reading.corrupt - before
             LOG.warning("%d corrupt lines in %s were passed over", reading.corrupt - before, reading.path)
@@ -184,44 +182,15 @@ class Flusher:
                     del reading.open[key]
 
     def _adopt(self) -> None:
-        """Bring in what processes left that are gone."""
+        """Bring in what processes left that are gone, and note what was lost here."""
         own = set(self.writer.own())
-        groups: dict[str, list[spool.Adopted]] = {}
-        for segment in spool.segments(self.settings.spool_folder):
-            if segment.path not in own:
-                adopted = spool.adopt(segment)
-                if adopted is not None:
-                    groups.setdefault(segment.owner, []).append(adopted)
-        try:
-            for group in groups.values():
-                self._bring_in(group)
-        finally:
-            for group in groups.values():
-                for adopted in group:
-                    adopted.close()
-
-    def _bring_in(self, group: list[spool.Adopted]) -> None:
-        readings = {adopted.segment.path: Reading(adopted.segment.path) for adopted in group}
-        for reading in readings.values():
-            while True:
-                before = reading.at
-                self._take(reading, readings)
-                if len(self._rows) >= BATCH:
-                    self._flush_rows()
-                if reading.at == before:
-                    break
-        unfinished: dict[Key, Any] = {}
-        for reading in readings.values():
-            unfinished |= {key: entry.data for key, entry in reading.open.items()}
-        self._rows += [priced(unknown_row_of(data), data) for data in unfinished.values()]
-        self._flush_rows()
-        for path in readings:
-            spool.remove(path)
-
-    def _flush_rows(self) -> None:
-        if self._rows:
-            self._open_ledger().write(self._rows)
-            self._rows = []
+        done = adopt_all(self.settings.spool_folder, own, lambda rows: self._open_ledger().write(rows))
+        if done.corrupt:
+            self.corrupt += done.corrupt
+            LOG.warning("%d corrupt lines in segments of other processes were passed over", done.corrupt)
+        if done.unfinished:
+            LOG.info("%d calls of processes that are gone had not ended: their rows are unknown", done.unfinished)
+        losses.note(self.settings.spool_folder, self.writer.owner, self.writer.dropped, self.corrupt)
 
     def release(self) -> None:
         """Close the connection, before a fork; the next batch opens one."""

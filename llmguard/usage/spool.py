@@ -237,3 +237,13 @@ def _size(path: str) -> int:
 def _owner() -> str:
     host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:40] or "host"
     return f"{host}-{os.getpid()}-{time.time_ns():x}"
+
+
+def waiting(folder: str) -> dict[str, int]:
+    """Bytes of each segment that are not in the database yet; segments without any are left out."""
+    found = {}
+    for segment in segments(folder):
+        left = _size(segment.path) - committed_offset(segment.path)
+        if left > 0:
+            found[segment.path] = left
+    return found

@@ -6,10 +6,12 @@ import os
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from llmguard.errors import ConfigError
 
+#: What a database that does not answer, or refuses, raises.
+DatabaseError = SQLAlchemyError
 #: Connections of one process: the flusher holds one, queries the rest.
 _POOL = 5
 
@@ -40,6 +42,11 @@ def shown(database_url: str) -> str:
         return make_url(database_url).render_as_string(hide_password=True)
     except ArgumentError:
         return "(not a database URL)"
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, in a line that may be printed."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())[:200] or type(error).__name__
 
 
 def _usable(text: str) -> URL:

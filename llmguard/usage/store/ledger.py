@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from typing import TYPE_CHECKING
 
 from llmguard.errors import ConfigError
@@ -11,6 +13,10 @@ if TYPE_CHECKING:
 
     from llmguard.usage.rows import Row
     from llmguard.usage.settings import UsageSettings
+
+
+#: SQLSTATE of a deadlock and of a serialization failure: PostgreSQL asks for another try.
+_AGAIN = ("40P01", "40001")
 
 
 class Ledger:
@@ -47,8 +53,17 @@ class Ledger:
 
     def write(self, rows: list[Row]) -> int:
         """Write rows with their roll-up, in one transaction; how many are new."""
+        from sqlalchemy.exc import DBAPIError
+
         from llmguard.usage.store.write import write_rows
 
+        for pause in (0.02, 0.05, 0.1, 0.2):
+            try:
+                return write_rows(self.engine, rows)
+            except DBAPIError as error:  # noqa: PERF203  (a batch is tried five times at most)
+                if getattr(error.orig, "sqlstate", None) not in _AGAIN:
+                    raise
+                time.sleep(pause * (0.5 + random.random()))
         return write_rows(self.engine, rows)
 
     def close(self) -> None:

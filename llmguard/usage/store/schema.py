@@ -109,6 +109,37 @@ def _run(action: str, connection: Connection, schema: str, revision: str) -> Non
         raise ConfigError("revision", "", " ".join(str(error).split())) from None
 
 
+def descriptions() -> list[tuple[str, str]]:
+    """(revision, what it does) of every revision, oldest first."""
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(configuration())
+    return [(script.revision, script.doc) for script in reversed(list(scripts.walk_revisions()))]
+
+
+def statements(database_url: str, schema: str, revision: str) -> str:
+    """The SQL of an upgrade from nothing to a revision, in the dialect of a database URL."""
+    import io
+
+    from alembic import command
+    from alembic.util.exc import CommandError
+
+    from llmguard.usage.store.engine import connect
+
+    engine = connect(database_url, schema)
+    config = configuration(None, schema)
+    config.set_main_option("sqlalchemy.url", f"{engine.dialect.name}://")
+    config.output_buffer = io.StringIO()
+    try:
+        command.upgrade(config, revision, sql=True)
+    except CommandError as error:
+        raise ConfigError("revision", "", " ".join(str(error).split())) from None
+    finally:
+        engine.dispose()
+    head = f'CREATE SCHEMA IF NOT EXISTS "{schema}";\nSET search_path TO "{schema}", public;\n\n' if schema else ""
+    return f"{head}{config.output_buffer.getvalue()}"
+
+
 @contextmanager
 def _alone(engine: Engine) -> Iterator[None]:
     """While nobody else migrates this database: an advisory lock in PostgreSQL, a locked file beside SQLite's."""

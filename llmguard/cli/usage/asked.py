@@ -1,0 +1,191 @@
+"""What the usage commands share: the ledger, periods, filters, forms of output."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from llmguard.usage.settings import UsageSettings
+    from llmguard.usage.store.query import Period
+
+Database = Annotated[
+    str,
+    typer.Option(
+        "--database-url", metavar="URL", help="Of the ledger, instead of LLMGUARD_DATABASE_URL.", show_default=False
+    ),
+]
+Since = Annotated[
+    str, typer.Option("--since", metavar="TIME", help="First day or time (2026-11-01, 2026-11-01T12:00, 7d, 24h).")
+]
+Until = Annotated[str, typer.Option("--until", metavar="TIME", help="The time before which calls count.")]
+Zone = Annotated[str, typer.Option("--time-zone", metavar="ZONE", help="Whose days and hours, such as Europe/Berlin.")]
+User = Annotated[str, typer.Option("--user", help="Only calls of this user.")]
+Service = Annotated[str, typer.Option("--service", help="Only calls of this service.")]
+Feature = Annotated[str, typer.Option("--feature", help="Only calls of this feature.")]
+Provider = Annotated[str, typer.Option("--provider", help="Only calls to this provider.")]
+Model = Annotated[str, typer.Option("--model", help="Only calls of this model.")]
+_AGO = re.compile(r"(\d+)([dhm])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+class Form(str, Enum):
+    """Output formats."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def settings(database_url: str = "") -> UsageSettings:
+    """The settings of the environment, with another database where one is given.
+
+    Raises:
+        ConfigError: a variable holds what it cannot.
+    """
+    from llmguard.usage.settings import from_environment
+
+    found = from_environment()
+    return found._replace(database_url=database_url) if database_url else found
+
+
+@contextmanager
+def ledger(database_url: str = "") -> Iterator[Engine]:
+    """The ledger's database. What it refuses is one line.
+
+    Raises:
+        LLMGuardError: it cannot be used, or does not answer.
+    """
+    from llmguard.usage.store.ledger import Ledger
+
+    given = settings(database_url)
+    with answering(given):
+        opened = Ledger.open(given)
+        try:
+            yield opened.engine
+        finally:
+            opened.close()
+
+
+@contextmanager
+def answering(given: UsageSettings) -> Iterator[None]:
+    """Errors of the database as one line.
+
+    Raises:
+        LLMGuardError: it does not answer, or cannot be written.
+    """
+    from llmguard.errors import LLMGuardError
+
+    try:
+        from llmguard.usage.store.engine import DatabaseError, one_line, shown
+    except ModuleNotFoundError:
+        raise LLMGuardError('the ledger needs SQLAlchemy: pip install "llmguard[runtime]"') from None
+    try:
+        yield
+    except (DatabaseError, OSError) as error:
+        where = shown(given.database_url)
+        raise LLMGuardError(f"the usage database {where} cannot be used: {one_line(error)}") from None
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of a name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from zoneinfo import ZoneInfo
+
+    from llmguard.errors import UsageError
+
+    if name.upper() in ("", "UTC"):
+        return timezone.utc
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise UsageError(f"--time-zone: there is no zone {name!r}; names look like Europe/Berlin") from None
+
+
+def period(since: str, until: str, zone: tzinfo) -> Period:
+    """The period that two options name.
+
+    Raises:
+        UsageError: one of them is no time.
+    """
+    from llmguard.errors import UsageError
+    from llmguard.usage.store.query import Period
+
+    found = Period(_moment("--since", since, zone), _moment("--until", until, zone))
+    if found.since and found.until and found.since >= found.until:
+        raise UsageError(f"--since {since} is not before --until {until}")
+    return found
+
+
+def _moment(option: str, text: str, zone: tzinfo) -> datetime | None:
+    from llmguard.errors import UsageError
+
+    if not text:
+        return None
+    ago = _AGO.fullmatch(text)
+    now = datetime.now(zone)
+    try:
+        if ago:
+            back = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            if ago[2] == "d":
+                back = datetime.combine(back.date() + timedelta(days=1), datetime.min.time(), zone)
+            return back
+        if len(text) == 10:
+            return datetime.combine(date.fromisoformat(text), datetime.min.time(), zone)
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except (ValueError, OverflowError):
+        problem = f"{option}: {text!r} is no time; write 2026-11-01, 2026-11-01T12:00, 7d or 24h"
+        raise UsageError(problem) from None
+    return found if found.tzinfo else found.replace(tzinfo=zone)
+
+
+def filters(**given: str) -> dict[str, str]:
+    """The filters that were given."""
+    return {name: value for name, value in given.items() if value}
+
+
+def plain(value: Any) -> Any:
+    """A value of the ledger as JSON and CSV have it: times in ISO form, money exact, as text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value
+
+
+def as_json(document: dict[str, Any]) -> str:
+    """A JSON document."""
+    return json.dumps(document, indent=2, default=plain, ensure_ascii=False)
+
+
+def cells(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for CSV: objects as JSON. A text that a spreadsheet would take for a formula is quoted."""
+    return {name: _cell(plain(value)) for name, value in row.items()}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, default=plain, ensure_ascii=False)
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def money(amount: Decimal) -> str:
+    """Dollars for people: cents, and as many more places as a small amount needs."""
+    if amount == 0 or amount >= Decimal("0.01"):
+        return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+    return f"${amount:.9f}".rstrip("0")

@@ -1,0 +1,271 @@
+"""`llmguard usage summary|logs|tail|export`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llmguard.cli.usage import asked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmguard.usage.store.query import Sums
+
+#: Columns that a list of calls shows to people.
+_SHOWN = (
+    "created_at",
+    "service_name",
+    "user_id",
+    "model",
+    "status",
+    "tokens_used",
+    "total_cost",
+    "duration_ms",
+    "site",
+)
+#: Rows that `tail` looks at again: those of calls that ran long come in behind younger ones.
+_LOOK_BACK = 500
+
+
+class By(str, Enum):
+    """Dimensions."""
+
+    SERVICE = "service"
+    USER = "user"
+    MODEL = "model"
+    PROVIDER = "provider"
+    FEATURE = "feature"
+    SITE = "site"
+    DAY = "day"
+    HOUR = "hour"
+
+
+class ExportForm(str, Enum):
+    """Formats of an export."""
+
+    CSV = "csv"
+    JSON_LINES = "json-lines"
+
+
+def summary(
+    by: Annotated[By, typer.Option("--by", help="What to add up by.")] = By.SERVICE,
+    since: asked.Since = "30d",
+    until: asked.Until = "",
+    time_zone: asked.Zone = "UTC",
+    user: asked.User = "",
+    service: asked.Service = "",
+    feature: asked.Feature = "",
+    provider: asked.Provider = "",
+    model: asked.Model = "",
+    output_format: Annotated[asked.Form, typer.Option("--output-format", help="How to print.")] = asked.Form.TABLE,
+    database_url: asked.Database = "",
+) -> None:
+    """Add up calls, tokens and cost: by service, user, model, provider, feature, call site, day or hour.
+
+    A cost is that of the calls whose price is known; the others are counted as unpriced. Counts of the provider and
+    estimates are added up alike.
+
+    Exit code: 0, 2 wrong usage, or a ledger that cannot be used.
+    """
+    from llmguard.usage.store.query import Sums
+    from llmguard.usage.store.query import summary as add_up
+
+    zone = asked.zone_of(time_zone)
+    period = asked.period(since, until, zone)
+    chosen = asked.filters(user=user, service=service, feature=feature, provider=provider, model=model)
+    with asked.ledger(database_url) as engine:
+        found = add_up(engine, by.value, period, chosen, zone)
+    total = sum(found.values(), Sums())
+    if output_format is asked.Form.TABLE:
+        _table(by.value, found, total)
+        return
+    rows = [{by.value: _label(by.value, key), **_amounts(sums)} for key, sums in found.items()]
+    if output_format is asked.Form.CSV:
+        _csv((by.value, *_amounts(total)), rows)
+        return
+    document = {
+        "version": 1,
+        "by": by.value,
+        "since": period.since,
+        "until": period.until,
+        "time_zone": time_zone,
+        "filters": chosen,
+        "rows": rows,
+        "total": _amounts(total),
+    }
+    print(asked.as_json(document))
+
+
+def logs(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="How many, the newest.")] = 50,
+    since: asked.Since = "",
+    until: asked.Until = "",
+    time_zone: asked.Zone = "UTC",
+    user: asked.User = "",
+    service: asked.Service = "",
+    feature: asked.Feature = "",
+    provider: asked.Provider = "",
+    model: asked.Model = "",
+    status: Annotated[
+        str, typer.Option("--status", help="Only calls that ended so: ok, error, cancelled, timeout, partial, unknown.")
+    ] = "",
+    output_format: Annotated[asked.Form, typer.Option("--output-format", help="How to print.")] = asked.Form.TABLE,
+    database_url: asked.Database = "",
+) -> None:
+    """List calls, the newest at the bottom.
+
+    Exit code: 0, 2 wrong usage, or a ledger that cannot be used.
+    """
+    from llmguard.usage.store.query import newest
+
+    zone = asked.zone_of(time_zone)
+    chosen = asked.filters(user=user, service=service, feature=feature, provider=provider, model=model, status=status)
+    with asked.ledger(database_url) as engine:
+        rows = newest(engine, asked.period(since, until, zone), chosen, limit)
+    if output_format is asked.Form.JSON:
+        print(asked.as_json({"version": 1, "logs": rows}))
+    elif output_format is asked.Form.CSV:
+        _csv(_columns(), rows)
+    else:
+        for line in _lines(rows, zone):
+            print(line)
+
+
+def tail(
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last calls to begin with.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    time_zone: asked.Zone = "UTC",
+    service: asked.Service = "",
+    user: asked.User = "",
+    database_url: asked.Database = "",
+) -> None:
+    """Show the last calls, and with --follow those that come. A call is there within a second of its end.
+
+    Exit code: 0, 2 wrong usage, or a ledger that cannot be used, 130 after Ctrl-C.
+    """
+    from llmguard.usage.store.query import Period, newest
+
+    zone = asked.zone_of(time_zone)
+    chosen = asked.filters(user=user, service=service)
+    with asked.ledger(database_url) as engine:
+        rows = newest(engine, Period(), chosen, max(lines, _LOOK_BACK))
+        for line in _lines(rows[-lines:] if lines else [], zone):
+            print(line)
+        seen = {row["id"] for row in rows}
+        while follow:
+            sys.stdout.flush()
+            time.sleep(0.5)
+            # Rows come in the order of their ends, so the last ones are looked at again.
+            fresh = [row for row in newest(engine, Period(), chosen, _LOOK_BACK) if row["id"] not in seen]
+            for line in _lines(fresh, zone, head=False):
+                print(line)
+            seen |= {row["id"] for row in fresh}
+
+
+def export(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - for stdout.")] = "-",
+    since: asked.Since = "",
+    until: asked.Until = "",
+    time_zone: asked.Zone = "UTC",
+    user: asked.User = "",
+    service: asked.Service = "",
+    output_format: Annotated[
+        ExportForm, typer.Option("--output-format", help="One line is one call, with all columns.")
+    ] = ExportForm.CSV,
+    database_url: asked.Database = "",
+) -> None:
+    """Write every call, oldest first, to a file: whole, or not at all.
+
+    Exit code: 0, 2 wrong usage, a ledger that cannot be used, or a file that cannot be written.
+    """
+    from llmguard.cli.usage.files import written_whole
+    from llmguard.usage.store.query import every
+
+    zone = asked.zone_of(time_zone)
+    period = asked.period(since, until, zone)
+    number = 0
+    with asked.ledger(database_url) as engine, written_whole(file) as out:
+        rows = every(engine, period, asked.filters(user=user, service=service))
+        if output_format is ExportForm.CSV:
+            writer = csv.DictWriter(out, _columns())
+            writer.writeheader()
+        for row in rows:
+            number += 1
+            if output_format is ExportForm.CSV:
+                writer.writerow(asked.cells(row))
+            else:
+                out.write(json.dumps(row, default=asked.plain, ensure_ascii=False) + "\n")
+    if file != "-":
+        typer.echo(f"{number:,} calls written to {file}", err=True)
+
+
+def _columns() -> tuple[str, ...]:
+    from llmguard.usage.store.tables import usage_logs
+
+    return tuple(column.name for column in usage_logs.columns)
+
+
+def _csv(columns: Any, rows: list[dict[str, Any]]) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asked.cells(row) for row in rows)
+
+
+def _label(by: str, key: tuple[str, ...]) -> str:
+    if by == "site":
+        return "::".join(key) if any(key) else ""
+    return "/".join(part for part in key if part)
+
+
+def _amounts(sums: Sums) -> dict[str, Any]:
+    return sums._asdict()
+
+
+def _table(by: str, found: dict[tuple[str, ...], Sums], total: Sums) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(by)
+    for title in ("calls", "errors", "input", "output", "tokens", "cost", "unpriced"):
+        table.add_column(title, justify="right")
+    for key, sums in found.items():
+        table.add_row(Text(_label(by, key) or "(none)"), *_numbers(sums))
+    if len(found) != 1:
+        table.add_section()
+        table.add_row("total", *_numbers(total), style="bold")
+    Console(highlight=False).print(table)
+
+
+def _numbers(sums: Sums) -> tuple[str, ...]:
+    counts = (sums.calls, sums.errors, sums.prompt_tokens, sums.completion_tokens, sums.tokens)
+    return (*(f"{count:,}" for count in counts), asked.money(sums.cost), f"{sums.unpriced_calls:,}")
+
+
+def _lines(rows: list[dict[str, Any]], zone: Any, *, head: bool = True) -> Iterator[str]:
+    if head and not rows:
+        yield "No calls."
+        return
+    widths = (19, 16, 12, 28, 9, 8, 12, 8, 0)
+    if head:
+        titles = ("time", "service", "user", "model", "status", "tokens", "cost", "ms", "site")
+        yield "  ".join(title.ljust(width) for title, width in zip(titles, widths, strict=True)).rstrip()
+    for row in rows:
+        where = f"{row['code_file']}:{row['code_line']}" if row.get("code_file") else ""
+        values = {
+            **row,
+            "created_at": row["created_at"].astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+            "total_cost": asked.money(row["total_cost"]) if row["total_cost"] is not None else "-",
+            "site": where,
+        }
+        texts = ("-" if values.get(name) is None else str(values[name]) for name in _SHOWN)
+        shown = (text if text.isprintable() else ascii(text)[1:-1] for text in texts)
+        yield "  ".join(text.ljust(width) for text, width in zip(shown, widths, strict=True)).rstrip()

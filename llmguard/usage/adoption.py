@@ -1,0 +1,92 @@
+"""Bringing in what processes left in the spool that are gone: their calls, and those that they had not ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from llmguard.usage import spool
+from llmguard.usage.prices import priced
+from llmguard.usage.reading import Key, Reading, key_of
+from llmguard.usage.rows import Row, row_of, unknown_row_of
+
+BATCH = 1000
+
+
+class Recovered(NamedTuple):
+    """What was brought in.
+
+    Attributes:
+        segments: files, all of which are removed.
+        calls: that had ended.
+        unfinished: that had not; their rows are `unknown`.
+        corrupt: lines that were passed over.
+    """
+
+    segments: int = 0
+    calls: int = 0
+    unfinished: int = 0
+    corrupt: int = 0
+
+
+def adopt_all(folder: str, own: set[str], write: Callable[[list[Row]], object]) -> Recovered:
+    """Bring in every segment of a folder whose process is gone.
+
+    Args:
+        folder: of the spool.
+        own: segments of this process, which are left alone.
+        write: writes rows into the ledger; a segment is removed when all of it is written.
+
+    Raises:
+        SQLAlchemyError: the ledger cannot be written; what was not written is still there.
+        OSError: a segment cannot be read.
+    """
+    groups: dict[str, list[spool.Adopted]] = {}
+    total = Recovered()
+    try:
+        for segment in spool.segments(folder):
+            adopted = spool.adopt(segment) if segment.path not in own else None
+            if adopted is not None:
+                groups.setdefault(segment.owner, []).append(adopted)
+        for group in groups.values():
+            done = _bring_in(group, write)
+            total = Recovered(*(a + b for a, b in zip(total, done, strict=True)))
+    finally:
+        for group in groups.values():
+            for adopted in group:
+                adopted.close()
+    return total
+
+
+def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) -> Recovered:
+    """All segments of one process: a call may begin in one and end in the next."""
+    readings = [Reading(adopted.segment.path) for adopted in group]
+    calls = 0
+    rows: list[Row] = []
+    for reading in readings:
+        before = -1
+        while reading.at != before:
+            before = reading.at
+            for data in reading.read():
+                rows.append(priced(row_of(data), data))
+                close_intent(readings, data)
+                calls += 1
+            if len(rows) >= BATCH:
+                write(rows)
+                rows = []
+    unfinished: dict[Key, dict[str, Any]] = {}
+    for reading in readings:
+        unfinished |= {key: entry.data for key, entry in reading.open.items()}
+    rows += [priced(unknown_row_of(data), data) for data in unfinished.values()]
+    if rows:
+        write(rows)
+    for reading in readings:
+        spool.remove(reading.path)
+    return Recovered(len(readings), calls, len(unfinished), sum(reading.corrupt for reading in readings))
+
+
+def close_intent(readings: list[Reading], data: dict[str, Any]) -> None:
+    """What ends closes its intent, in whichever segment of a process that stands."""
+    key = key_of(data)
+    for reading in readings:
+        reading.open.pop(key, None)
