@@ -70,24 +70,15 @@ def _database(settings: UsageSettings) -> Iterator[Finding]:
 
 
 def _contents(opened: Ledger) -> Iterator[Finding]:
-    from sqlalchemy import func, select
-
-    from llmguard.usage.store.ledger import Ledger
+    from llmguard.usage.store.query import contents
     from llmguard.usage.store.schema import HEAD
-    from llmguard.usage.store.tables import usage_logs
 
-    assert isinstance(opened, Ledger)
-    logs = usage_logs.c
-    with opened.engine.connect() as connection:
-        calls, last = connection.execute(select(func.count(), func.max(logs.created_at))).one()
-        unpriced = connection.execute(select(func.count()).where(logs.price_status == "unknown")).scalar_one()
-    yield Finding(
-        "", f"revision {HEAD}, {calls:,} calls, the last {last.isoformat(' ', 'seconds') if last else 'never'}"
-    )
+    calls, last, unpriced = contents(opened.engine)
+    when = last.isoformat(" ", "seconds") if last else "never"
+    yield Finding("", f"revision {HEAD}, {calls:,} calls, the last {when}")
     if unpriced:
-        yield Finding(
-            "", f"{unpriced:,} calls of models without a known price: their cost is NULL", unpriced * 10 > calls
-        )
+        text = f"{unpriced:,} calls of models without a known price: their cost is NULL"
+        yield Finding("", text, unpriced * 10 > calls)
 
 
 def _sqlite(path: str) -> Iterator[Finding]:
