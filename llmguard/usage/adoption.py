@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from llmguard.usage import spool
 from llmguard.usage.prices import priced
-from llmguard.usage.reading import Key, Reading, key_of
+from llmguard.usage.reading import Key, Reading
 from llmguard.usage.rows import Row, row_of, unknown_row_of
 
 BATCH = 1000
@@ -67,16 +67,17 @@ def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) 
         before = -1
         while reading.at != before:
             before = reading.at
-            for data in reading.read():
+            for line in reading.read():
+                data = line.data
                 rows.append(priced(row_of(data), data))
-                close_intent(readings, data)
+                close_intent(readings, line.key)
                 calls += 1
             if len(rows) >= BATCH:
                 write(rows)
                 rows = []
     unfinished: dict[Key, dict[str, Any]] = {}
     for reading in readings:
-        unfinished |= {key: entry.data for key, entry in reading.open.items()}
+        unfinished |= {key: entry.line.data for key, entry in reading.open.items()}
     rows += [priced(unknown_row_of(data), data) for data in unfinished.values()]
     if rows:
         write(rows)
@@ -85,8 +86,7 @@ def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) 
     return Recovered(len(readings), calls, len(unfinished), sum(reading.corrupt for reading in readings))
 
 
-def close_intent(readings: list[Reading], data: dict[str, Any]) -> None:
+def close_intent(readings: list[Reading], key: Key) -> None:
     """What ends closes its intent, in whichever segment of a process that stands."""
-    key = key_of(data)
     for reading in readings:
         reading.open.pop(key, None)

@@ -15,7 +15,7 @@ from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.ids import call_id as new_call_id
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.recorder import Recorder
-from llmguard.usage.tokens import Tokens, field, json_body, tokens_of
+from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,16 +147,17 @@ class Call:
 def estimated(response: Any, prompt: int) -> tuple[Tokens, str]:
     """The counts of an answer whose provider does not say, by its characters; none for what is no text."""
     meter = StreamMeter()
-    meter.add(json_body(response) if hasattr(response, "headers") else response)
+    meter.add(json_body(response) if is_plain_http(response) else response)
     return meter.counts(prompt) if meter.characters else (Tokens(), "")
 
 
 def response_fields(response: Any) -> dict[str, Any]:
     """What a response says of itself: its model, its identifier and, of a plain HTTP response, its status."""
     found: dict[str, Any] = {}
-    status = getattr(response, "status_code", None)
-    if isinstance(status, int) and hasattr(response, "headers"):
-        found["status_code"] = status
+    if is_plain_http(response):
+        status = getattr(response, "status_code", None)
+        if isinstance(status, int):
+            found["status_code"] = status
         response = json_body(response)
     for column, names in (
         ("response_model", ("model", "model_version", "modelVersion")),

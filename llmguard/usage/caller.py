@@ -13,7 +13,8 @@ _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _MOST_FRAMES = 200
-_relative: dict[tuple[str, str], str] = {}
+#: (root, passing) -> file name -> path below the root; "" for code that is not the project's, None for what passes on.
+_verdicts: dict[tuple[str, tuple[str, ...]], dict[str, str | None]] = {}
 
 
 class Caller(NamedTuple):
@@ -33,16 +34,21 @@ def caller(root: str, passing: tuple[str, ...] = ()) -> Caller | None:
     """
     outside: FrameType | None = None
     frame: FrameType | None = sys._getframe(1)
+    verdicts = _verdicts.setdefault((root, passing), {})
     for _ in range(_MOST_FRAMES):
         if frame is None:
             break
         name = frame.f_code.co_filename
-        if not name.startswith(_OWN) and not (passing and name.startswith(passing)):
-            path = _below(name, root)
-            if path:
-                return _place(frame, path)
-            if outside is None and not name.startswith((_LIBRARY, "<frozen")):
-                outside = frame
+        try:
+            path = verdicts[name]
+        except KeyError:
+            path = _judged(name, root, passing)
+            if len(verdicts) < 10_000:
+                verdicts[name] = path
+        if path:
+            return _place(frame, path)
+        if path is not None and outside is None:
+            outside = frame
         frame = frame.f_back
     return _place(outside, os.path.abspath(outside.f_code.co_filename)) if outside is not None else None
 
@@ -52,15 +58,13 @@ def _place(frame: FrameType, path: str) -> Caller:
     return Caller(path, function.replace(".<locals>", ""), frame.f_lineno)
 
 
-def _below(path: str, root: str) -> str:
-    """The path relative to the root, "" when it is not the project's own code."""
-    key = (path, root)
-    known = _relative.get(key)
-    if known is None:
-        absolute = os.path.abspath(path)
-        own = absolute.startswith(root.rstrip(os.sep) + os.sep) and not absolute.startswith(_LIBRARY)
-        own = own and not any(part in absolute for part in _INSTALLED)
-        known = os.path.relpath(absolute, root).replace(os.sep, "/") if own and not path.startswith("<") else ""
-        if len(_relative) < 10_000:
-            _relative[key] = known
-    return known
+def _judged(name: str, root: str, passing: tuple[str, ...]) -> str | None:
+    if name.startswith((_OWN, "<frozen")) or (passing and name.startswith(passing)):
+        return None
+    absolute = os.path.abspath(name)
+    if absolute.startswith(_LIBRARY):
+        return None
+    is_below = absolute.startswith(root.rstrip(os.sep) + os.sep) and not name.startswith("<")
+    if not is_below or any(part in absolute for part in _INSTALLED):
+        return ""
+    return os.path.relpath(absolute, root).replace(os.sep, "/")

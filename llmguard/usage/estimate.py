@@ -12,6 +12,7 @@ CHARACTERS_PER_TOKEN = 4
 #: Parts of a request that hold what the model reads.
 _TEXTS = ("messages", "system", "instructions", "input", "inputs", "prompt", "contents", "message", "chat_history")
 _DEEPER = ("tools", "preamble", "documents", "texts", "systemInstruction", "system_instruction")
+_PARTS = frozenset({*_TEXTS, *_DEEPER})
 #: Values below these keys are no text: images and files as base64, identifiers.
 _NO_TEXT = frozenset(
     {
@@ -42,7 +43,22 @@ def characters_of(request: Any) -> int:
         return len(request)
     if not isinstance(request, dict):
         return _count(request)
-    return _count([request[name] for name in (*_TEXTS, *_DEEPER) if request.get(name)])
+    total, rest = 0, []
+    for name, part in request.items():
+        if name not in _PARTS:
+            continue
+        if isinstance(part, str):
+            total += len(part)
+        elif name == "messages" and isinstance(part, list):
+            for message in part[:_MOST_NODES]:
+                content = message.get("content") if isinstance(message, dict) else None
+                if isinstance(content, str) and len(message) == 2:
+                    total += len(content)  # a role and a text, as most are
+                else:
+                    rest.append(message)
+        elif part:
+            rest.append(part)
+    return total + _count(rest) if rest else total
 
 
 def _count(value: Any) -> int:

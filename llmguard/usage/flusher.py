@@ -108,7 +108,7 @@ class Flusher:
             with self._change:
                 self._served = asked
                 self._change.notify_all()
-            if not self._stopping and not self._rung:
+            if not self._stopping:
                 self._urgent.wait(_INTERVAL)
         self._close_ledger()
 
@@ -153,9 +153,11 @@ class Flusher:
     def _take(self, reading: Reading, group: dict[str, Reading]) -> None:
         """Read on in a segment; what ends closes its intent, in whichever segment of the group that stands."""
         before = reading.corrupt
-        for data in reading.read():
+        readings = list(group.values())
+        for line in reading.read():
+            data = line.data
             self._rows.append(priced(row_of(data), data))
-            close_intent(list(group.values()), data)
+            close_intent(readings, line.key)
         if reading.corrupt > before:
             self.corrupt += reading.corrupt - before
             LOG.warning("%d corrupt lines in %s were passed over", reading.corrupt - before, reading.path)
@@ -177,8 +179,9 @@ class Flusher:
         limit = time.time() - self.settings.max_age
         for reading in self._readings.values():
             for key, entry in list(reading.open.items()):
-                if float(entry.data.get("started_at") or 0) < limit:
-                    self._rows.append(priced(unknown_row_of(entry.data), entry.data))
+                data = entry.line.data
+                if float(data.get("started_at") or 0) < limit:
+                    self._rows.append(priced(unknown_row_of(data), data))
                     del reading.open[key]
 
     def _adopt(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 
 _lock = threading.Lock()
 _last = 0
+_random = random.Random(os.urandom(16))
 
 
 def call_id() -> str:
@@ -18,14 +20,15 @@ def call_id() -> str:
         _last = ticks = max(ticks, _last + 1)
     milliseconds, count = divmod(ticks * 244, 1_000_000)
     value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (count * 4096 // 1_000_000) << 64
-    value |= 0b10 << 62 | int.from_bytes(os.urandom(8), "big") >> 2
+    value |= 0b10 << 62 | _random.getrandbits(62)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _after_fork() -> None:
-    global _lock
+    global _lock, _random
     _lock = threading.Lock()
+    _random = random.Random(os.urandom(16))
 
 
 if hasattr(os, "register_at_fork"):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llmguard.usage import spool
-from llmguard.usage.lines import INTENT, decode
+from llmguard.usage.lines import INTENT, Line, decode
 
 Key = tuple[str, int]
 
@@ -14,13 +14,7 @@ class Open(NamedTuple):
     """An intent whose finish has not been read."""
 
     at: int
-    data: dict[str, Any]
-
-
-def key_of(data: dict[str, Any]) -> Key:
-    """The key of the row that a line is about."""
-    attempt = data.get("attempt_no")
-    return str(data["call_id"]), attempt if isinstance(attempt, int) else 0
+    line: Line
 
 
 class Reading:
@@ -39,7 +33,7 @@ class Reading:
         self.open: dict[Key, Open] = {}
         self.corrupt = 0
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self) -> list[Line]:
         """The finish lines of what was appended since, in order; a part of it when it is much.
 
         Raises:
@@ -51,9 +45,9 @@ class Reading:
         start = self.at
         for line in lines:
             if line.kind == INTENT:
-                self.open[key_of(line.data)] = Open(start, line.data)
+                self.open[line.key] = Open(start, line)
             else:
-                finished.append(line.data)
+                finished.append(line)
             start = line.end
         self.at = end
         return finished

@@ -54,19 +54,12 @@ def _common(data: dict[str, Any]) -> Row:
     row: Row = {"call_id": str(data["call_id"]), "attempt_no": _count(data.get("attempt_no")) or 0}
     row["created_at"] = _time(data.get("started_at"))
     bad = []
-    for name in TEXTS:
-        if data.get(name) is not None:
-            row[name] = _text(data[name])
-    for name in COUNTS:
-        if data.get(name) is not None:
-            row[name] = _count(data[name])
+    for name, value in data.items():
+        clean = _CLEAN.get(name)
+        if clean is not None and value is not None:
+            row[name] = clean(value)
             if row[name] is None:
                 bad.append(name)
-    for name in OBJECTS:
-        if data.get(name) is not None:
-            row[name] = _without_nul(data[name])
-    if isinstance(data.get("stream"), bool):
-        row["stream"] = data["stream"]
     if bad:
         kept = row.get("metadata")
         row["metadata"] = {**(kept if isinstance(kept, dict) else {}), "llmguard_unusable": bad}
@@ -74,8 +67,11 @@ def _common(data: dict[str, Any]) -> Row:
 
 
 def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else str(value)
+    if text.isascii() and "\x00" not in text:
+        return text
     # PostgreSQL takes no zero byte, and no half of a surrogate pair.
-    return str(value).replace("\x00", "").encode("utf-8", "replace").decode()
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _without_nul(value: Any) -> Any:
@@ -90,6 +86,8 @@ def _without_nul(value: Any) -> Any:
 
 def _count(value: Any) -> int | None:
     """A whole number that is not negative, None for anything else."""
+    if type(value) is int:
+        return value if 0 <= value < _LARGEST_COUNT else None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -104,3 +102,16 @@ def _time(value: Any) -> datetime:
         return datetime.fromtimestamp(float(value), timezone.utc)
     except (TypeError, ValueError, OverflowError, OSError):
         return datetime.now(timezone.utc)
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+#: Field of a line -> what makes its column of it; None is "not usable".
+_CLEAN = {
+    **dict.fromkeys(TEXTS, _text),
+    **dict.fromkeys(COUNTS, _count),
+    **dict.fromkeys(OBJECTS, _without_nul),
+    "stream": _flag,
+}

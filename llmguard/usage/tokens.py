@@ -57,7 +57,7 @@ def tokens_of(response: Any) -> Tokens:
     A plain HTTP response (httpx, requests) is read when its body is JSON that is here already.
     """
     usage = _usage(response)
-    if usage is None and hasattr(response, "headers"):
+    if usage is None and is_plain_http(response):
         usage = _usage(json_body(response))
     return Tokens() if usage is None else tokens_of_usage(usage)
 
@@ -175,5 +175,20 @@ def field(holder: Any, name: str) -> Any:
     """A field of an object or a dictionary. A mock's attribute is a mock: it counts as missing."""
     if holder is None:
         return None
-    value = holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
+    if isinstance(holder, dict):
+        return holder.get(name)
+    known = getattr(holder, "__dict__", None)
+    if known is not None and name in known:
+        value = known[name]
+    elif hasattr(type(holder), "__pydantic_fields__"):
+        # Asking a pydantic object for what it has not takes longer than all else here together.
+        return (getattr(holder, "__pydantic_extra__", None) or {}).get(name)
+    else:
+        value = getattr(holder, name, None)
     return None if type(value).__module__ == "unittest.mock" else value
+
+
+def is_plain_http(response: Any) -> bool:
+    """Whether an object looks like the response of an HTTP library."""
+    kind = type(response)
+    return hasattr(kind, "headers") or "headers" in getattr(response, "__dict__", ())

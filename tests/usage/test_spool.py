@@ -113,7 +113,7 @@ def test_the_committed_offset_never_passes_an_open_intent(tmp_path: Path) -> Non
     lines = [encode(INTENT, {"call_id": "a"}), encode(INTENT, {"call_id": "b"}), encode(FINISH, {"call_id": "b"})]
     path.write_bytes(b"".join(lines))
     reading = Reading(str(path))
-    assert [data["call_id"] for data in reading.read()] == ["b"]
+    assert [line.key for line in reading.read()] == [("b", 0)]
     reading.open.pop(("b", 0))
     reading.commit()
     assert spool.committed_offset(str(path)) == 0

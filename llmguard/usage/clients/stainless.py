@@ -7,6 +7,7 @@ inside: one call of it is one call.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,9 @@ from llmguard.usage.clients.wire import is_raw, track_raw
 from llmguard.usage.context import Enclosing
 from llmguard.usage.streams import track_stream
 from llmguard.usage.tokens import tokens_of
+
+#: Attribute of a tracked client: its base URL and the provider that it means.
+_PROVIDER = "_llmguard_provider"
 
 
 def matches(cls: type) -> bool:
@@ -86,18 +90,33 @@ def _ended(call: Call | Enclosing, response: Any) -> Any:
     if isinstance(call, Enclosing):
         call.inner.append(tokens_of(response))
         return response
-    if is_raw(response):
-        return track_raw(response, call)
-    if hasattr(response, "__stream__") or hasattr(response, "_iterator"):
-        return track_stream(response, call)
+    kind: Any = type(response)
+    ending = _ending(kind)
+    if ending is not None:
+        return ending(response, call)
     call.succeed(response)
     return response
 
 
+@lru_cache(maxsize=256)
+def _ending(cls: Any) -> Callable[[Any, Call], Any] | None:
+    """What puts the end of a response of a class on the books, None for one that is whole."""
+    if is_raw(cls):
+        return track_raw
+    return track_stream if hasattr(cls, "__stream__") or hasattr(cls, "__next__") or hasattr(cls, "__anext__") else None
+
+
 def provider_of(client: Any) -> str:
     """The name of a client's provider: that of its class, unless its base URL is another's."""
+    base_url = getattr(client, "_base_url", None)
+    known = client.__dict__.get(_PROVIDER)
+    if known is not None and known[0] is base_url:
+        name: str = known[1]
+        return name
     cls: Any = type(client)
-    return _provider(cls, str(getattr(client, "base_url", "")))
+    name = _provider(cls, str(getattr(client, "base_url", "")))
+    client.__dict__[_PROVIDER] = (base_url, name)
+    return name
 
 
 @lru_cache(maxsize=256)

@@ -13,11 +13,13 @@ from llmguard.usage.streams import Tracking
 from llmguard.usage.tokens import tokens_of
 
 _MOST_BODY = 8 * 1024 * 1024  # of a JSON body that is kept until its end, to read its usage
+#: Classes of the SDKs that hold an HTTP response as `http_response`.
+_RAW = frozenset({"BaseAPIResponse", "LegacyAPIResponse"})
 
 
-def is_raw(response: Any) -> bool:
-    """Whether an SDK gave the HTTP response itself (`with_raw_response`, `with_streaming_response`)."""
-    return _http_response(response) is not None
+def is_raw(cls: Any) -> bool:
+    """Whether an SDK's class is the HTTP response itself (`with_raw_response`, `with_streaming_response`)."""
+    return _is_http(cls) or any(base.__name__ in _RAW for base in cls.__mro__)
 
 
 def _http_response(response: Any) -> Any:

@@ -62,6 +62,7 @@ class Catalog:
         self._index = {name: _indexed(row["models"]) for name, row in self._providers.items()}
         self.find = lru_cache(8192)(self._find)
         self.rates = lru_cache(8192)(self._rates)
+        self.is_timed = lru_cache(8192)(self._is_timed)
 
     def provider(self, name: str) -> str | None:
         """The snapshot's provider for a name, None when it has none.
@@ -109,7 +110,7 @@ class Catalog:
                 break
         return rows[best] if best < len(rows) else None
 
-    def is_timed(self, name: str, model: str) -> bool:
+    def _is_timed(self, name: str, model: str) -> bool:
         """Whether a model's prices depend on the time of the day."""
         found = self.find(name, model)
         prices = found.row.get("p") if found else None

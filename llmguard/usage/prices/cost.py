@@ -66,7 +66,7 @@ def cost_of(
     out = _output(rates.prices, counts)
     request = Decimal(rates.prices.get("q", 0)) / 1000
     factor = rates.factor if rates.factor is not None else Decimal(1)
-    into, out = (round(amount * factor / _MILLION, 9).quantize(_PLACES) for amount in (into, out))
+    into, out = (into * factor / _MILLION).quantize(_PLACES), (out * factor / _MILLION).quantize(_PLACES)
     return Cost(into, out, (into + out + request).quantize(_PLACES), rates.factor is not None)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, func, select, text
+from sqlalchemy import JSON, Connection, Engine, and_, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from llmguard.usage.store.tables import GRAIN, SUMS, usage_hourly, usage_logs
@@ -20,6 +20,8 @@ from llmguard.usage.store.tables import GRAIN, SUMS, usage_hourly, usage_logs
 Row = dict[str, Any]
 _MOST_VARIABLES = 30_000  # SQLite takes 32,766 in one statement, PostgreSQL 65,535
 _COLUMNS = tuple(column.name for column in usage_logs.columns)
+_JSON = frozenset(at for at, column in enumerate(usage_logs.columns) if isinstance(column.type, JSON))
+_SQLITE_INSERT = f"INSERT INTO llm_usage_logs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 
 
 def write_rows(engine: Engine, rows: Iterable[Row]) -> int:
@@ -99,7 +101,7 @@ def _insert_new(connection: Connection, rows: list[Row]) -> set[str]:
     if not rows:
         return set()
     if connection.dialect.name == "sqlite":
-        connection.execute(usage_logs.insert(), rows)
+        connection.exec_driver_sql(_SQLITE_INSERT, [_bound(row) for row in rows])
         return {row["id"] for row in rows}
     # One parameter for all rows: thousands of placeholders take longer to compile than to insert.
     columns = ", ".join(_COLUMNS)
@@ -109,6 +111,20 @@ def _insert_new(connection: Connection, rows: list[Row]) -> set[str]:
         "ON CONFLICT (call_id, attempt_no) DO NOTHING RETURNING id"
     )
     return set(connection.execute(statement, {"rows": json.dumps(rows, default=_as_json)}).scalars())
+
+
+def _bound(row: Row) -> tuple[Any, ...]:
+    """The values of a row as SQLite keeps them: what the types in `tables` make of them, in a third of the time."""
+    values = [row[name] for name in _COLUMNS]
+    for at, value in enumerate(values):
+        kind = type(value)
+        if kind is datetime:
+            values[at] = value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")
+        elif kind is Decimal:
+            values[at] = int((value * 1_000_000_000).to_integral_value())
+        elif value is not None and at in _JSON:
+            values[at] = json.dumps(value)
+    return tuple(values)
 
 
 def _as_json(value: Any) -> str:
