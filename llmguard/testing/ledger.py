@@ -68,7 +68,8 @@ class MemoryLedger(Recorder):
 
     def intent(self, data: Row) -> None:
         with self._guard:
-            self.started.append(dict(data))
+            if "status" not in data:  # else an answer is noted, for the case that the process dies
+                self.started.append(dict(data))
 
     def finish(self, data: Row) -> None:
         with self._guard:

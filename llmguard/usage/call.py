@@ -129,6 +129,20 @@ class Call:
             LOG.exception("the tokens of a response could not be read")
         self.finish("ok", tokens=tokens, source=source, **{"status_code": 200, **more})
 
+    def note(self, response: Any) -> None:
+        """An answer is there, and its end will be written in a moment: should the process die before, this counts."""
+        if self._done:
+            return
+        try:
+            tokens, more = tokens_of(response), response_fields(response)
+            source = "provider" if tokens.known else "none"
+            known = {name: count for name, count in tokens.fields().items() if count is not None}
+            duration = round((time.perf_counter() - self._began) * 1000)
+            data = {**self.fields, **known, **more, "status": "ok", "usage_source": source, "duration_ms": duration}
+            self._recorder.intent(data)
+        except Exception:  # a call never fails for its record
+            LOG.exception("an answer could not be noted")
+
     def end_stream(self, meter: StreamMeter, status: str, error: BaseException | None = None) -> None:
         """A stream has ended: exhausted (ok), left (partial), or with an exception."""
         if self._done:

@@ -51,7 +51,7 @@ class LLMUsageCallback(CustomLogger):
         elif isinstance(answer, str) and answer.startswith("{"):
             attempt = self._mine(kwargs)
             if attempt is not None:
-                attempt.answer = answer
+                attempt.heard(answer)
 
     def log_success_event(self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any) -> None:
         self._succeeded(kwargs, response_obj)

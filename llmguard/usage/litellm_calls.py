@@ -79,6 +79,15 @@ class Attempt:
         body = {"messages": details.get("messages") or details.get("input")}
         self.call.start(body if sent else None, passing)
 
+    def heard(self, answer: str) -> None:
+        """The provider has answered. LiteLLM reports it from a thread, which a kill may forestall: it is noted now."""
+        self.answer = answer
+        if self.open and self.call is not None:
+            try:
+                self.call.note(json.loads(answer))
+            except ValueError:
+                return  # no JSON, or a part of it: the report will say
+
     @property
     def open(self) -> bool:
         """Whether its end is still to come."""
@@ -120,12 +129,19 @@ class Attempt:
         if self.tracking is not None:
             self.tracking.leave()
         elif self.answer is not None:
-            self.call.succeed(json.loads(self.answer))
+            self.call.succeed(_json(self.answer))
         else:
             self.call.finish("cancelled", error_type="CancelledError")
 
     def __del__(self) -> None:
         self.abandoned()
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {}
 
 
 def _without_usage(response: Any) -> Any:

@@ -39,7 +39,9 @@ def row_of(data: dict[str, Any]) -> Row:
 
 
 def unknown_row_of(data: dict[str, Any]) -> Row:
-    """The row of an intent whose end nobody wrote."""
+    """The row of an intent whose end nobody wrote. One that notes an answer has ended, as far as it is known."""
+    if "status" in data:
+        return row_of(data)
     row = _common(data)
     row["status"] = "unknown"
     row["error_type"] = "unfinished"
