@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from llmguard.usage import recorder
-from llmguard.usage.prices import priced
 from llmguard.usage.recorder import Recorder
-from llmguard.usage.rows import row_of, unknown_row_of
+from llmguard.usage.rows import entry, row_of, unknown_row_of
 from llmguard.usage.settings import UsageSettings, from_environment
 
 Row = dict[str, Any]
@@ -27,14 +26,14 @@ class MemoryLedger(Recorder):
         super().__init__(settings)
         self.started: list[Row] = []
         self._ended: dict[str, Row] = {}
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # a finaliser may record in the middle of another call
 
     @property
     def rows(self) -> list[Row]:
         """A row for each call, in the order of their starts, with the columns of `llm_usage_logs` that are known. A
         call that has not ended is `unknown`."""
         with self._guard:
-            begun = {data["call_id"]: priced(unknown_row_of(data), data) for data in self.started}
+            begun = {data["call_id"]: entry(data, unknown_row_of) for data in self.started}
             return list({**begun, **self._ended}.values())
 
     def assert_tracked(self, calls: int | None = None, **columns: Any) -> list[Row]:
@@ -73,7 +72,7 @@ class MemoryLedger(Recorder):
 
     def finish(self, data: Row) -> None:
         with self._guard:
-            self._ended.setdefault(data["call_id"], priced(row_of(data), data))
+            self._ended.setdefault(data["call_id"], entry(data, row_of))
 
     def flush(self, deadline: float | None = None) -> bool:
         return True

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from llmguard.usage import spool
-from llmguard.usage.prices import priced
 from llmguard.usage.reading import Key, Reading
-from llmguard.usage.rows import Row, row_of, unknown_row_of
+from llmguard.usage.rows import Row, entry, row_of, unknown_row_of
 
 BATCH = 1000
 
@@ -69,7 +68,7 @@ def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) 
             before = reading.at
             for line in reading.read():
                 data = line.data
-                rows.append(priced(row_of(data), data))
+                rows.append(entry(data, row_of))
                 close_intent(readings, line.key)
                 calls += 1
             if len(rows) >= BATCH:
@@ -78,7 +77,7 @@ def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) 
     unfinished: dict[Key, dict[str, Any]] = {}
     for reading in readings:
         unfinished |= {key: entry.line.data for key, entry in reading.open.items()}
-    rows += [priced(unknown_row_of(data), data) for data in unfinished.values()]
+    rows += [entry(data, unknown_row_of) for data in unfinished.values()]
     if rows:
         write(rows)
     for reading in readings:

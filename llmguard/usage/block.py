@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
+import logging
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from types import TracebackType
-from typing import Any, TypeVar
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple, TypeVar
 
 from llmguard.usage.call import Call, estimated, failure_fields, response_fields
 from llmguard.usage.content import kept
-from llmguard.usage.context import Enclosing, enclosing, inside
+from llmguard.usage.context import Enclosing, enclosing, enter, leave
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.recorder import recorder
+from llmguard.usage.rows import count_of
 from llmguard.usage.tokens import Tokens, summed, tokens_of
 
+LOG = logging.getLogger("llmguard.usage")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -73,9 +79,9 @@ class UsageLog:
     def _given(self) -> Tokens:
         """What the caller has set, completed by what the response says."""
         read = tokens_of(self.response if self.response is not None else self.response_data)
-        prompt = self.input_tokens if self.input_tokens is not None else read.prompt
-        completion = self.output_tokens if self.output_tokens is not None else read.completion
-        total = self.total_tokens
+        prompt, completion, total = map(count_of, (self.input_tokens, self.output_tokens, self.total_tokens))
+        prompt = prompt if prompt is not None else read.prompt
+        completion = completion if completion is not None else read.completion
         if total is None and (prompt is not None or completion is not None):
             total = (prompt or 0) + (completion or 0)
         return read._replace(prompt=prompt, completion=completion, total=total)
@@ -105,50 +111,64 @@ class Followed:
     def _saw(self, item: Any) -> None:
         from llmguard.usage.clients.wire import event_of
 
-        chunk = event_of(item) if isinstance(item, (str, bytes)) else item
-        if chunk is not None:
-            self.meter.add(chunk)
+        try:
+            chunk = event_of(item) if isinstance(item, (str, bytes)) else item
+            if chunk is not None:
+                self.meter.add(chunk)
+        except Exception:  # a stream never fails for its record
+            LOG.exception("a chunk of a stream could not be counted")
+
+
+class Entry(NamedTuple):
+    """One use of a block: which of them ends is told by who is in it."""
+
+    owner: Any
+    call: Call | None
+    around: Enclosing
+    log: UsageLog
 
 
 class TrackedBlock:
-    """A block, or a function, whose call is on the books: `with`, `async with`, or a decorator."""
+    """A block, or a function, whose call is on the books: `with`, `async with`, or a decorator.
+
+    One object may be used again, at once in several tasks or threads, and inside itself.
+    """
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self._fields = fields
-        self._call: Call | None = None
-        self._inside: Any = None
-        self._around: Enclosing | None = None
-        self.log: UsageLog | None = None
+        self._entries: list[Entry] = []
 
     def __enter__(self) -> UsageLog:
         # A block inside another one belongs to it: one call, one row.
-        around = enclosing()
+        around, call = enclosing(), None
         if around is None:
-            self._call = Call(recorder(), self._fields)
-            self._call.start()
-            self._inside = inside(self._call.call_id)
-            self._around = around = self._inside.__enter__()
-        self.log = UsageLog(around.call_id, self._fields.get("provider") or "", self._fields.get("model") or "")
-        return self.log
+            call = Call(recorder(), self._fields)
+            call.start()
+            around = enter(call.call_id, _generator_frame())
+        log = UsageLog(around.call_id, self._fields.get("provider") or "", self._fields.get("model") or "")
+        self._entries.append(Entry(_owner(), call, around, log))
+        return log
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        log, call, around = self.log, self._call, self._around
-        if log is None or call is None or around is None:
+        entry = self._left()
+        if entry is None:
             return
-        self._inside.__exit__(None, None, None)
-        if log.request_data is not None:
-            call.prompt_estimate = tokens_in(characters_of(log.request_data))
-        tokens, source = log.counts(around.inner, call.prompt_estimate)
-        more = _more(log, call)
-        if error is None:
-            log.success = True
-            left = log.followed is not None and not log.followed.exhausted
-            call.finish("partial" if left else "ok", tokens=tokens, source=source, **more)
-        else:
-            failed = failure_fields(error)
-            log.success = False
-            log.error_type, log.error_message = failed.get("error_type"), failed.get("error_message")
-            call.finish(failed.pop("status"), tokens=tokens, source=source, **{**more, **failed})
+        if entry.call is not None:
+            leave(entry.around)
+        try:
+            _end(entry, error)
+        except Exception:  # what the block does, and raises, is the user's
+            LOG.exception("the end of a block could not be recorded as it was given")
+            if entry.call is not None:
+                entry.call.finish(**(failure_fields(error) if error is not None else {"status": "ok"}))
+
+    def _left(self) -> Entry | None:
+        """The use that ends: the last one of this task or thread; of a generator that ends elsewhere, the last one."""
+        owner = _owner()
+        for number in range(len(self._entries) - 1, -1, -1):
+            if self._entries[number].owner is owner:
+                return self._entries.pop(number)
+        return self._entries.pop() if self._entries else None
 
     async def __aenter__(self) -> UsageLog:
         return self.__enter__()
@@ -157,31 +177,94 @@ class TrackedBlock:
         self.__exit__(kind, error, at)
 
     def __call__(self, function: F) -> F:
-        """Decorate a function: each call of it is one on the books, and what it returns is read for its tokens."""
-        if inspect.iscoroutinefunction(function):
+        """Decorate a function: each call of it is one on the books, and what it returns is read for its tokens.
 
-            @functools.wraps(function)
-            async def tracked_async(*arguments: Any, **keywords: Any) -> Any:
-                with TrackedBlock(self._fields) as log:
-                    log.response = await function(*arguments, **keywords)
-                    return log.response
+        What a generator yields is counted as a stream.
+        """
+        return decorated(self._fields, function)
 
-            return tracked_async  # type: ignore[return-value]
 
-        @functools.wraps(function)
-        def tracked(*arguments: Any, **keywords: Any) -> Any:
-            with TrackedBlock(self._fields) as log:
-                log.response = function(*arguments, **keywords)
-                return log.response
-
-        return tracked  # type: ignore[return-value]
+def _end(entry: Entry, error: BaseException | None) -> None:
+    log, call = entry.log, entry.call
+    if log.request_data is not None and call is not None:
+        call.prompt_estimate = tokens_in(characters_of(log.request_data))
+    tokens, source = log.counts(entry.around.inner, call.prompt_estimate if call is not None else None)
+    failed = failure_fields(error) if error is not None else {}
+    log.success = error is None
+    log.error_type, log.error_message = failed.get("error_type"), failed.get("error_message")
+    if call is None:
+        if tokens.known:
+            entry.around.inner.append(tokens)
+        return
+    more = _more(log, call)
+    if error is None:
+        left = log.followed is not None and not log.followed.exhausted
+        call.finish("partial" if left else "ok", tokens=tokens, source=source, **more)
+    else:
+        call.finish(failed.pop("status"), tokens=tokens, source=source, **{**more, **failed})
 
 
 def _more(log: UsageLog, call: Call) -> dict[str, Any]:
     more = response_fields(log.response) if log.response is not None else {}
     most = recorder().settings.store_content
     more.update(request_data=kept(log.request_data, most), response_data=kept(log.response_data, most))
-    metadata = {**(call.fields.get("metadata") or {}), **log.metadata}
+    metadata = {**(call.fields.get("metadata") or {}), **(log.metadata or {})}
     if metadata:
         more["metadata"] = metadata
     return more
+
+
+def _owner() -> Any:
+    """The task or thread that runs this."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return task if task is not None else threading.current_thread()
+
+
+def _generator_frame() -> FrameType | None:
+    """The frame that the block stands in, when that is a generator's: its code may be left without the block's end."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    flags = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+    return frame if frame is not None and frame.f_code.co_flags & flags else None
+
+
+def decorated(fields: dict[str, Any], function: F) -> F:
+    """A function, of any kind, whose calls are on the books."""
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def tracked_async_generator(*arguments: Any, **keywords: Any) -> Any:
+            with TrackedBlock(fields) as log:
+                async for item in log.follow(function(*arguments, **keywords)):
+                    yield item
+
+        return tracked_async_generator  # type: ignore[return-value]
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def tracked_generator(*arguments: Any, **keywords: Any) -> Any:
+            with TrackedBlock(fields) as log:
+                yield from log.follow(function(*arguments, **keywords))
+
+        return tracked_generator  # type: ignore[return-value]
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+
+        @functools.wraps(function)
+        async def tracked_async(*arguments: Any, **keywords: Any) -> Any:
+            with TrackedBlock(fields) as log:
+                log.response = await function(*arguments, **keywords)
+                return log.response
+
+        return tracked_async  # type: ignore[return-value]
+
+    @functools.wraps(function)
+    def tracked(*arguments: Any, **keywords: Any) -> Any:
+        with TrackedBlock(fields) as log:
+            log.response = function(*arguments, **keywords)
+            return log.response
+
+    return tracked  # type: ignore[return-value]

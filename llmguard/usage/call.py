@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import LLMGuardError
 from llmguard.usage.caller import caller
-from llmguard.usage.context import request_context
+from llmguard.usage.context import Enclosing, request_context
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.ids import call_id as new_call_id
 from llmguard.usage.meter import StreamMeter
@@ -148,7 +148,9 @@ class Call:
         if self._done:
             return
         tokens, source = meter.counts(self.prompt_estimate)
-        more = {"response_model": meter.model, "provider_response_id": meter.response_id}
+        if isinstance(error, Exception) and not meter.chunks and failure_fields(error)["status"] == "error":
+            tokens = Tokens()  # refused before there was any answer
+        more = {"response_model": meter.model, "provider_response_id": meter.response_id, "service_tier": meter.tier}
         ended: dict[str, Any] = {"status": status, "status_code": 200}
         failed = failure_fields(error) if error is not None else ended
         self.finish(failed.pop("status"), tokens=tokens, source=source, **more, **failed)
@@ -156,6 +158,44 @@ class Call:
     def fail(self, error: BaseException) -> None:
         """The call ended with an exception, or was cancelled."""
         self.finish(**failure_fields(error))
+
+
+class InnerCall:
+    """A call inside one that is on the books: it has no row, what it uses is that one's."""
+
+    def __init__(self, around: Enclosing) -> None:
+        self._around = around
+        self.done = False
+        self.prompt_estimate: int | None = None
+        self.fields: dict[str, Any] = {}
+
+    def _used(self, tokens: Tokens) -> None:
+        if not self.done:
+            self.done = True
+            if tokens.known:
+                self._around.inner.append(tokens)
+
+    def finish(self, status: str, *, tokens: Tokens | None = None, **more: Any) -> None:
+        """It has ended."""
+        self._used(tokens or Tokens())
+
+    def succeed(self, response: Any) -> None:
+        """It gave a whole response."""
+        try:
+            self._used(tokens_of(response))
+        except Exception:  # a call never fails for its record
+            LOG.exception("the tokens of a response could not be read")
+
+    def note(self, response: Any) -> None:
+        """An answer is there; its end will say what it used."""
+
+    def end_stream(self, meter: StreamMeter, status: str, error: BaseException | None = None) -> None:
+        """Its stream has ended."""
+        self._used(meter.counts(self.prompt_estimate)[0])
+
+    def fail(self, error: BaseException) -> None:
+        """It ended with an exception."""
+        self.done = True
 
 
 def estimated(response: Any, prompt: int) -> tuple[Tokens, str]:

@@ -12,8 +12,11 @@ def kept(value: Any, most: int) -> str | None:
     """The first so many characters of a value as text, without what looks like a secret; None for nothing."""
     if value is None or most <= 0:
         return None
-    dump = getattr(value, "model_dump", None)
-    if callable(dump):
-        value = dump(mode="json", exclude_none=True)
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        dump = getattr(value, "model_dump", None)
+        if callable(dump):
+            value = dump(mode="json", exclude_none=True)
+        text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    except Exception:  # noqa: BLE001  (an object that JSON has no form for)
+        text = f"<{type(value).__name__}>"
     return scrubbed(text)[:most]  # scrubbed first: half a secret would not be known as one

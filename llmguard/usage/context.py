@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from llmguard.usage.tokens import Tokens
 
 #: Fields of a request that rows take over when the call itself does not say.
@@ -23,13 +23,24 @@ class Enclosing:
     Attributes:
         call_id: its identifier.
         inner: what the calls inside have used, as far as it is known.
+        parent: the one around it.
+        ended: whether it is over: what outlives it (a task that was started inside) does not belong to it.
+        frame: of the generator that it stands in, None when it stands in none.
     """
 
-    __slots__ = ("call_id", "inner")
+    __slots__ = ("call_id", "ended", "frame", "inner", "parent")
 
-    def __init__(self, call_id: str) -> None:
+    def __init__(self, call_id: str, parent: Enclosing | None = None, frame: FrameType | None = None) -> None:
         self.call_id = call_id
         self.inner: list[Tokens] = []
+        self.parent = parent
+        self.ended = False
+        self.frame = frame
+
+    @property
+    def holds(self) -> bool:
+        """Whether code that runs now is inside: not while the generator it stands in is suspended."""
+        return not self.ended and (self.frame is None or self.frame.f_back is not None)
 
 
 _REQUEST: ContextVar[dict[str, Any]] = ContextVar("llmguard_request", default={})  # noqa: B039  (never changed in place)
@@ -48,15 +59,27 @@ def set_request_fields(fields: dict[str, Any]) -> None:
 
 def enclosing() -> Enclosing | None:
     """The call that is on the books around this code, None when there is none."""
-    return _INSIDE.get()
+    around = _INSIDE.get()
+    while around is not None and not around.holds:
+        around = around.parent
+    return around
 
 
-@contextmanager
-def inside(call_id: str) -> Iterator[Enclosing]:
-    """While the block runs, calls belong to the one that is tracked: they get no row of their own."""
-    around = Enclosing(call_id)
-    token = _INSIDE.set(around)
-    try:
-        yield around
-    finally:
-        _INSIDE.reset(token)
+def enter(call_id: str, frame: FrameType | None = None) -> Enclosing:
+    """From here on, in this context, calls belong to the one that is tracked: they get no row of their own.
+
+    Args:
+        call_id: of the one that is tracked.
+        frame: of the generator in which that stands, if it does.
+    """
+    around = Enclosing(call_id, enclosing(), frame)
+    _INSIDE.set(around)
+    return around
+
+
+def leave(around: Enclosing) -> None:
+    """The tracked call is over, in whichever context this is: a generator's end may run in another one."""
+    around.ended = True
+    around.frame = None
+    if _INSIDE.get() is around:
+        _INSIDE.set(around.parent)

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmguard.usage import forks, losses, spool
 from llmguard.usage.adoption import BATCH, adopt_all, close_intent
-from llmguard.usage.prices import priced
 from llmguard.usage.reading import Reading
-from llmguard.usage.rows import Row, row_of, unknown_row_of
+from llmguard.usage.rows import Row, entry, row_of, unknown_row_of
 
 if TYPE_CHECKING:
     from llmguard.usage.settings import UsageSettings
@@ -95,8 +94,7 @@ class Flusher:
             self._urgent.clear()
             asked = self._asked
             try:
-                with forks.connected(self.settings.database_url):
-                    more = self.step()
+                more = self.step()
             except Exception as error:  # noqa: BLE001  (a disk, a driver, a database: whatever fails is tried again)
                 self._failed(error)
                 self.wake()
@@ -145,10 +143,20 @@ class Flusher:
         for path in paths:
             if len(self._rows) >= BATCH:
                 return True
-            if path not in self._readings:
-                self._readings[path] = Reading(path)
-            self._take(self._readings[path], self._readings)
+            try:
+                if path not in self._readings:
+                    self._readings[path] = Reading(path)
+                self._take(self._readings[path], self._readings)
+            except FileNotFoundError:
+                self._vanished(path)
         return any(self._readings[path].has_more() for path in paths if path in self._readings)
+
+    def _vanished(self, path: str) -> None:
+        """Somebody removed a segment that is being written: what was in it is lost, what comes is not."""
+        self._readings.pop(path, None)
+        self.writer.forget(path)
+        self.corrupt += 1
+        LOG.error("the segment %s was removed by somebody: the records in it are lost", path)
 
     def _take(self, reading: Reading, group: dict[str, Reading]) -> None:
         """Read on in a segment; what ends closes its intent, in whichever segment of the group that stands."""
@@ -156,7 +164,7 @@ class Flusher:
         readings = list(group.values())
         for line in reading.read():
             data = line.data
-            self._rows.append(priced(row_of(data), data))
+            self._rows.append(entry(data, row_of))
             close_intent(readings, line.key)
         if reading.corrupt > before:
             self.corrupt += reading.corrupt - before
@@ -164,11 +172,15 @@ class Flusher:
 
     def _write(self) -> None:
         if self._rows:
-            self._open_ledger().write(self._rows)
+            self._store(self._rows)
             self._rows = []
         own = self.writer.own()
         for path, reading in list(self._readings.items()):
-            reading.commit()
+            try:
+                reading.commit()
+            except FileNotFoundError:
+                self._vanished(path)
+                continue
             finished = path != self.writer.path and not reading.open and not reading.has_more()
             if finished and path in own:
                 del self._readings[path]
@@ -178,22 +190,30 @@ class Flusher:
         """Rows for calls of this process that began too long ago."""
         limit = time.time() - self.settings.max_age
         for reading in self._readings.values():
-            for key, entry in list(reading.open.items()):
-                data = entry.line.data
+            for key, begun in list(reading.open.items()):
+                data = begun.line.data
                 if float(data.get("started_at") or 0) < limit:
-                    self._rows.append(priced(unknown_row_of(data), data))
+                    self._rows.append(entry(data, unknown_row_of))
                     del reading.open[key]
 
     def _adopt(self) -> None:
         """Bring in what processes left that are gone, and note what was lost here."""
         own = set(self.writer.own())
-        done = adopt_all(self.settings.spool_folder, own, lambda rows: self._open_ledger().write(rows))
+        done = adopt_all(self.settings.spool_folder, own, self._store)
         if done.corrupt:
             self.corrupt += done.corrupt
             LOG.warning("%d corrupt lines in segments of other processes were passed over", done.corrupt)
         if done.unfinished:
             LOG.info("%d calls of processes that are gone had not ended: their rows are unknown", done.unfinished)
         losses.note(self.settings.spool_folder, self.writer.owner, self.writer.dropped, self.corrupt)
+
+    def _store(self, rows: list[Row]) -> None:
+        # Batch by batch, so that a fork waits for one at most.
+        with forks.connected(self.settings.database_url):
+            ledger = self._open_ledger()
+            ledger.write(rows)
+            self.corrupt += ledger.refused
+            ledger.refused = 0
 
     def release(self) -> None:
         """Close the connection, before a fork; the next batch opens one."""
@@ -221,7 +241,7 @@ def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> None:
         with forks.connected(settings.database_url):
             ledger = Ledger.open(settings)
             try:
-                ledger.write([priced(row_of(data), data)])
+                ledger.write([entry(data, row_of)])
             finally:
                 ledger.close()
     except Exception as error:  # noqa: BLE001  (a call never fails for its record)

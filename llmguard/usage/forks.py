@@ -43,9 +43,9 @@ def before_fork(closer: Callable[[], None]) -> None:
 
 def _before() -> None:
     _gate.acquire()
-    _gate.wait_for(lambda: not _using, _MOST_WAIT)
-    for close in _closers:
-        close()
+    if _gate.wait_for(lambda: not _using, _MOST_WAIT):
+        for close in _closers:
+            close()
 
 
 def _after_in_parent() -> None:

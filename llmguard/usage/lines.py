@@ -20,6 +20,13 @@ _KINDS = (b"I", b"F")
 LARGEST = 256 * 1024
 
 
+def _as_text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  (an object whose text cannot be made is no reason to lose the record)
+        return f"<{type(value).__name__}>"
+
+
 _encoded_fast: Callable[[Any], bytes] | None = None
 _decoded_fast: Callable[[bytes], Any] = json.loads
 try:
@@ -28,9 +35,9 @@ except ImportError:
     pass
 else:
     # Several times as fast, and strict: what it refuses, the standard library gets.
-    _encoded_fast = msgspec.json.Encoder(enc_hook=str).encode
+    _encoded_fast = msgspec.json.Encoder(enc_hook=_as_text).encode
     _decoded_fast = msgspec.json.Decoder().decode
-_encoded = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_encoded = json.JSONEncoder(separators=(",", ":"), default=_as_text).encode
 
 
 class Line(NamedTuple):
@@ -73,17 +80,20 @@ def _dumps(data: dict[str, Any]) -> bytes:
             pass
     try:
         return _encoded(data).encode("ascii")
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001
         # A key that is no text, or an object that holds itself: keep what can be kept.
         plain = {key: _plain(value) for key, value in data.items()}
-        return json.dumps(plain, separators=(",", ":"), default=str).encode("ascii")
+        return json.dumps(plain, separators=(",", ":"), default=_as_text).encode("ascii")
 
 
 def _plain(value: Any) -> Any:
     try:
-        json.dumps(value, default=str)
-    except (TypeError, ValueError, RecursionError):
-        return repr(value)[:1000]
+        json.dumps(value, default=_as_text)
+    except Exception:  # noqa: BLE001  (whatever it is: its type is what can be said)
+        try:
+            return repr(value)[:1000]
+        except Exception:  # noqa: BLE001
+            return f"<{type(value).__name__}>"
     return value
 
 

@@ -53,6 +53,7 @@ class Attempt:
         self.owner = 0
         self.answer: str | None = None
         self.seen_by = 0
+        self._counted = False
 
     def __deepcopy__(self, memo: Any) -> Attempt:
         return self
@@ -70,7 +71,7 @@ class Attempt:
         """The request is about to be sent. One before it that nobody ended failed, and is being tried again."""
         if self.call is not None and not self.call.done:
             self.call.finish("error", error_type="retried")
-        self.tracking, self.answer, self.owner = None, None, 0
+        self.tracking, self.answer, self.owner, self._counted = None, None, 0, False
         current = recorder()
         self.around = enclosing()
         if current.settings.disabled or self.around is not None:
@@ -97,7 +98,8 @@ class Attempt:
         """A whole answer is there."""
         tokens = tokens_of(response)
         if self.around is not None:
-            if tokens.known:
+            if tokens.known and not self._counted:  # it is reported by two hooks, one of them late
+                self._counted = True
                 self.around.inner.append(tokens)
             return
         call = self.call

@@ -19,15 +19,19 @@ class StreamMeter:
         characters: of the answer, thoughts and tool arguments included.
         model: the model that answered, as it says itself.
         response_id: the provider's identifier of the answer.
+        tier: of the service, where it is not the usual one.
+        blind: the answer could not be read (it is compressed, say): its characters are no estimate.
     """
 
-    __slots__ = ("_final", "_tokens", "characters", "chunks", "model", "response_id")
+    __slots__ = ("_final", "_tokens", "blind", "characters", "chunks", "model", "response_id", "tier")
 
     def __init__(self) -> None:
         self.chunks = 0
         self.characters = 0
         self.model: str | None = None
         self.response_id: str | None = None
+        self.tier: str | None = None
+        self.blind = False
         self._tokens = Tokens()
         self._final = False  # Anthropic gives the input's count first, and the output's at the end only
 
@@ -39,6 +43,8 @@ class StreamMeter:
         """
         if self._final:
             return self._tokens, "provider"
+        if self.blind:
+            return Tokens(prompt=prompt, total=prompt), "estimated"
         if self._tokens.prompt is not None:
             prompt = self._tokens.prompt
         completion = max(tokens_in(self.characters), self._tokens.completion or 0)
@@ -61,6 +67,7 @@ class StreamMeter:
         if inner is not None and field(inner, "choices") is not None:
             self._openai(inner, field(inner, "choices"))
         else:
+            self._counts(field(inner, "usage"))  # OpenAI's runs of assistants
             self._event(chunk)
 
     def _openai(self, chunk: Any, choices: Any) -> None:
@@ -76,6 +83,7 @@ class StreamMeter:
                 self._text(field(delta, name))
             for call in field(delta, "tool_calls") or ():
                 self._text(field(field(call, "function"), "arguments"))
+        self._tiered(chunk)
         usage = field(chunk, "usage") or field(field(chunk, "x_groq"), "usage")
         if usage is not None:
             self._counts(usage)
@@ -88,6 +96,7 @@ class StreamMeter:
         if self.model is None:
             self._identify(event if field(event, "model") else answer)
         if kind in ("message_start", "response.completed", "response.incomplete", "response.failed"):
+            self._tiered(answer)
             self._counts(field(answer, "usage"), final=kind != "message_start")
         elif isinstance(delta, str):
             self._text(delta if str(kind).endswith(".delta") else None)
@@ -120,7 +129,13 @@ class StreamMeter:
     def _counts(self, usage: Any, final: bool = True) -> None:
         if usage is not None:
             self._tokens = merged(self._tokens, tokens_of_usage(usage))
+            self._tiered(usage)
             self._final = final
+
+    def _tiered(self, holder: Any) -> None:
+        tier = field(holder, "service_tier")
+        if isinstance(tier, str) and tier not in ("default", "standard", "auto"):
+            self.tier = tier
 
     def _identify(self, answer: Any) -> None:
         for attribute, names in (("model", ("model", "model_version", "modelVersion")), ("response_id", ("id",))):

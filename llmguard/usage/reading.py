@@ -32,6 +32,7 @@ class Reading:
         self.at = self.committed
         self.open: dict[Key, Open] = {}
         self.corrupt = 0
+        self._noted = (self.committed, self.committed)
 
     def read(self) -> list[Line]:
         """The finish lines of what was appended since, in order; a part of it when it is much.
@@ -66,6 +67,7 @@ class Reading:
             OSError: the offset cannot be written; the lines are read again after a crash, which changes nothing.
         """
         offset = min((entry.at for entry in self.open.values()), default=self.at)
-        if offset > self.committed:
-            spool.commit_offset(self.path, offset)
+        if (offset, self.at) != self._noted:
+            spool.commit_offset(self.path, offset, self.at)
+            self._noted = (offset, self.at)
             self.committed = offset

@@ -11,7 +11,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from llmguard.errors import ConfigError, LLMGuardError
+from llmguard.errors import LLMGuardError
 from llmguard.usage import forks
 from llmguard.usage.lines import FINISH, INTENT, encode
 from llmguard.usage.settings import UsageSettings, from_environment
@@ -134,7 +134,7 @@ class Recorder:
 
 
 _recorder: Recorder | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()  # a finaliser may record while this thread holds it
 
 
 def recorder() -> Recorder:
@@ -152,7 +152,7 @@ def _settings() -> UsageSettings:
     """The settings of the environment. One that cannot be used turns the ledger off, and says so, once."""
     try:
         return from_environment()
-    except ConfigError as error:
+    except (LLMGuardError, OSError) as error:
         if os.environ.get("LLMGUARD_STRICT", "").lower() in ("1", "true", "yes", "on"):
             raise
         LOG.error("no usage is recorded: %s", error)
@@ -196,7 +196,7 @@ def _before_fork() -> None:
 
 def _after_fork() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     if _recorder is not None:
         _recorder.after_fork()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+LOG = logging.getLogger("llmguard.usage")
 Row = dict[str, Any]
 
 #: Fields of a line that are columns as they are (texts).
@@ -22,7 +25,39 @@ COUNTS = (
 )
 OBJECTS = ("metadata", "request_data", "response_data")
 STATUSES = ("ok", "error", "cancelled", "timeout", "partial", "unknown")
-_LARGEST_COUNT = 2**62
+#: Above these a count is none: what is larger fits no column, and no price times it a sum of money.
+_LARGEST_COUNT = 10**12
+_LARGEST_SMALL = 2**31 - 1
+_SMALL = frozenset({"status_code", "code_line"})
+#: Bytes of a text: those that the roll-up's key is made of must fit an index entry together.
+_MOST_KEY = 400
+_MOST_TEXT = 8000
+_KEYS = frozenset({"user_id", "service_name", "feature_context", "provider", "model"})
+_DEEPEST = 50  # levels of an object that are kept
+
+
+def entry(data: dict[str, Any], make: Callable[[dict[str, Any]], Row]) -> Row:
+    """The row of a line, with its cost. Whatever is wrong with the line, its call has a row.
+
+    Args:
+        data: of the line.
+        make: `row_of` or `unknown_row_of`.
+    """
+    from llmguard.usage.prices import priced
+
+    try:
+        return priced(make(data), data)
+    except Exception as error:  # one line must not keep those behind it out of the ledger
+        LOG.exception("a record could not be read as it was written")
+        status = data.get("status", "unknown")
+        return {
+            "call_id": str(data["call_id"]),
+            "attempt_no": 0,
+            "created_at": _time(data.get("started_at")),
+            "status": status if status in STATUSES else "unknown",
+            "usage_source": "none",
+            "metadata": {"llmguard_unusable": type(error).__name__},
+        }
 
 
 def row_of(data: dict[str, Any]) -> Row:
@@ -45,7 +80,7 @@ def unknown_row_of(data: dict[str, Any]) -> Row:
     row = _common(data)
     row["status"] = "unknown"
     row["error_type"] = "unfinished"
-    sent = _count(data.get("prompt_estimate"))
+    sent = count_of(data.get("prompt_estimate"))
     if sent is not None:
         row["prompt_tokens"] = row["tokens_used"] = sent
     row["usage_source"] = "none" if sent is None else "estimated"
@@ -53,7 +88,7 @@ def unknown_row_of(data: dict[str, Any]) -> Row:
 
 
 def _common(data: dict[str, Any]) -> Row:
-    row: Row = {"call_id": str(data["call_id"]), "attempt_no": _count(data.get("attempt_no")) or 0}
+    row: Row = {"call_id": str(data["call_id"]), "attempt_no": count_of(data.get("attempt_no")) or 0}
     row["created_at"] = _time(data.get("started_at"))
     bad = []
     for name, value in data.items():
@@ -68,25 +103,38 @@ def _common(data: dict[str, Any]) -> Row:
     return row
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, most: int = _MOST_TEXT) -> str:
     text = value if isinstance(value, str) else str(value)
     if text.isascii() and "\x00" not in text:
-        return text
+        return text[:most]
     # PostgreSQL takes no zero byte, and no half of a surrogate pair.
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+    data = text.replace("\x00", "").encode("utf-8", "replace")
+    return data.decode() if len(data) <= most else data[:most].decode("utf-8", "ignore")
 
 
-def _without_nul(value: Any) -> Any:
+def _key(value: Any) -> str:
+    return _text(value, _MOST_KEY)
+
+
+def _object(value: Any, deep: int = 0) -> Any:
+    """A value that a JSON column takes: texts that every database takes, no endless depth, no number that is none."""
     if isinstance(value, str):
-        return _text(value)
+        return _text(value, 1_000_000)
+    if deep > _DEEPEST:
+        return "..."
     if isinstance(value, dict):
-        return {_text(key): _without_nul(inner) for key, inner in value.items()}
+        return {_text(key): _object(inner, deep + 1) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_without_nul(inner) for inner in value]
+        return [_object(inner, deep + 1) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _count(value: Any) -> int | None:
+def _small(value: Any) -> int | None:
+    number = count_of(value)
+    return number if number is not None and number <= _LARGEST_SMALL else None
+
+
+def count_of(value: Any) -> int | None:
     """A whole number that is not negative, None for anything else."""
     if type(value) is int:
         return value if 0 <= value < _LARGEST_COUNT else None
@@ -111,9 +159,11 @@ def _flag(value: Any) -> bool | None:
 
 
 #: Field of a line -> what makes its column of it; None is "not usable".
-_CLEAN = {
+_CLEAN: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(TEXTS, _text),
-    **dict.fromkeys(COUNTS, _count),
-    **dict.fromkeys(OBJECTS, _without_nul),
+    **dict.fromkeys(COUNTS, count_of),
+    **dict.fromkeys(OBJECTS, _object),
+    **dict.fromkeys(_KEYS, _key),
+    **dict.fromkeys(_SMALL, _small),
     "stream": _flag,
 }

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from llmguard.errors import ConfigError
 
+_SQLITE = "sqlite:///"
+
 
 class UsageSettings(NamedTuple):
     """Settings of the ledger; each has an environment variable.
@@ -53,10 +55,11 @@ def from_environment() -> UsageSettings:
     """
     home = data_directory()
     environ = os.environ
+    default = f"sqlite:///{os.path.join(home, 'usage.db')}"
     return UsageSettings(
-        database_url=environ.get("LLMGUARD_DATABASE_URL") or f"sqlite:///{os.path.join(home, 'usage.db')}",
+        database_url=absolute(environ.get("LLMGUARD_DATABASE_URL") or default),
         schema=environ.get("LLMGUARD_DATABASE_SCHEMA", ""),
-        spool_dir=environ.get("LLMGUARD_SPOOL_DIR") or os.path.join(home, "spool"),
+        spool_dir=os.path.abspath(environ.get("LLMGUARD_SPOOL_DIR") or os.path.join(home, "spool")),
         spool=environ.get("LLMGUARD_SPOOL", "").lower() not in ("off", "0", "false", "no"),
         disabled=_flag("LLMGUARD_DISABLED"),
         strict=_flag("LLMGUARD_STRICT"),
@@ -65,6 +68,14 @@ def from_environment() -> UsageSettings:
         store_content=int(_number("LLMGUARD_STORE_CONTENT", 0)),
         project_root=os.path.abspath(environ.get("LLMGUARD_PROJECT_ROOT") or _project_root()),
     )
+
+
+def absolute(database_url: str) -> str:
+    """A database URL whose SQLite file does not depend on the working directory, which may change."""
+    head, path = database_url[: len(_SQLITE)], database_url[len(_SQLITE) :]
+    if head != _SQLITE or not path or path.startswith(("/", ":memory:", "file:")):
+        return database_url
+    return _SQLITE + os.path.abspath(path)
 
 
 def data_directory() -> str:
@@ -76,12 +87,15 @@ def data_directory() -> str:
     except ImportError:
         base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     except (OSError, RuntimeError):
-        base = tempfile.gettempdir()
+        base = os.path.join(tempfile.gettempdir(), f"llmguard-{getattr(os, 'getuid', int)()}")
     return os.path.join(base, "llmguard")
 
 
 def _project_root() -> str:
-    folder = here = os.getcwd()
+    try:
+        folder = here = os.getcwd()
+    except OSError:  # it was removed
+        return os.sep
     while True:
         if any(os.path.exists(os.path.join(folder, name)) for name in ("pyproject.toml", "llmguard.yaml", ".git")):
             return folder

@@ -48,6 +48,7 @@ class SpoolWriter:
         self._number = 0
         self._size = 0
         self._opened = 0.0
+        self._torn = False
         self._others = 0  # bytes of all other segments, as last measured
         self._held: dict[str, int] = {}  # earlier segments, locked until they are finished with
         self.owner = _owner()
@@ -62,10 +63,12 @@ class SpoolWriter:
                 if self._others + self._size + len(line) > self.cap:
                     self.dropped += 1
                     return False
+                if self._torn:
+                    line = b"\n" + line  # what a full disk tore off must not hide the next line
                 written = os.write(self._descriptor, line)
                 self._size += written
-                if written < len(line):  # the disk is full: what was torn off does not match its checksum
-                    self._size += os.write(self._descriptor, b"\n")
+                self._torn = written < len(line)
+                if self._torn:
                     self.dropped += 1
                     return False
             except OSError:
@@ -103,6 +106,15 @@ class SpoolWriter:
             descriptor = self._held.pop(path, -1)
         if descriptor >= 0:
             remove(path)
+            os.close(descriptor)
+
+    def forget(self, path: str) -> None:
+        """Go on without a segment that is gone; the next line begins another one."""
+        with self._lock:
+            descriptor = self._held.pop(path, -1)
+            if descriptor < 0 and path == self.path:
+                descriptor, self._descriptor, self._size = self._descriptor, -1, 0
+        if descriptor >= 0:
             os.close(descriptor)
 
     def close(self) -> None:
@@ -197,19 +209,25 @@ def segments(folder: str) -> list[Segment]:
 
 
 def committed_offset(path: str) -> int:
-    """How far a segment has been committed, in bytes."""
+    """How far a segment has been committed, in bytes: where the next one reads from."""
+    return _offsets(path)[0]
+
+
+def _offsets(path: str) -> tuple[int, int]:
+    """(committed offset, how far it has been read: all before that is in the database, but for calls that are open)."""
     try:
         with open(f"{path}.offset", "rb") as file:
-            return int(file.read(20) or b"0")
+            committed, _, seen = file.read(60).partition(b" ")
+            return int(committed or b"0"), int(seen or committed or b"0")
     except (OSError, ValueError):
-        return 0
+        return 0, 0
 
 
-def commit_offset(path: str, offset: int) -> None:
-    """Note how far a segment has been committed."""
+def commit_offset(path: str, offset: int, seen: int) -> None:
+    """Note how far a segment has been committed, and how far it has been read."""
     beside = f"{path}.offset.{os.getpid()}"
     with open(beside, "wb") as file:
-        file.write(b"%d" % offset)
+        file.write(b"%d %d" % (offset, seen))
     os.replace(beside, f"{path}.offset")
 
 
@@ -240,10 +258,10 @@ def _owner() -> str:
 
 
 def waiting(folder: str) -> dict[str, int]:
-    """Bytes of each segment that are not in the database yet; segments without any are left out."""
+    """Bytes of each segment that nobody has brought into the database yet; segments without any are left out."""
     found = {}
     for segment in segments(folder):
-        left = _size(segment.path) - committed_offset(segment.path)
+        left = _size(segment.path) - _offsets(segment.path)[1]
         if left > 0:
             found[segment.path] = left
     return found

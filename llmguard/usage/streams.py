@@ -9,7 +9,7 @@ import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from llmguard.usage.call import Call
+from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.meter import StreamMeter
 
 LOG = logging.getLogger("llmguard.usage")
@@ -25,7 +25,7 @@ class Tracking:
 
     __slots__ = ("__weakref__", "_broken", "call", "meter")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call | InnerCall) -> None:
         self.call = call
         self.meter = StreamMeter()
         self._broken = False
@@ -118,7 +118,7 @@ class TrackedAsyncIterator(AsyncIterator[Any]):
         self._tracking.leave()
 
 
-def track_stream(stream: Any, call: Call) -> Any:
+def track_stream(stream: Any, call: Call | InnerCall) -> Any:
     """Put a stream object of an SDK on the books, in place: the object that has `__stream__` or `_iterator`.
 
     The generator underneath is made on a copy, so that it does not hold the stream: one that is dropped then ends at

@@ -83,9 +83,9 @@ def _usage(response: Any) -> Any:
 
 def tokens_of_usage(usage: Any) -> Tokens:
     """The counts of a usage object or dictionary of any provider."""
-    inner = field(usage, "tokens")
-    if inner is not None:
-        return _openai(inner)  # Cohere
+    billed = field(usage, "billed_units") or field(usage, "tokens")
+    if billed is not None:
+        return _openai(billed)  # Cohere bills what the user sent, and counts its own preamble in `tokens`
     for prompt, completion in (("prompt_token_count", "candidates_token_count"), _GOOGLE_WIRE):
         if field(usage, prompt) is not None or field(usage, completion) is not None:
             return _google(usage)
@@ -103,6 +103,8 @@ def merged(earlier: Tokens, later: Tokens) -> Tokens:
     Anthropic gives the input at the start and the output at the end (both cumulative).
     """
     found = Tokens(*(old if new is None else new for old, new in zip(earlier, later, strict=True)))
+    if earlier.prompt is not None and (found.prompt or 0) < earlier.prompt:
+        found = found._replace(prompt=earlier.prompt)  # a later count may leave the cached part out
     if later.total is None or (earlier.prompt is not None and later.prompt is None):
         return found._replace(total=_total(None, found.prompt, found.completion))
     return found
@@ -125,14 +127,14 @@ def _openai(usage: Any) -> Tokens:
     completion = _first(usage, "completion_tokens", "output_tokens")
     into = field(usage, "prompt_tokens_details") or field(usage, "input_tokens_details")
     out = field(usage, "completion_tokens_details") or field(usage, "output_tokens_details")
-    return Tokens(
-        prompt,
-        completion,
-        _total(_first(usage, "total_tokens"), prompt, completion),
-        _first(into, "cached_tokens"),
-        _first(into, "cache_write_tokens"),
-        _first(out, "reasoning_tokens"),
-    )
+    reasoning = _first(out, "reasoning_tokens")
+    total = _total(_first(usage, "total_tokens"), prompt, completion)
+    if reasoning and None not in (prompt, completion) and total == (prompt or 0) + (completion or 0) + reasoning:
+        completion = (completion or 0) + reasoning  # xAI counts it apart
+    cached = _first(into, "cached_tokens")
+    if cached is None:
+        cached = _first(usage, "prompt_cache_hit_tokens")  # DeepSeek
+    return Tokens(prompt, completion, total, cached, _first(into, "cache_write_tokens"), reasoning)
 
 
 def _anthropic(usage: Any) -> Tokens:
@@ -150,7 +152,12 @@ def _google(usage: Any) -> Tokens:
     prompt = _first(usage, "prompt_token_count", "promptTokenCount")
     shown = _first(usage, "candidates_token_count", "candidatesTokenCount")
     thoughts = _first(usage, "thoughts_token_count", "thoughtsTokenCount")
+    if prompt is not None:
+        prompt += _first(usage, "tool_use_prompt_token_count", "toolUsePromptTokenCount") or 0
     completion = None if shown is None and thoughts is None else (shown or 0) + (thoughts or 0)
+    said = _first(usage, "total_token_count", "totalTokenCount")
+    if completion is None and prompt is not None and said is not None:
+        completion = max(0, said - prompt)  # a count of 0 is left out on the wire
     total = _total(_first(usage, "total_token_count", "totalTokenCount"), prompt, completion)
     cached = _first(usage, "cached_content_token_count", "cachedContentTokenCount")
     return Tokens(prompt, completion, total, cached, None, thoughts)

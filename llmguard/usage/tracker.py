@@ -12,8 +12,9 @@ from typing import Any
 from llmguard.usage import forks
 from llmguard.usage.block import TrackedBlock
 from llmguard.usage.call import Call
-from llmguard.usage.context import set_request_fields
+from llmguard.usage.context import enclosing, set_request_fields
 from llmguard.usage.recorder import recorder
+from llmguard.usage.rows import count_of
 from llmguard.usage.scrub import scrubbed
 from llmguard.usage.tokens import Tokens
 
@@ -117,7 +118,7 @@ class LLMUsageTracker:
             "service_name": service_name or (metadata or {}).get("service"),
             "metadata": metadata,
         }
-        failed = status_code >= 400 or error_message is not None
+        failed = error_message is not None or (count_of(status_code) or 0) >= 400
         more = {"status_code": status_code, "duration_ms": duration_ms}
         return _logged(fields, Tokens(**given), "error" if failed else "ok", error_message, more)
 
@@ -199,13 +200,24 @@ class LLMUsageTracker:
 def _logged(
     fields: dict[str, Any], tokens: Tokens, status: str, error_message: str | None, more: dict[str, Any]
 ) -> str:
+    around = enclosing()
+    if around is not None:  # the block's call is being logged by hand: one call, one row
+        around.inner.append(_whole(tokens))
+        return around.call_id
     call = Call(recorder(), fields)
     call.start()
-    if tokens.total is None and (tokens.prompt is not None or tokens.completion is not None):
-        tokens = tokens._replace(total=(tokens.prompt or 0) + (tokens.completion or 0))
-    text = None if error_message is None else scrubbed(error_message)
+    tokens = _whole(tokens)
+    text = None if error_message is None else scrubbed(str(error_message))
     call.finish(status, tokens=tokens, source="caller", error_message=text, **more)
     return call.call_id
+
+
+def _whole(tokens: Tokens) -> Tokens:
+    """Counts that callers give: usable ones only, and their sum where they give none."""
+    tokens = Tokens(*map(count_of, tokens))
+    if tokens.total is None and (tokens.prompt is not None or tokens.completion is not None):
+        tokens = tokens._replace(total=(tokens.prompt or 0) + (tokens.completion or 0))
+    return tokens
 
 
 @contextmanager

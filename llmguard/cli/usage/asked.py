@@ -53,10 +53,10 @@ def settings(database_url: str = "") -> UsageSettings:
     Raises:
         ConfigError: a variable holds what it cannot.
     """
-    from llmguard.usage.settings import from_environment
+    from llmguard.usage.settings import absolute, from_environment
 
     found = from_environment()
-    return found._replace(database_url=database_url) if database_url else found
+    return found._replace(database_url=absolute(database_url)) if database_url else found
 
 
 @contextmanager
@@ -182,6 +182,11 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return value
+
+
+def printable(text: str) -> str:
+    """A text that may be printed: what a terminal would obey is shown, not sent."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def money(amount: Decimal) -> str:

@@ -74,7 +74,7 @@ def verify(
         for row in wrong[:20]:
             grain = ", ".join(f"{name}={row[name]}" for name in GRAIN if row[name] != "")
             what = ", ".join(f"{name} {kept} is {true}" for name, (kept, true) in _changes(row, GRAIN))
-            typer.echo(f"{grain}: {what}")
+            typer.echo(asked.printable(f"{grain}: {what}"))
         if not wrong:
             typer.echo("The sums agree with the calls.")
             return

@@ -21,11 +21,17 @@ def written_whole(path: str) -> Iterator[TextIO]:
     if path == "-":
         yield sys.stdout
         return
-    beside = f"{path}.{os.getpid()}.tmp"
+    target = os.path.realpath(path)
+    beside = f"{target}.{os.getpid()}.tmp"
     try:
-        with open(beside, "x", encoding="utf-8", newline="") as file:
+        if path.startswith(("/dev/", "/proc/")) or (os.path.exists(target) and not os.path.isfile(target)):
+            with open(target, "w", encoding="utf-8", newline="") as device:  # a pipe or a device is not replaced
+                yield device
+            return
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
             yield file
-        os.replace(beside, path)
+        os.replace(beside, target)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
     finally:

@@ -163,10 +163,12 @@ def tail(
             sys.stdout.flush()
             time.sleep(0.5)
             # Rows come in the order of their ends, so the last ones are looked at again.
-            fresh = [row for row in newest(engine, Period(), chosen, _LOOK_BACK) if row["id"] not in seen]
-            for line in _lines(fresh, zone, head=False):
+            again = newest(engine, Period(), chosen, _LOOK_BACK)
+            if len(again) == _LOOK_BACK and not any(row["id"] in seen for row in again):
+                again = newest(engine, Period(), chosen, 20 * _LOOK_BACK)  # a burst: more came than are looked at
+            for line in _lines([row for row in again if row["id"] not in seen], zone, head=False):
                 print(line)
-            seen |= {row["id"] for row in fresh}
+            seen = {row["id"] for row in again}
 
 
 def export(
@@ -238,7 +240,7 @@ def _table(by: str, found: dict[tuple[str, ...], Sums], total: Sums) -> None:
     for title in ("calls", "errors", "input", "output", "tokens", "cost", "unpriced"):
         table.add_column(title, justify="right")
     for key, sums in found.items():
-        table.add_row(Text(_label(by, key) or "(none)"), *_numbers(sums))
+        table.add_row(Text(asked.printable(_label(by, key)) or "(none)"), *_numbers(sums))
     if len(found) != 1:
         table.add_section()
         table.add_row("total", *_numbers(total), style="bold")
@@ -267,5 +269,5 @@ def _lines(rows: list[dict[str, Any]], zone: Any, *, head: bool = True) -> Itera
             "site": where,
         }
         texts = ("-" if values.get(name) is None else str(values[name]) for name in _SHOWN)
-        shown = (text if text.isprintable() else ascii(text)[1:-1] for text in texts)
+        shown = map(asked.printable, texts)
         yield "  ".join(text.ljust(width) for text, width in zip(shown, widths, strict=True)).rstrip()

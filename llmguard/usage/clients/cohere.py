@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call
+from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.clients.tracked import become, begin, subclass_of
 from llmguard.usage.clients.wire import finish_http, track_raw
-from llmguard.usage.context import Enclosing
 
 _CLIENTS = ("BaseCohere", "AsyncBaseCohere", "V2Client", "AsyncV2Client")
 
@@ -112,7 +111,7 @@ class _Closing:
         return await self._opened.__aexit__(*exc_info)
 
 
-def _begin(transport: Any, path: Any, options: dict[str, Any], *, stream: bool = False) -> Call | Enclosing | None:
+def _begin(transport: Any, path: Any, options: dict[str, Any], *, stream: bool = False) -> Call | InnerCall | None:
     if str(options.get("method", "")).upper() != "POST":
         return None
     body = options.get("json")
@@ -120,15 +119,15 @@ def _begin(transport: Any, path: Any, options: dict[str, Any], *, stream: bool =
     return begin(transport, "cohere", f"/{path}", known, stream=stream)
 
 
-def _ended(call: Call | Enclosing | None, response: Any) -> Any:
+def _ended(call: Call | InnerCall | None, response: Any) -> Any:
     if call is None:
         return response
-    if isinstance(call, Enclosing) or response.status_code >= 400:
+    if response.status_code >= 400:
         finish_http(call, response)
         return response
     return track_raw(response, call)
 
 
-def _failed(call: Call | Enclosing | None, error: BaseException) -> None:
-    if isinstance(call, Call):
+def _failed(call: Call | InnerCall | None, error: BaseException) -> None:
+    if call is not None:
         call.fail(error)

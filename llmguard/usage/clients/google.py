@@ -10,13 +10,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call
+from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.clients import speakeasy
 from llmguard.usage.clients.tracked import become, begin, subclass_of
 from llmguard.usage.clients.wire import event_of
-from llmguard.usage.context import Enclosing
 from llmguard.usage.streams import TrackedAsyncIterator, TrackedIterator, Tracking
-from llmguard.usage.tokens import tokens_of
 
 _CLIENTS = frozenset({"google.genai.client.Client", "google.genai.client.AsyncClient"})
 
@@ -86,7 +84,7 @@ def _transport(cls: Any) -> type:
     def request_streamed(self: Any, http_method: str, path: str, request_dict: Any, *rest: Any, **more: Any) -> Any:
         call = _begin(self, path, request_dict, stream=True)
         stream = cls.request_streamed(self, http_method, path, request_dict, *rest, **more)
-        return TrackedIterator(stream, _Chunks(call)) if isinstance(call, Call) else stream
+        return TrackedIterator(stream, _Chunks(call)) if call is not None else stream
 
     async def async_request_streamed(
         self: Any, http_method: str, path: str, request_dict: Any, *rest: Any, **more: Any
@@ -97,7 +95,7 @@ def _transport(cls: Any) -> type:
         except BaseException as error:
             _failed(call, error)
             raise
-        return TrackedAsyncIterator(stream, _Chunks(call)) if isinstance(call, Call) else stream
+        return TrackedAsyncIterator(stream, _Chunks(call)) if call is not None else stream
 
     tracked = (request, async_request, request_streamed, async_request_streamed)
     return subclass_of(cls, {method.__name__: method for method in tracked})
@@ -110,21 +108,18 @@ class _Chunks(Tracking):
         super().saw(event_of(chunk.body or ""))
 
 
-def _begin(transport: Any, path: str, body: Any, *, stream: bool = False) -> Call | Enclosing | None:
+def _begin(transport: Any, path: str, body: Any, *, stream: bool = False) -> Call | InnerCall | None:
     named = path.partition("?")[0].rpartition(":")[0]
     model = named.rpartition("models/")[2] if "models/" in named else named
     return begin(transport, "google", f"/{path}", body, stream=stream, model=model)
 
 
-def _ended(call: Call | Enclosing, response: Any) -> Any:
+def _ended(call: Call | InnerCall, response: Any) -> Any:
     body = event_of(response.body or "")
-    if isinstance(call, Enclosing):
-        call.inner.append(tokens_of(body))
-    else:
-        call.succeed(body)
+    call.succeed(body)
     return response
 
 
-def _failed(call: Call | Enclosing | None, error: BaseException) -> None:
-    if isinstance(call, Call):
+def _failed(call: Call | InnerCall | None, error: BaseException) -> None:
+    if call is not None:
         call.fail(error)

@@ -10,10 +10,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from llmguard.usage.call import Call
+from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.clients.tracked import DEFAULTS, begin, subclass_of
 from llmguard.usage.clients.wire import finish_http, track_raw
-from llmguard.usage.context import Enclosing
 
 _PROVIDER = "_llmguard_provider"
 
@@ -58,7 +57,7 @@ def _subclass(cls: Any) -> type:
     return subclass_of(cls, {"do_request": do_request, "do_request_async": do_request_async})
 
 
-def _begin(resource: Any, request: Any, options: dict[str, Any]) -> Call | Enclosing | None:
+def _begin(resource: Any, request: Any, options: dict[str, Any]) -> Call | InnerCall | None:
     if request.method != "POST":
         return None
     try:
@@ -71,16 +70,16 @@ def _begin(resource: Any, request: Any, options: dict[str, Any]) -> Call | Enclo
     return begin(resource, vars(resource)[_PROVIDER], path, body, stream=stream, model=model)
 
 
-def _ended(call: Call | Enclosing | None, response: Any) -> Any:
+def _ended(call: Call | InnerCall | None, response: Any) -> Any:
     """The response goes back as it is; one that says an error is made an exception by the SDK, later."""
     if call is None:
         return response
-    if isinstance(call, Enclosing) or response.status_code >= 400:
+    if response.status_code >= 400:
         finish_http(call, response)
         return response
     return track_raw(response, call)
 
 
-def _failed(call: Call | Enclosing | None, error: BaseException) -> None:
-    if isinstance(call, Call):
+def _failed(call: Call | InnerCall | None, error: BaseException) -> None:
+    if call is not None:
         call.fail(error)

@@ -12,12 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 from llmguard.providers.index import by_host, client_class
-from llmguard.usage.call import Call
+from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.clients.tracked import DEFAULTS, become, begin, subclass_of
 from llmguard.usage.clients.wire import is_raw, track_raw
-from llmguard.usage.context import Enclosing
 from llmguard.usage.streams import track_stream
-from llmguard.usage.tokens import tokens_of
 
 #: Attribute of a tracked client: its base URL and the provider that it means.
 _PROVIDER = "_llmguard_provider"
@@ -72,7 +70,7 @@ def _subclass(cls: type) -> type:
     return subclass_of(cls, {"request": request, "copy": copy, "with_options": copy})
 
 
-def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Call | Enclosing | None:
+def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Call | InnerCall | None:
     options = keywords["options"] if "options" in keywords else arguments[1]
     if getattr(options, "method", "").lower() != "post":
         return None
@@ -80,16 +78,13 @@ def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) ->
     return begin(client, provider_of(client), options.url, options.json_data, stream=stream)
 
 
-def _failed(call: Call | Enclosing, error: BaseException) -> None:
-    if isinstance(call, Call):
+def _failed(call: Call | InnerCall, error: BaseException) -> None:
+    if call is not None:
         call.fail(error)
 
 
-def _ended(call: Call | Enclosing, response: Any) -> Any:
+def _ended(call: Call | InnerCall, response: Any) -> Any:
     """What the user gets: the SDK's own object, whose end is (or will be) on the books."""
-    if isinstance(call, Enclosing):
-        call.inner.append(tokens_of(response))
-        return response
     kind: Any = type(response)
     ending = _ending(kind)
     if ending is not None:
@@ -99,7 +94,7 @@ def _ended(call: Call | Enclosing, response: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _ending(cls: Any) -> Callable[[Any, Call], Any] | None:
+def _ending(cls: Any) -> Callable[[Any, Call | InnerCall], Any] | None:
     """What puts the end of a response of a class on the books, None for one that is whole."""
     if is_raw(cls):
         return track_raw

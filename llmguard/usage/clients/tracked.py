@@ -8,11 +8,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call
-from llmguard.usage.context import Enclosing, enclosing
+from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.context import enclosing
 from llmguard.usage.operations import operation_of
 from llmguard.usage.recorder import recorder
 
+_OWN = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 #: Attribute of a tracked client: what its rows say unless the call says otherwise.
 DEFAULTS = "_llmguard_defaults"
 
@@ -41,9 +42,9 @@ def subclass_of(cls: type, methods: dict[str, Any]) -> type:
 
 def begin(
     client: Any, provider: str, path: str, body: Any, *, stream: bool, model: str | None = None
-) -> Call | Enclosing | None:
-    """The call of a request, its intent written; the call around it, when that is on the books; None when it is not
-    to be recorded.
+) -> Call | InnerCall | None:
+    """The call of a request, its intent written; one without a row, inside one that is on the books; None when it is
+    not to be recorded.
 
     Raises:
         SpoolError: its intent cannot be written, and `strict` is on.
@@ -54,8 +55,10 @@ def begin(
         return None
     around = enclosing()
     if around is not None:
-        return around
-    if _under_litellm():
+        return InnerCall(around)
+    cls: Any = type(client)
+    passing = folders(cls)
+    if _under_litellm(passing):
         return None  # its callback has this call on the books
     asked = body if isinstance(body, dict) else {}
     fields = {
@@ -70,20 +73,22 @@ def begin(
 
         fields["request_data"] = kept(asked, current.settings.store_content)
     call = Call(current, fields, getattr(client, DEFAULTS, None))
-    cls: Any = type(client)
-    call.start(asked, folders(cls))
+    call.start(asked, passing)
     return call
 
 
-def _under_litellm() -> bool:
-    """Whether LiteLLM makes this request, and its calls are tracked: the client was handed to it."""
+def _under_litellm(passing: tuple[str, ...]) -> bool:
+    """Whether LiteLLM makes this request, and its calls are tracked: the client was handed to it. A callback of the
+    user's that LiteLLM calls, and that asks a model itself, is something else."""
     callback = sys.modules.get("llmguard.usage.litellm_callback")
     if callback is None:
         return False
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_filename.startswith(callback.FOLDERS):
-            return bool(sys.modules["llmguard.usage.litellm_tracking"].is_litellm_tracking_enabled())
+        name = frame.f_code.co_filename
+        if not name.startswith((_OWN, *passing)):
+            tracking = sys.modules["llmguard.usage.litellm_tracking"]
+            return bool(name.startswith(callback.FOLDERS) and tracking.is_litellm_tracking_enabled())
         frame = frame.f_back  # type: ignore[assignment]
     return False
 

@@ -7,10 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call
-from llmguard.usage.context import Enclosing
+from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.streams import Tracking
-from llmguard.usage.tokens import tokens_of
 
 _MOST_BODY = 8 * 1024 * 1024  # of a JSON body that is kept until its end, to read its usage
 #: Classes of the SDKs that hold an HTTP response as `http_response`.
@@ -37,7 +35,7 @@ def _is_http(cls: type) -> bool:
     return bool(roots & {"httpx", "httpx2"})
 
 
-def track_raw(response: Any, call: Call) -> Any:
+def track_raw(response: Any, call: Call | InnerCall) -> Any:
     """Put a raw response on the books: now when its body is here, else when it has been read, closed or dropped."""
     http = _http_response(response)
     if getattr(http, "is_stream_consumed", True) or getattr(http, "is_closed", False):
@@ -48,11 +46,9 @@ def track_raw(response: Any, call: Call) -> Any:
     return response
 
 
-def finish_http(call: Call | Enclosing, response: Any) -> None:
+def finish_http(call: Call | InnerCall, response: Any) -> None:
     """The end of a call by a plain HTTP response, whose status may say an error."""
-    if isinstance(call, Enclosing):
-        call.inner.append(tokens_of(response))
-    elif response.status_code >= 400:
+    if response.status_code >= 400:
         call.finish("error", status_code=response.status_code, error_type=f"HTTP {response.status_code}")
     else:
         call.succeed(response)
@@ -66,10 +62,11 @@ class Body:
         headers: of the response.
     """
 
-    def __init__(self, call: Call, headers: Any) -> None:
+    def __init__(self, call: Call | InnerCall, headers: Any) -> None:
         self.tracking = Tracking(call)
         kind = str(headers.get("content-type", ""))
         self._readable = not headers.get("content-encoding") or headers["content-encoding"] == "identity"
+        self.tracking.meter.blind = not self._readable
         self._events = "event-stream" in kind or "ndjson" in kind
         self._json = "json" in kind and not self._events
         self._rest = b""
@@ -91,7 +88,7 @@ class Body:
 
     def end(self, error: BaseException | None = None) -> None:
         """The body is there whole, or broke off."""
-        if error is None and self._json:
+        if error is None and self._json and self._readable:
             try:
                 self.tracking.call.succeed(json.loads(self._rest))
             except ValueError:
@@ -101,6 +98,8 @@ class Body:
 
     def leave(self) -> None:
         """Nobody reads on."""
+        if self._json:
+            self.tracking.meter.blind = True  # a part of a JSON body says nothing
         self.tracking.leave()
 
 

@@ -28,9 +28,11 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     row["cost_currency"] = "USD"
     prompt, completion = row.get("prompt_tokens"), row.get("completion_tokens")
     given = data.get("given_cost")
+    if not isinstance(given, (int, float)) or not 0 <= given < 10**9:
+        given = None
     if given is not None and (data.get("metadata") or {}).get("cache_hit"):
         return _given(row, given)
-    if completion is None and row.get("operation") == "embeddings":
+    if completion is None and (row.get("operation") == "embeddings" or _is_whole(row)):
         completion = 0
     if prompt is None or completion is None:
         row["price_status"] = "no_usage"
@@ -60,3 +62,8 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 def _given(row: dict[str, Any], given: Any) -> dict[str, Any]:
     row.update(total_cost=Decimal(repr(float(given))).quantize(Decimal("1E-9")), price_status="given")
     return row
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    """Whether a count without an output is one of a call that has none: the provider's total is its input."""
+    return row.get("usage_source") in ("provider", "caller") and row.get("tokens_used") == row.get("prompt_tokens")

@@ -39,8 +39,10 @@ def connect(database_url: str, schema: str = "") -> Engine:
 def shown(database_url: str) -> str:
     """A URL that may be printed: without its password."""
     try:
-        return make_url(database_url).render_as_string(hide_password=True)
-    except ArgumentError:
+        url = make_url(database_url)
+        hidden = {name: "***" for name in url.query if name.lower() in ("password", "passfile", "sslpassword")}
+        return url.update_query_dict(hidden).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
         return "(not a database URL)"
 
 
@@ -53,7 +55,7 @@ def _usable(text: str) -> URL:
     try:
         url = make_url(text)
         backend = url.get_backend_name()
-    except (ArgumentError, NoSuchModuleError):
+    except (ArgumentError, NoSuchModuleError, ValueError):
         raise ConfigError(
             "LLMGUARD_DATABASE_URL", "", "is no database URL: sqlite:///file.db or postgresql://..."
         ) from None

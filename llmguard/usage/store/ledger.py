@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from llmguard.usage.settings import UsageSettings
 
 
+LOG = logging.getLogger("llmguard.usage")
+#: Errors that are of the database and not of a row: it is asked again later.
+_OF_THE_DATABASE = frozenset({"OperationalError", "InterfaceError", "InternalError", "ProgrammingError"})
 #: SQLSTATE of a deadlock and of a serialization failure: PostgreSQL asks for another try.
 _AGAIN = ("40P01", "40001")
 
@@ -28,6 +32,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.refused = 0
 
     @classmethod
     def open(cls, settings: UsageSettings) -> Ledger:
@@ -52,7 +57,28 @@ class Ledger:
         return cls(engine)
 
     def write(self, rows: list[Row]) -> int:
-        """Write rows with their roll-up, in one transaction; how many are new."""
+        """Write rows with their roll-up, in one transaction; how many are new.
+
+        A row that the database refuses for what is in it is left out, and counted in `refused`: it must not keep the
+        others out.
+        """
+        from sqlalchemy.exc import DataError, ProgrammingError, StatementError
+
+        from llmguard.usage.store.engine import one_line
+
+        try:
+            return self._written(rows)
+        except (DataError, ProgrammingError, StatementError, OverflowError, ArithmeticError, ValueError) as error:
+            if type(error).__name__ in _OF_THE_DATABASE:
+                raise
+            if len(rows) == 1:
+                self.refused += 1
+                LOG.error("the ledger refuses a record, which is left out: %s", one_line(error))
+                return 0
+        half = len(rows) // 2
+        return self.write(rows[:half]) + self.write(rows[half:])
+
+    def _written(self, rows: list[Row]) -> int:
         from sqlalchemy.exc import DBAPIError
 
         from llmguard.usage.store.write import write_rows

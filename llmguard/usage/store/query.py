@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -84,6 +84,8 @@ def summary(
         SQLAlchemyError: the database does not answer.
     """
     rolled = by != "site" and "status" not in filters and all(_is_hour(at) for at in period)
+    if by in ("day", "hour"):
+        rolled = rolled and _has_whole_hours(zone)
     statement = (_of_rollup if rolled else _of_rows)(by, period, filters)
     found: dict[tuple[str, ...], Sums] = {}
     with engine.connect() as connection:
@@ -108,6 +110,12 @@ def _is_hour(at: datetime | None) -> bool:
 
 def _whole_offset(at: datetime) -> bool:
     return at.astimezone(timezone.utc).minute == 0
+
+
+def _has_whole_hours(zone: tzinfo) -> bool:
+    """Whether the zone's hours are UTC's; a zone whose offset has half hours must ask each row."""
+    moments = (datetime(year, month, 1, tzinfo=zone) for year in (2000, 2013, 2026) for month in (1, 7))
+    return all((moment.utcoffset() or timedelta(0)).seconds % 3600 == 0 for moment in moments)
 
 
 def _of_rollup(by: str, period: Period, filters: dict[str, str]) -> Select[Any]:

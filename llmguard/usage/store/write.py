@@ -193,7 +193,9 @@ def differences(engine: Engine) -> list[dict[str, Any]]:
     Returns:
         For each: the grain, and `column: (roll-up, rows)` for what differs.
     """
-    with engine.connect() as connection:
+    # Both questions must see one state of a ledger that is being written.
+    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**level) as connection, connection.begin():
         kept = {
             tuple(row[name] for name in GRAIN): [row[name] for name in SUMS]
             for row in connection.execute(select(usage_hourly)).mappings()
@@ -214,6 +216,8 @@ def differences(engine: Engine) -> list[dict[str, Any]]:
 def recompute(engine: Engine) -> int:
     """Write the roll-up anew from the rows, in one transaction; the number of its rows."""
     with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("LOCK TABLE llm_usage_hourly IN EXCLUSIVE MODE"))
         connection.execute(usage_hourly.delete())
         sums: dict[tuple[Any, ...], list[Any]] = {}
         needed = [usage_logs.c[name] for name in (*_ROLLED, "created_at")]
