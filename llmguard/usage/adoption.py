@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llmguard.usage import spool
+from llmguard.usage.lines import Line
 from llmguard.usage.reading import Key, Reading
-from llmguard.usage.rows import Row, entry, row_of, unknown_row_of
+from llmguard.usage.rows import Row, entry_of, row_of, unknown_row_of
 
 BATCH = 1000
 
@@ -67,17 +68,16 @@ def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) 
         while reading.at != before:
             before = reading.at
             for line in reading.read():
-                data = line.data
-                rows.append(entry(data, row_of))
+                rows.append(entry_of(line, row_of))
                 close_intent(readings, line.key)
                 calls += 1
             if len(rows) >= BATCH:
                 write(rows)
                 rows = []
-    unfinished: dict[Key, dict[str, Any]] = {}
+    unfinished: dict[Key, Line] = {}
     for reading in readings:
-        unfinished |= {key: entry.line.data for key, entry in reading.open.items()}
-    rows += [entry(data, unknown_row_of) for data in unfinished.values()]
+        unfinished |= {key: begun.line for key, begun in reading.open.items()}
+    rows += [entry_of(line, unknown_row_of) for line in unfinished.values()]
     if rows:
         write(rows)
     for reading in readings:

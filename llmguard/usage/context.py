@@ -72,7 +72,10 @@ def enter(call_id: str, frame: FrameType | None = None) -> Enclosing:
         call_id: of the one that is tracked.
         frame: of the generator in which that stands, if it does.
     """
-    around = Enclosing(call_id, enclosing(), frame)
+    parent = _INSIDE.get()
+    while parent is not None and parent.ended:
+        parent = parent.parent
+    around = Enclosing(call_id, parent, frame)
     _INSIDE.set(around)
     return around
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from llmguard.usage import forks, losses, spool
 from llmguard.usage.adoption import BATCH, adopt_all, close_intent
 from llmguard.usage.reading import Reading
-from llmguard.usage.rows import Row, entry, row_of, unknown_row_of
+from llmguard.usage.rows import Row, entry, entry_of, row_of, unknown_row_of
 
 if TYPE_CHECKING:
     from llmguard.usage.settings import UsageSettings
@@ -54,6 +54,7 @@ class Flusher:
         self._change = threading.Condition()
         self._stopping = False
         self._failures = 0
+        self._said = ""  # the last failure that was said, until all is well again
         self._next_housekeeping = 0.0
         self._thread = threading.Thread(target=self._work, name="llmguard-flusher", daemon=True)
         self._thread.start()
@@ -99,7 +100,7 @@ class Flusher:
                 self._failed(error)
                 self.wake()
                 continue
-            self._failures = 0
+            self._failures, self._said = 0, ""
             if more:
                 self.wake()
                 continue
@@ -115,8 +116,10 @@ class Flusher:
             self._bell.get(timeout=_HOUSEKEEPING)
 
     def _failed(self, error: Exception) -> None:
-        if self._failures == 0:
-            LOG.warning("the usage ledger cannot be written, records wait on the disk: %s", _one_line(error))
+        reason = _one_line(error)
+        if reason != self._said:
+            self._said = reason
+            LOG.warning("the usage ledger cannot be written, records wait on the disk: %s", reason)
         self._failures += 1
         self._close_ledger()
         shortest, longest = _BACKOFF
@@ -163,8 +166,7 @@ class Flusher:
         before = reading.corrupt
         readings = list(group.values())
         for line in reading.read():
-            data = line.data
-            self._rows.append(entry(data, row_of))
+            self._rows.append(entry_of(line, row_of))
             close_intent(readings, line.key)
         if reading.corrupt > before:
             self.corrupt += reading.corrupt - before
@@ -191,9 +193,9 @@ class Flusher:
         limit = time.time() - self.settings.max_age
         for reading in self._readings.values():
             for key, begun in list(reading.open.items()):
-                data = begun.line.data
-                if float(data.get("started_at") or 0) < limit:
-                    self._rows.append(entry(data, unknown_row_of))
+                row = entry_of(begun.line, unknown_row_of)
+                if row["created_at"].timestamp() < limit:
+                    self._rows.append(row)
                     del reading.open[key]
 
     def _adopt(self) -> None:

@@ -58,7 +58,10 @@ class Line(NamedTuple):
     @property
     def data(self) -> dict[str, Any]:
         """The object."""
-        found: dict[str, Any] = _decoded_fast(self.raw)
+        try:
+            found: dict[str, Any] = _decoded_fast(self.raw)
+        except ValueError:  # half a surrogate pair, which the standard library takes
+            found = json.loads(self.raw)
         return found
 
 

@@ -6,9 +6,12 @@ import logging
 import math
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 LOG = logging.getLogger("llmguard.usage")
+if TYPE_CHECKING:
+    from llmguard.usage.lines import Line
+
 Row = dict[str, Any]
 
 #: Fields of a line that are columns as they are (texts).
@@ -58,6 +61,16 @@ def entry(data: dict[str, Any], make: Callable[[dict[str, Any]], Row]) -> Row:
             "usage_source": "none",
             "metadata": {"llmguard_unusable": type(error).__name__},
         }
+
+
+def entry_of(line: Line, make: Callable[[dict[str, Any]], Row]) -> Row:
+    """`entry` of a line of the spool; one that cannot be decoded still says which call it is of."""
+    try:
+        data = line.data
+    except (ValueError, RecursionError):
+        LOG.exception("a record could not be decoded")
+        data = {"call_id": line.key[0], "attempt_no": line.key[1], "status": "unknown"}
+    return entry(data, make)
 
 
 def row_of(data: dict[str, Any]) -> Row:

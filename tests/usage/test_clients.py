@@ -357,3 +357,42 @@ def test_cohere(provider: FakeProvider, ledger: MemoryLedger) -> None:
     assert [row["status"] for row in ledger.rows] == ["ok", "ok", "partial", "ok", "ok", "error"]
     assert [tokens(ledger)[i] for i in (0, 1, 3, 4)] == [COUNTED] * 4
     assert {(row["provider"], row["service_name"], row["model"]) for row in ledger.rows} == {("cohere", "s", "m")}
+
+
+def test_a_body_that_cannot_be_read_is_not_called_empty(
+    client: Any, ledger: MemoryLedger, provider: FakeProvider
+) -> None:
+    import gzip
+    import json
+
+    from llmguard.testing.wire import whole
+
+    body = gzip.compress(json.dumps(whole("openai", "/v1/chat/completions", ASKED, Answer())).encode())
+    provider.answer = Answer(body=body, headers=(("content-encoding", "gzip"),))
+    with track(client).chat.completions.with_streaming_response.create(**ASKED) as streaming:
+        assert streaming.parse().usage.total_tokens == 18
+    provider.answer = Answer()
+    with client.chat.completions.with_streaming_response.create(**ASKED):
+        pass
+    read, unread = ledger.rows
+    assert (read["status"], read.get("completion_tokens"), read.get("total_cost")) == ("ok", None, None)
+    assert (unread["status"], unread.get("completion_tokens"), unread.get("total_cost")) == ("partial", None, None)
+
+
+def test_the_tier_of_a_stream_is_priced(client: Any, ledger: MemoryLedger, provider: FakeProvider) -> None:
+    def event(body: dict[str, Any]) -> bytes:
+        import json
+
+        return f"data: {json.dumps({'id': 'c', 'object': 'chat.completion.chunk', 'created': 1, **body})}\n\n".encode()
+
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
+    for tier in ("default", "priority"):
+        head = {"model": "gpt-5", "service_tier": tier}
+        body = event({**head, "choices": [{"index": 0, "delta": {"content": "x"}}]})
+        body += event({**head, "choices": [], "usage": usage}) + b"data: [DONE]\n\n"
+        provider.answers.append(Answer(body=body))
+    asked = {"model": "gpt-5", "messages": MESSAGES, "stream": True}
+    for _ in range(2):
+        assert len(list(track(client).chat.completions.create(**asked))) == 2
+    usual, priority = (row["total_cost"] for row in ledger.rows)
+    assert priority > usual > 0

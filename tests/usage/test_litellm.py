@@ -203,3 +203,32 @@ def test_nothing_happens_to_litellm_when_the_ledger_is_off(litellm: Any, provide
         assert litellm.completion(**asked(provider)).usage.total_tokens == 18
         time.sleep(0.1)
     assert not ledger.rows
+
+
+def test_a_call_inside_a_block_that_stays_is_counted_once(
+    litellm: Any, ledger: MemoryLedger, provider: FakeProvider
+) -> None:
+    async def work() -> None:
+        async with llm_tracker.track_llm_call("openai", "m"):
+            await litellm.acompletion(**asked(provider))
+            await asyncio.sleep(0.4)  # LiteLLM reports the call a second time meanwhile
+
+    asyncio.run(work())
+    assert [(row["prompt_tokens"], row["completion_tokens"]) for row in ledger.rows] == [(11, 7)]
+
+
+def test_a_users_callback_that_asks_a_model_has_its_own_row(
+    litellm: Any, ledger: MemoryLedger, provider: FakeProvider
+) -> None:
+    openai = optional("openai")
+    judge = track(openai.OpenAI(base_url=provider.base_url, api_key="x"), service_name="judge")
+
+    class Judging(litellm.integrations.custom_logger.CustomLogger):  # type: ignore[misc, name-defined]
+        def log_pre_api_call(self, model: Any, messages: Any, kwargs: Any) -> None:
+            judge.chat.completions.create(model="judge", messages=MESSAGES)
+
+    litellm.callbacks.append(Judging())
+    litellm.completion(**asked(provider))
+    rows = settled(ledger, 2)
+    assert sorted(row["model"] for row in rows) == ["judge", "m"]
+    assert len(provider.requests) == 2
