@@ -27,7 +27,7 @@ DOCS = ROOT / "docs"
 sys.path.insert(0, str(ROOT))
 
 EXAMPLE = ROOT / "fixtures" / "projects" / "support_bot"
-GUIDES = ("tutorial.md", "ci.md")
+GUIDES = ("tutorial.md", "ci.md", "ledger.md")
 HEAD = "<!-- Written by docs/generate.py; change the code, not this file. -->\n\n"
 
 
@@ -262,7 +262,7 @@ def guide(path: Path) -> str:
     """A guide with the outputs of its commands, run in a fresh copy of the example project."""
     text = path.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as name:
-        shell = Shell(Path(name))
+        shell = Shell(Path(name), examples="examples/" in text)
         return re.sub(
             r"```console\n(.*?)```", lambda match: f"```console\n{shell.block(match[1])}```", text, flags=re.DOTALL
         )
@@ -271,7 +271,7 @@ def guide(path: Path) -> str:
 class Shell:
     """Runs the commands of a guide in one folder, with one date and one author for every commit."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, examples: bool) -> None:
         self.project = folder / "support_bot"
         binaries = folder / "bin"
         binaries.mkdir()
@@ -281,7 +281,11 @@ class Shell:
         ):
             (binaries / name).write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{code}' \"$@\"\n")
             (binaries / name).chmod(0o755)
+        (binaries / "python").write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
+        (binaries / "python").chmod(0o755)
         shutil.copytree(EXAMPLE, self.project, ignore=shutil.ignore_patterns("__pycache__"))
+        if examples:
+            shutil.copytree(DOCS / "examples", self.project / "examples")
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "LLMGUARD"))},
             "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",

@@ -51,10 +51,35 @@ def test_the_configuration_in_the_readme_is_read_and_complete(tmp_path: Path) ->
     assert set(re.findall(r"^([a-z-]+) =", blocks("toml")[0], re.MULTILINE)) <= set(KEYS)
 
 
-@pytest.mark.parametrize("source", blocks("python"))
-def test_the_python_in_the_readme_runs(source: str, capsys: pytest.CaptureFixture[str]) -> None:
+PRINTED = ("[('LLG101', 2)]\n", "[('summaries', 'ok', 18, '0.000005850')]\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "printed"), list(zip(blocks("python"), PRINTED, strict=True)), ids=range(len(PRINTED))
+)
+def test_the_python_in_the_readme_runs(source: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if "openai" in source:
+        optional("openai")
     exec(compile(source, "README.md", "exec"), {})
-    assert capsys.readouterr().out == "[('LLG101', 2)]\n"
+    assert capsys.readouterr().out == printed
+
+
+LEDGER = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("source", blocks("python", LEDGER), ids=range(LEDGER.count("```python")))
+def test_the_python_about_the_ledger_runs(source: str) -> None:
+    for name in ("openai", "litellm"):
+        if name in source:
+            optional(name)
+    exec(compile(source, "ledger.md", "exec"), {})
+
+
+def test_every_setting_of_the_ledger_is_documented() -> None:
+    source = (ROOT / "llmguard" / "usage" / "settings.py").read_text(encoding="utf-8")
+    for name in set(re.findall(r"LLMGUARD_[A-Z_]+", source)):
+        assert f"`{name}`" in LEDGER, name
 
 
 def test_every_hook_id_is_in_the_readme_and_has_an_entry_that_exists() -> None:
@@ -107,9 +132,8 @@ def test_every_option_of_the_readme_exists() -> None:
 
     from llmguard.cli.app import app
 
-    text = "".join(
-        CliRunner().invoke(app, [command, "--help"]).output for command in ("check", "coverage", "suppress", "init")
-    )
+    commands = (["check"], ["coverage"], ["suppress"], ["init"], ["usage", "summary"])
+    text = "".join(CliRunner().invoke(app, [*command, "--help"]).output for command in commands)
     for option in set(re.findall(r"--[a-z][a-z-]+", README)) - {"--strict"}:
         assert option in text, option
 

@@ -117,7 +117,7 @@ class Run:
             return
         project = self.configuration.project_of(settings)
         if settings.litellm_callback == "auto" and not self._callbacks.get(project):
-            self._callbacks[project] = printable(file.shown) if tracked.installs_callback(data) else ""
+            self._callbacks[project] = printable(file.shown) if tracked.installs_callback(data, file.shown) else ""
         report = self._guarded(data, file, settings)
         self.unchecked += report.unchecked
         if report is not NOTHING:

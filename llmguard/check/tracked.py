@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 from typing import TYPE_CHECKING
 
 from llmguard.check import git
@@ -94,20 +96,30 @@ def _is_module(path: str, module: str) -> bool:
     return f"/{below}".endswith("/" + module.replace(".", "/"))
 
 
+#: Files of tests: what they install holds for them only.
+_TEST = re.compile(r"(^|/)(tests?/|test_[^/]*\.py$|[^/]*_test\.py$|conftest\.py$)")
+
+
 def mentions_setup(data: bytes) -> bool:
     """Whether a file may install the LiteLLM callback."""
     return any(name.encode() in data for name in LITELLM_SETUP)
 
 
-def installs_callback(data: bytes) -> bool:
-    """Whether a file really calls what installs the LiteLLM callback (defining or importing it is not enough)."""
-    if not mentions_setup(data):
+def installs_callback(data: bytes, path: str) -> bool:
+    """Whether a file really calls what installs the LiteLLM callback, for the program.
+
+    Defining or importing it is not enough, and neither is what the module that defines it does, nor what a test does.
+    """
+    if not mentions_setup(data) or _TEST.search(path.replace(os.sep, "/")):
         return False
     from llmguard.check.module import ModuleFacts
 
     try:
-        facts = ModuleFacts.of(parse(decode(data).text).tree, "")
+        tree = parse(decode(data).text).tree
+        facts = ModuleFacts.of(tree, "")
     except UncheckableError:
+        return False
+    if any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name in LITELLM_SETUP for node in tree.body):
         return False
     return any(last_name(site.node) in LITELLM_SETUP for site in facts.calls)
 
@@ -126,7 +138,7 @@ def callback_file(root: str) -> str:
         if name:
             try:
                 with open(path, "rb") as file:
-                    if installs_callback(file.read()):
+                    if installs_callback(file.read(), os.fsdecode(name)):
                         return os.fsdecode(name)
             except OSError:
                 continue  # gone since git listed it

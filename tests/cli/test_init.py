@@ -68,7 +68,7 @@ def test_everything_at_once(project: Path) -> None:
 
 
 def test_a_second_run_does_nothing(project: Path) -> None:
-    run("init", *URL, "--ci", "gitlab", cwd=project)
+    run("init", *URL, "--ci", "gitlab", "--shims", cwd=project)
     before = tree(project)
     done = run("init", *URL, "--ci", "gitlab", "--shims", cwd=project)
     assert done.stdout.endswith("Nothing to write.\n")

@@ -84,8 +84,10 @@ def asked_by(row: dict[str, Any]) -> str:
     return str(json.loads(row["request_data"])["user"])
 
 
-@pytest.mark.parametrize("fork", ["", "fork"])
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    ("kills", "fork"),
+    [(2, "fork"), pytest.param(20, "", marks=pytest.mark.full), pytest.param(20, "fork", marks=pytest.mark.full)],
+)
 def test_every_request_that_reached_the_provider_has_one_row(
     settings: UsageSettings, tmp_path: Path, kills: int, fork: str
 ) -> None:
@@ -126,6 +128,7 @@ def test_every_request_that_reached_the_provider_has_one_row(
         assert sorted((r["call_id"], r["status"], r["tokens_used"]) for r in rows(settings)) == totals
 
 
+@pytest.mark.full
 def test_forks_while_calls_are_recorded(settings: UsageSettings) -> None:
     """Children of a process whose flusher is at work record too, and none of them crashes."""
     code = """

@@ -20,6 +20,12 @@ from tests.optional import optional
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::ResourceWarning")
 MESSAGES = [{"role": "user", "content": "What is the answer to everything?"}]
 
+#: LiteLLM copies its callbacks from one list into others.
+CALLBACKS = (
+    *("callbacks", "input_callback", "success_callback", "failure_callback"),
+    *("_async_input_callback", "_async_success_callback", "_async_failure_callback"),
+)
+
 
 @pytest.fixture
 def provider() -> Iterator[FakeProvider]:
@@ -36,10 +42,11 @@ def ledger() -> Iterator[MemoryLedger]:
 @pytest.fixture
 def litellm() -> Iterator[Any]:
     module = optional("litellm")
-    before = list(module.callbacks)
+    before = {name: list(getattr(module, name)) for name in CALLBACKS}
     setup_litellm_tracking()
     yield module
-    module.callbacks[:] = before
+    for name, value in before.items():
+        getattr(module, name)[:] = value
 
 
 def asked(provider: FakeProvider, **more: Any) -> dict[str, Any]:

@@ -324,7 +324,9 @@ def test_a_call(name: str, case: str, settings: UsageSettings, provider: FakePro
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("case", KILLS)
-@pytest.mark.parametrize("name", ARMS)
+@pytest.mark.parametrize(
+    "name", [name if name in ("openai", "httpx") else pytest.param(name, marks=pytest.mark.full) for name in ARMS]
+)
 def test_a_kill(name: str, case: str, settings: UsageSettings, provider: FakeProvider) -> None:
     optional(name)
     KILLS[case](name, provider, settings)

@@ -37,6 +37,7 @@ from llmguard.usage.store.read import usage_stats
 from llmguard.usage.store.schema import upgrade
 from tests.command import ROOT
 from tests.optional import optional
+from tests.usage.test_litellm import CALLBACKS
 
 NOW = datetime.now(timezone.utc).replace(minute=10, second=0, microsecond=0)
 
@@ -361,7 +362,7 @@ def test_b14_nested_and_cut_secrets_are_removed_and_the_price_is_of_the_call() -
 @pytest.fixture
 def litellm() -> Iterator[Any]:
     module = optional("litellm")
-    before = {name: list(getattr(module, name)) for name in ("callbacks", "success_callback", "failure_callback")}
+    before = {name: list(getattr(module, name)) for name in CALLBACKS}
     yield module
     for name, value in before.items():
         getattr(module, name)[:] = value

@@ -227,7 +227,10 @@ def _label(by: str, key: tuple[str, ...]) -> str:
 
 
 def _amounts(sums: Sums) -> dict[str, Any]:
-    return sums._asdict()
+    found = sums._asdict()
+    if sums.calls == sums.unpriced_calls:
+        found["cost"] = None  # not 0: nobody knows
+    return found
 
 
 def _table(by: str, found: dict[tuple[str, ...], Sums], total: Sums) -> None:
@@ -249,7 +252,8 @@ def _table(by: str, found: dict[tuple[str, ...], Sums], total: Sums) -> None:
 
 def _numbers(sums: Sums) -> tuple[str, ...]:
     counts = (sums.calls, sums.errors, sums.prompt_tokens, sums.completion_tokens, sums.tokens)
-    return (*(f"{count:,}" for count in counts), asked.money(sums.cost), f"{sums.unpriced_calls:,}")
+    cost = asked.money(sums.cost) if sums.calls > sums.unpriced_calls else "-"
+    return (*(f"{count:,}" for count in counts), cost, f"{sums.unpriced_calls:,}")
 
 
 def _lines(rows: list[dict[str, Any]], zone: Any, *, head: bool = True) -> Iterator[str]:
