@@ -105,6 +105,7 @@ def test_every_request_that_reached_the_provider_has_one_row(
             time.sleep(random.random() * 0.5)
             os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
+            time.sleep(0.2)  # the other process of the group dies too, and lets go of its lock
             if number == kills - 1:
                 shutil.copytree(settings.spool_folder, saved)
             bring_in(settings)
