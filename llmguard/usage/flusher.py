@@ -251,4 +251,4 @@ def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return " ".join(str(getattr(error, "orig", None) or error).split())[:300] or type(error).__name__
