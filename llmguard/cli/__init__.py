@@ -21,6 +21,11 @@ def main() -> None:
     except LLMGuardError as error:
         print(f"llmguard: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("sqlalchemy", "alembic"):
+            raise
+        print(f'llmguard: error: this needs {error.name}: pip install "llmguard[runtime]"', file=sys.stderr)
+        raise SystemExit(2) from None
     except BrokenPipeError:
         # The reader went away (`| head`): nothing left to say, and nothing to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -83,15 +83,38 @@ def _usage(response: Any) -> Any:
 
 def tokens_of_usage(usage: Any) -> Tokens:
     """The counts of a usage object or dictionary of any provider."""
-    billed = field(usage, "billed_units") or field(usage, "tokens")
+    counts = _mapping(usage)
+    billed = counts.get("billed_units") or counts.get("tokens")
     if billed is not None:
-        return _openai(billed)  # Cohere bills what the user sent, and counts its own preamble in `tokens`
+        return _openai(_mapping(billed))  # Cohere bills what the user sent, and counts its own preamble in `tokens`
     for prompt, completion in (("prompt_token_count", "candidates_token_count"), _GOOGLE_WIRE):
-        if field(usage, prompt) is not None or field(usage, completion) is not None:
-            return _google(usage)
-    if field(usage, "cache_read_input_tokens") is not None or field(usage, "cache_creation_input_tokens") is not None:
-        return _anthropic(usage)
-    return _openai(usage)
+        if counts.get(prompt) is not None or counts.get(completion) is not None:
+            return _google(counts)
+    if counts.get("cache_read_input_tokens") is not None or counts.get("cache_creation_input_tokens") is not None:
+        return _anthropic(counts)
+    return _openai(counts)
+
+
+class _Attributes:
+    """An object whose attributes are read one by one, as a mapping."""
+
+    def __init__(self, holder: Any) -> None:
+        self._holder = holder
+
+    def get(self, name: str) -> Any:
+        return field(self._holder, name)
+
+
+def _mapping(holder: Any) -> Any:
+    """What has a `get`: a dictionary as it is, a pydantic object's fields at once, anything else by its attributes."""
+    if holder is None:
+        return {}
+    if isinstance(holder, dict):
+        return holder
+    if hasattr(type(holder), "__pydantic_fields__"):
+        extra = getattr(holder, "__pydantic_extra__", None)
+        return {**holder.__dict__, **extra} if extra else holder.__dict__
+    return _Attributes(holder)
 
 
 _GOOGLE_WIRE = ("promptTokenCount", "candidatesTokenCount")
@@ -125,8 +148,8 @@ def _openai(usage: Any) -> Tokens:
     """OpenAI's chat (`prompt_tokens`) and responses (`input_tokens`), and everyone who counts like it."""
     prompt = _first(usage, "prompt_tokens", "input_tokens")
     completion = _first(usage, "completion_tokens", "output_tokens")
-    into = field(usage, "prompt_tokens_details") or field(usage, "input_tokens_details")
-    out = field(usage, "completion_tokens_details") or field(usage, "output_tokens_details")
+    into = _mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    out = _mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
     reasoning = _first(out, "reasoning_tokens")
     total = _total(_first(usage, "total_tokens"), prompt, completion)
     if reasoning and None not in (prompt, completion) and total == (prompt or 0) + (completion or 0) + reasoning:
@@ -144,7 +167,7 @@ def _anthropic(usage: Any) -> Tokens:
         return _openai(usage)._replace(cache_read=read, cache_write=write)  # a gateway that has added them up
     prompt = None if plain is None else plain + (read or 0) + (write or 0)
     completion = _first(usage, "output_tokens")
-    hour = _first(field(usage, "cache_creation"), "ephemeral_1h_input_tokens")
+    hour = _first(_mapping(usage.get("cache_creation")), "ephemeral_1h_input_tokens")
     return Tokens(prompt, completion, _total(None, prompt, completion), read, write, None, hour)
 
 
@@ -172,7 +195,7 @@ def _total(said: int | None, prompt: int | None, completion: int | None) -> int 
 def _first(holder: Any, *names: str) -> int | None:
     """The first of these that is a count."""
     for name in names:
-        value = field(holder, name)
+        value = holder.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and value >= 0:
             return int(value)
     return None

@@ -293,3 +293,24 @@ def test_a_database_that_is_newer_than_the_code_is_refused(home: UsageSettings, 
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
         assert "9876" in done.stderr
         assert "newer" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["summary", "recover", "flush", "export"])
+def test_without_the_runtime_it_says_what_to_install(home: UsageSettings, tmp_path: Path, command: str) -> None:
+    code = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("sqlalchemy", "alembic"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+sys.argv = ["llmguard", "usage", sys.argv[1]]
+from llmguard.cli import main
+main()
+"""
+    process = [sys.executable, "-c", code, command]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(process, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "llmguard[runtime]" in done.stderr
