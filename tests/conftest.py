@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from llmguard.testing import FakeProvider
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.engine import connect
 from llmguard.usage.store.ledger import Ledger
@@ -59,3 +60,10 @@ def ledger(settings: UsageSettings) -> Iterator[Ledger]:
     opened = Ledger.open(settings)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def provider() -> Iterator[FakeProvider]:
+    """A provider on the loopback."""
+    with FakeProvider() as running:
+        yield running

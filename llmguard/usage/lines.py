@@ -27,17 +27,22 @@ def _as_text(value: Any) -> str:
         return f"<{type(value).__name__}>"
 
 
-_encoded_fast: Callable[[Any], bytes] | None = None
-_decoded_fast: Callable[[bytes], Any] = json.loads
+_standard = json.JSONEncoder(separators=(",", ":"), default=_as_text).encode
+
+
+def _encoded_standard(data: dict[str, Any]) -> bytes:
+    return _standard(data).encode("ascii")
+
+
 try:
     import msgspec
 except ImportError:
-    pass
+    _encoded: Callable[[Any], bytes] = _encoded_standard
+    _decoded_data: Callable[[bytes], Any] = json.loads
 else:
     # Several times as fast, and strict: what it refuses, the standard library gets.
-    _encoded_fast = msgspec.json.Encoder(enc_hook=_as_text).encode
-    _decoded_fast = msgspec.json.Decoder().decode
-_encoded = json.JSONEncoder(separators=(",", ":"), default=_as_text).encode
+    _encoded = msgspec.json.Encoder(enc_hook=_as_text).encode
+    _decoded_data = msgspec.json.Decoder().decode
 
 
 class Line(NamedTuple):
@@ -59,7 +64,7 @@ class Line(NamedTuple):
     def data(self) -> dict[str, Any]:
         """The object."""
         try:
-            found: dict[str, Any] = _decoded_fast(self.raw)
+            found: dict[str, Any] = _decoded_data(self.raw)
         except ValueError:  # half a surrogate pair, which the standard library takes
             found = json.loads(self.raw)
         return found
@@ -76,17 +81,17 @@ def encode(kind: str, data: dict[str, Any]) -> bytes:
 
 
 def _dumps(data: dict[str, Any]) -> bytes:
-    if _encoded_fast is not None:
-        try:
-            return _encoded_fast(data)
-        except Exception:  # noqa: BLE001  (whatever it does not take; half a surrogate pair, say)
-            pass
     try:
-        return _encoded(data).encode("ascii")
-    except Exception:  # noqa: BLE001
-        # A key that is no text, or an object that holds itself: keep what can be kept.
-        plain = {key: _plain(value) for key, value in data.items()}
-        return json.dumps(plain, separators=(",", ":"), default=_as_text).encode("ascii")
+        return _encoded(data)
+    except Exception:  # noqa: BLE001  (whatever it does not take; half a surrogate pair, say)
+        return _dumps_odd(data)
+
+
+def _dumps_odd(data: dict[str, Any]) -> bytes:
+    try:
+        return _encoded_standard(data)
+    except Exception:  # noqa: BLE001  (a key that is no text, or an object that holds itself: keep what can be kept)
+        return _encoded_standard({key: _plain(value) for key, value in data.items()})
 
 
 def _plain(value: Any) -> Any:

@@ -89,12 +89,6 @@ class SpoolWriter:
             if self._descriptor >= 0 and self._size:
                 self._rotate()
 
-    def sync(self) -> None:
-        """Bring what was written to the disk itself, against power loss."""
-        with self._lock:
-            if self._descriptor >= 0:
-                os.fdatasync(self._descriptor) if hasattr(os, "fdatasync") else os.fsync(self._descriptor)
-
     def own(self) -> list[str]:
         """The segments of this process that are not finished with, oldest first."""
         with self._lock:

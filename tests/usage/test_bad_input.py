@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from llmguard import llm_tracker
 from llmguard.usage import losses, recorder, spool
@@ -20,24 +19,15 @@ from llmguard.usage.call import Call
 from llmguard.usage.recorder import Recorder, SpoolError
 from llmguard.usage.settings import UsageSettings, from_environment
 from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.tables import usage_logs
 from llmguard.usage.tokens import Tokens
 from tests.command import ROOT
+from tests.usage.recorded import rows_of as rows
 
 
 @pytest.fixture
 def recording(settings: UsageSettings) -> Iterator[Recorder]:
     yield recorder.configure(settings)
     recorder.configure(settings._replace(disabled=True))
-
-
-def rows(recording: Recorder) -> list[dict[str, Any]]:
-    assert recording.flush(20)
-    opened = Ledger.open(recording.settings)
-    with opened.engine.connect() as connection:
-        found = [dict(row) for row in connection.execute(select(usage_logs).order_by(usage_logs.c.id)).mappings()]
-    opened.close()
-    return found
 
 
 def call(recording: Recorder, **fields: Any) -> None:

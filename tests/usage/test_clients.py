@@ -22,12 +22,6 @@ ASKED: dict[str, Any] = {"model": "m", "messages": MESSAGES}
 
 
 @pytest.fixture
-def provider() -> Iterator[FakeProvider]:
-    with FakeProvider() as running:
-        yield running
-
-
-@pytest.fixture
 def ledger() -> Iterator[MemoryLedger]:
     with memory_ledger(project_root=str(ROOT)) as memory:
         yield memory

@@ -28,12 +28,6 @@ CALLBACKS = (
 
 
 @pytest.fixture
-def provider() -> Iterator[FakeProvider]:
-    with FakeProvider() as running:
-        yield running
-
-
-@pytest.fixture
 def ledger() -> Iterator[MemoryLedger]:
     with memory_ledger(project_root=str(ROOT)) as memory:
         yield memory

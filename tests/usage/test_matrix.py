@@ -17,17 +17,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import select
 
 from llmguard.testing import Answer, FakeProvider
 from llmguard.usage import recorder
 from llmguard.usage.recorder import Recorder
 from llmguard.usage.settings import UsageSettings
-from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.tables import usage_logs
 from tests.command import ROOT
 from tests.optional import optional
 from tests.usage.arms import ARMS
+from tests.usage.recorded import rows_of
 
 # What LiteLLM and the SDKs warn of is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
@@ -272,15 +270,6 @@ KILLS = {"killed right after the response": killed_after, "killed during the cal
 def provider() -> Iterator[FakeProvider]:
     with FakeProvider(Answer(TEXT)) as running:
         yield running
-
-
-def rows_of(recording: Recorder) -> list[dict[str, Any]]:
-    assert recording.flush(20)
-    opened = Ledger.open(recording.settings)
-    with opened.engine.connect() as connection:
-        found = [dict(row) for row in connection.execute(select(usage_logs).order_by(usage_logs.c.id)).mappings()]
-    opened.close()
-    return found
 
 
 def settled(recording: Recorder, number: int) -> list[dict[str, Any]]:

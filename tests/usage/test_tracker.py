@@ -11,17 +11,15 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
-from sqlalchemy import select
 
 from llmguard.usage import recorder
 from llmguard.usage.recorder import Recorder
 from llmguard.usage.scrub import scrubbed
 from llmguard.usage.settings import UsageSettings, from_environment
-from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.tables import usage_logs
 from llmguard.usage.tokens import Tokens, tokens_of
 from llmguard.usage.tracker import LLMUsageTracker, llm_tracker, llm_usage_tracker
 from tests.command import ROOT
+from tests.usage.recorded import rows_of as rows
 
 
 @pytest.fixture
@@ -29,15 +27,6 @@ def recording(settings: UsageSettings) -> Iterator[Recorder]:
     made = recorder.configure(settings._replace(project_root=str(ROOT)))
     yield made
     recorder.configure(settings._replace(disabled=True))
-
-
-def rows(recording: Recorder) -> list[dict[str, Any]]:
-    assert recording.flush(20)
-    opened = Ledger.open(recording.settings)
-    with opened.engine.connect() as connection:
-        found = [dict(row) for row in connection.execute(select(usage_logs).order_by(usage_logs.c.id)).mappings()]
-    opened.close()
-    return found
 
 
 def response(**usage: Any) -> SimpleNamespace:
@@ -65,7 +54,8 @@ def test_a_block_leaves_one_row_with_its_place_in_the_code(recording: Recorder) 
     )
     assert row["code_file"] == "tests/usage/test_tracker.py"
     assert row["code_function"].startswith("test_a_block_leaves_one_row")
-    assert row["code_line"] > 50
+    begins = test_a_block_leaves_one_row_with_its_place_in_the_code.__code__.co_firstlineno
+    assert row["code_line"] == begins + 1
 
 
 def test_tokens_are_read_from_the_response_when_nobody_sets_them(recording: Recorder) -> None:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from llmguard.usage.adoption import Recovered
     from llmguard.usage.settings import UsageSettings
 
-_STALE = 60.0  # seconds: a record that lies longer in a living process's spool is not being written
-
 
 def recover(database_url: asked.Database = "") -> None:
     """Bring in what processes left on the disk that have ended or died. Any process that records does so by itself.

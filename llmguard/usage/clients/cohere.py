@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from llmguard.usage.call import Call, InnerCall
-from llmguard.usage.clients.tracked import become, begin, subclass_of
-from llmguard.usage.clients.wire import finish_http, track_raw
+from llmguard.usage.clients.tracked import become, begin, failed, subclass_of
+from llmguard.usage.clients.wire import ended
 
 _CLIENTS = ("BaseCohere", "AsyncBaseCohere", "V2Client", "AsyncV2Client")
 
@@ -47,9 +47,9 @@ def _transport(cls: Any) -> type:
         try:
             response = cls.request(self, path, *rest, **more)
         except BaseException as error:
-            _failed(call, error)
+            failed(call, error)
             raise
-        return _ended(call, response)
+        return ended(call, response)
 
     @contextmanager
     def stream(self: Any, path: Any = None, *rest: Any, **more: Any) -> Any:
@@ -58,10 +58,10 @@ def _transport(cls: Any) -> type:
             opened = cls.stream(self, path, *rest, **more)
             response = opened.__enter__()
         except BaseException as error:
-            _failed(call, error)
+            failed(call, error)
             raise
         with _Closing(opened):
-            yield _ended(call, response)
+            yield ended(call, response)
 
     return subclass_of(cls, {"request": request, "stream": stream})
 
@@ -73,9 +73,9 @@ def _async_transport(cls: Any) -> type:
         try:
             response = await cls.request(self, path, *rest, **more)
         except BaseException as error:
-            _failed(call, error)
+            failed(call, error)
             raise
-        return _ended(call, response)
+        return ended(call, response)
 
     @asynccontextmanager
     async def stream(self: Any, path: Any = None, *rest: Any, **more: Any) -> Any:
@@ -84,10 +84,10 @@ def _async_transport(cls: Any) -> type:
             opened = cls.stream(self, path, *rest, **more)
             response = await opened.__aenter__()
         except BaseException as error:
-            _failed(call, error)
+            failed(call, error)
             raise
         async with _Closing(opened):
-            yield _ended(call, response)
+            yield ended(call, response)
 
     return subclass_of(cls, {"request": request, "stream": stream})
 
@@ -117,17 +117,3 @@ def _begin(transport: Any, path: Any, options: dict[str, Any], *, stream: bool =
     body = options.get("json")
     known = {name: value for name, value in body.items() if value is not ...} if isinstance(body, dict) else {}
     return begin(transport, "cohere", f"/{path}", known, stream=stream)
-
-
-def _ended(call: Call | InnerCall | None, response: Any) -> Any:
-    if call is None:
-        return response
-    if response.status_code >= 400:
-        finish_http(call, response)
-        return response
-    return track_raw(response, call)
-
-
-def _failed(call: Call | InnerCall | None, error: BaseException) -> None:
-    if call is not None:
-        call.fail(error)

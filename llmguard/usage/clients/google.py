@@ -12,7 +12,7 @@ from typing import Any
 
 from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.clients import speakeasy
-from llmguard.usage.clients.tracked import become, begin, subclass_of
+from llmguard.usage.clients.tracked import become, begin, failed, subclass_of
 from llmguard.usage.clients.wire import event_of
 from llmguard.usage.streams import TrackedAsyncIterator, TrackedIterator, Tracking
 
@@ -68,7 +68,7 @@ def _transport(cls: Any) -> type:
         try:
             return _ended(call, cls.request(self, http_method, path, request_dict, *rest, **more))
         except BaseException as error:
-            _failed(call, error)
+            failed(call, error)
             raise
 
     async def async_request(self: Any, http_method: str, path: str, request_dict: Any, *rest: Any, **more: Any) -> Any:
@@ -78,7 +78,7 @@ def _transport(cls: Any) -> type:
         try:
             return _ended(call, await cls.async_request(self, http_method, path, request_dict, *rest, **more))
         except BaseException as error:
-            _failed(call, error)
+            failed(call, error)
             raise
 
     def request_streamed(self: Any, http_method: str, path: str, request_dict: Any, *rest: Any, **more: Any) -> Any:
@@ -93,7 +93,7 @@ def _transport(cls: Any) -> type:
         try:
             stream = await cls.async_request_streamed(self, http_method, path, request_dict, *rest, **more)
         except BaseException as error:
-            _failed(call, error)
+            failed(call, error)
             raise
         return TrackedAsyncIterator(stream, _Chunks(call)) if call is not None else stream
 
@@ -118,8 +118,3 @@ def _ended(call: Call | InnerCall, response: Any) -> Any:
     body = event_of(response.body or "")
     call.succeed(body)
     return response
-
-
-def _failed(call: Call | InnerCall | None, error: BaseException) -> None:
-    if call is not None:
-        call.fail(error)

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmguard.usage.call import Call, InnerCall
-from llmguard.usage.clients.tracked import DEFAULTS, begin, subclass_of
-from llmguard.usage.clients.wire import finish_http, track_raw
+from llmguard.usage.clients.tracked import DEFAULTS, begin, failed, subclass_of
+from llmguard.usage.clients.wire import ended
 
 _PROVIDER = "_llmguard_provider"
 
@@ -41,18 +41,18 @@ def _subclass(cls: Any) -> type:
         try:
             response = cls.do_request(self, hook_ctx, request, *rest, **more)
         except BaseException as error:
-            _failed(call, error)
+            failed(call, error)
             raise
-        return _ended(call, response)
+        return ended(call, response)
 
     async def do_request_async(self: Any, hook_ctx: Any, request: Any, *rest: Any, **more: Any) -> Any:
         call = _begin(self, request, more)
         try:
             response = await cls.do_request_async(self, hook_ctx, request, *rest, **more)
         except BaseException as error:
-            _failed(call, error)
+            failed(call, error)
             raise
-        return _ended(call, response)
+        return ended(call, response)
 
     return subclass_of(cls, {"do_request": do_request, "do_request_async": do_request_async})
 
@@ -68,18 +68,3 @@ def _begin(resource: Any, request: Any, options: dict[str, Any]) -> Call | Inner
     path = urlsplit(str(request.url)).path
     stream = bool(options.get("stream"))
     return begin(resource, vars(resource)[_PROVIDER], path, body, stream=stream, model=model)
-
-
-def _ended(call: Call | InnerCall | None, response: Any) -> Any:
-    """The response goes back as it is; one that says an error is made an exception by the SDK, later."""
-    if call is None:
-        return response
-    if response.status_code >= 400:
-        finish_http(call, response)
-        return response
-    return track_raw(response, call)
-
-
-def _failed(call: Call | InnerCall | None, error: BaseException) -> None:
-    if call is not None:
-        call.fail(error)

@@ -13,7 +13,7 @@ from typing import Any
 
 from llmguard.providers.index import by_host, client_class
 from llmguard.usage.call import Call, InnerCall
-from llmguard.usage.clients.tracked import DEFAULTS, become, begin, subclass_of
+from llmguard.usage.clients.tracked import DEFAULTS, become, begin, failed, subclass_of
 from llmguard.usage.clients.wire import is_raw, track_raw
 from llmguard.usage.streams import track_stream
 
@@ -51,7 +51,7 @@ def _subclass(cls: type) -> type:
             try:
                 response = await cls.request(self, *arguments, **keywords)  # type: ignore[attr-defined]
             except BaseException as error:
-                _failed(call, error)
+                failed(call, error)
                 raise
             return _ended(call, response)
     else:
@@ -63,7 +63,7 @@ def _subclass(cls: type) -> type:
             try:
                 response = cls.request(self, *arguments, **keywords)  # type: ignore[attr-defined]
             except BaseException as error:
-                _failed(call, error)
+                failed(call, error)
                 raise
             return _ended(call, response)
 
@@ -76,11 +76,6 @@ def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) ->
         return None
     stream = bool(keywords.get("stream"))
     return begin(client, provider_of(client), options.url, options.json_data, stream=stream)
-
-
-def _failed(call: Call | InnerCall, error: BaseException) -> None:
-    if call is not None:
-        call.fail(error)
 
 
 def _ended(call: Call | InnerCall, response: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -77,6 +76,12 @@ def begin(
     return call
 
 
+def failed(call: Call | InnerCall | None, error: BaseException) -> None:
+    """A request ended with an exception; there may be no call of it."""
+    if call is not None:
+        call.fail(error)
+
+
 def _under_litellm(passing: tuple[str, ...]) -> bool:
     """Whether LiteLLM makes this request, and its calls are tracked: the client was handed to it. A callback of the
     user's that LiteLLM calls, and that asks a model itself, is something else."""
@@ -107,6 +112,3 @@ def folders(cls: type) -> tuple[str, ...]:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-Method = Callable[..., Any]

@@ -46,12 +46,15 @@ def track_raw(response: Any, call: Call | InnerCall) -> Any:
     return response
 
 
-def finish_http(call: Call | InnerCall, response: Any) -> None:
-    """The end of a call by a plain HTTP response, whose status may say an error."""
+def ended(call: Call | InnerCall | None, response: Any) -> Any:
+    """The HTTP response that an SDK's transport gave, as it is; its end is, or will be, on the books. One that says an
+    error is made an exception by the SDK, later."""
+    if call is None:
+        return response
     if response.status_code >= 400:
         call.finish("error", status_code=response.status_code, error_type=f"HTTP {response.status_code}")
-    else:
-        call.succeed(response)
+        return response
+    return track_raw(response, call)
 
 
 class Body:

@@ -62,13 +62,13 @@ class Ledger:
         A row that the database refuses for what is in it is left out, and counted in `refused`: it must not keep the
         others out.
         """
-        from sqlalchemy.exc import DataError, ProgrammingError, StatementError
+        from sqlalchemy.exc import StatementError
 
         from llmguard.usage.store.engine import one_line
 
         try:
             return self._written(rows)
-        except (DataError, ProgrammingError, StatementError, OverflowError, ArithmeticError, ValueError) as error:
+        except (StatementError, ArithmeticError, ValueError) as error:
             if type(error).__name__ in _OF_THE_DATABASE:
                 raise
             if len(rows) == 1:

@@ -31,15 +31,6 @@ FILTERS = {
     "model": "model",
     "status": "status",
 }
-_SUMS: tuple[str, ...] = (
-    "calls",
-    "errors",
-    "unknown_calls",
-    "unpriced_calls",
-    "tokens",
-    "prompt_tokens",
-    "completion_tokens",
-)
 
 
 class Period(NamedTuple):
@@ -63,6 +54,10 @@ class Sums(NamedTuple):
 
     def __add__(self, other: Any) -> Sums:
         return Sums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+#: The sums that are counts: all but the money.
+_SUMS = Sums._fields[:-1]
 
 
 def summary(

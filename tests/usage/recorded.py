@@ -1,0 +1,21 @@
+"""What a recorder has brought into its ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from llmguard.usage.recorder import Recorder
+from llmguard.usage.store.ledger import Ledger
+from llmguard.usage.store.tables import usage_logs
+
+
+def rows_of(recording: Recorder) -> list[dict[str, Any]]:
+    """The rows, in the order of their starts, once all that was recorded is there."""
+    assert recording.flush(20)
+    opened = Ledger.open(recording.settings)
+    with opened.engine.connect() as connection:
+        found = [dict(row) for row in connection.execute(select(usage_logs).order_by(usage_logs.c.id)).mappings()]
+    opened.close()
+    return found
