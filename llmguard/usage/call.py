@@ -15,7 +15,7 @@ from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.ids import call_id as new_call_id
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.recorder import Recorder
-from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, tokens_of
+from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, mapping, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +39,8 @@ class Call:
 
     def __init__(self, recorder: Recorder, fields: dict[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         self._recorder = recorder
-        known = {name: value for name, value in fields.items() if value is not None}
-        self.fields: dict[str, Any] = {**(defaults or {}), **request_context(), **known}
+        self.fields: dict[str, Any] = {**(defaults or {}), **request_context()}
+        self.fields.update({name: value for name, value in fields.items() if value is not None})
         self.fields["call_id"] = new_call_id()
         self.prompt_estimate: int | None = None
         self._began = 0.0
@@ -71,7 +71,8 @@ class Call:
         try:
             place = caller(self._recorder.settings.project_root, passing)
             if place is not None:
-                self.fields.update(place._asdict())
+                fields = self.fields
+                fields["code_file"], fields["code_function"], fields["code_line"] = place
             if request is not None:
                 self.prompt_estimate = self.fields["prompt_estimate"] = tokens_in(characters_of(request))
             self.fields["started_at"] = time.time()
@@ -105,7 +106,7 @@ class Call:
         if (tokens is None or not tokens.known) and status in ("cancelled", "timeout") and self.prompt_estimate:
             tokens, source = Tokens(prompt=self.prompt_estimate), "estimated"  # it was sent, and may be billed
         if tokens is not None and tokens.known:
-            data.update({name: count for name, count in tokens.fields().items() if count is not None})
+            data.update(tokens.fields())
             data["usage_source"] = source or "provider"
         else:
             data["usage_source"] = "none"
@@ -136,9 +137,15 @@ class Call:
         try:
             tokens, more = tokens_of(response), response_fields(response)
             source = "provider" if tokens.known else "none"
-            known = {name: count for name, count in tokens.fields().items() if count is not None}
             duration = round((time.perf_counter() - self._began) * 1000)
-            data = {**self.fields, **known, **more, "status": "ok", "usage_source": source, "duration_ms": duration}
+            data = {
+                **self.fields,
+                **tokens.fields(),
+                **more,
+                "status": "ok",
+                "usage_source": source,
+                "duration_ms": duration,
+            }
             self._recorder.intent(data)
         except Exception:  # a call never fails for its record
             LOG.exception("an answer could not be noted")
@@ -205,6 +212,12 @@ def estimated(response: Any, prompt: int) -> tuple[Tokens, str]:
     return meter.counts(prompt) if meter.characters else (Tokens(), "")
 
 
+_SAID = (
+    ("response_model", ("model", "model_version", "modelVersion")),
+    ("provider_response_id", ("id", "response_id", "responseId")),
+)
+
+
 def response_fields(response: Any) -> dict[str, Any]:
     """What a response says of itself: its model, its identifier and, of a plain HTTP response, its status."""
     found: dict[str, Any] = {}
@@ -213,16 +226,14 @@ def response_fields(response: Any) -> dict[str, Any]:
         if isinstance(status, int):
             found["status_code"] = status
         response = json_body(response)
-    for column, names in (
-        ("response_model", ("model", "model_version", "modelVersion")),
-        ("provider_response_id", ("id", "response_id", "responseId")),
-    ):
+    get = mapping(response).get
+    for column, names in _SAID:
         for name in names:
-            value = field(response, name)
+            value = get(name)
             if isinstance(value, str):
                 found[column] = value
                 break
-    tier = field(response, "service_tier") or field(field(response, "usage"), "service_tier")
+    tier = get("service_tier") or field(get("usage"), "service_tier")
     if isinstance(tier, str) and tier not in ("default", "standard", "auto"):
         found["service_tier"] = tier  # its price is another one
     return found

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from llmguard.usage.store.ledger import Ledger
 
 LOG = logging.getLogger("llmguard.usage")
-_INTERVAL = 0.25  # seconds between looks while there is something to do
+_INTERVAL = 1.0  # seconds between looks while there is something to do: larger batches cost less a row
 _HOUSEKEEPING = 15.0  # seconds between looks for segments without an owner
 _BACKOFF = (0.25, 30.0)
 

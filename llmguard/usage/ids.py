@@ -19,10 +19,13 @@ def call_id() -> str:
         ticks = time.time_ns() // 244  # 2**12 of them are about a millisecond
         _last = ticks = max(ticks, _last + 1)
     milliseconds, count = divmod(ticks * 244, 1_000_000)
-    value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (count * 4096 // 1_000_000) << 64
-    value |= 0b10 << 62 | _random.getrandbits(62)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031  (half the time of an f-string of as many parts)
+        milliseconds >> 16 & 0xFFFFFFFF,
+        milliseconds & 0xFFFF,
+        count * 4096 // 1_000_000,
+        0x8000 | _random.getrandbits(14),
+        _random.getrandbits(48),
+    )
 
 
 def _after_fork() -> None:

@@ -58,7 +58,7 @@ class SpoolWriter:
         """Write a line; False when it was dropped (and counted) because the spool is full or cannot be written."""
         with self._lock:
             try:
-                if self._descriptor < 0 or self._is_due():
+                if self._descriptor < 0 or self._size >= ROTATE_BYTES or self._is_old():
                     self._rotate()
                 if self._others + self._size + len(line) > self.cap:
                     self.dropped += 1
@@ -132,9 +132,7 @@ class SpoolWriter:
         self.owner = _owner()
         self.path = ""
 
-    def _is_due(self) -> bool:
-        if self._size >= ROTATE_BYTES:
-            return True
+    def _is_old(self) -> bool:
         return bool(self._size) and time.monotonic() - self._opened > ROTATE_SECONDS
 
     def _rotate(self) -> None:

@@ -38,17 +38,15 @@ class Tokens(NamedTuple):
         """Whether there is any count."""
         return self.prompt is not None or self.completion is not None or self.total is not None
 
-    def fields(self) -> dict[str, int | None]:
-        """The columns of a row, and what only its price depends on."""
-        return {
-            "prompt_tokens": self.prompt,
-            "completion_tokens": self.completion,
-            "tokens_used": self.total,
-            "cache_read_tokens": self.cache_read,
-            "cache_write_tokens": self.cache_write,
-            "reasoning_tokens": self.reasoning,
-            "cache_write_1h_tokens": self.cache_write_1h,
-        }
+    def fields(self) -> dict[str, int]:
+        """The counts that are known, by their columns (and what only a price depends on)."""
+        return {name: count for name, count in zip(_COLUMNS, self, strict=True) if count is not None}
+
+
+_COLUMNS = (
+    *("prompt_tokens", "completion_tokens", "tokens_used", "cache_read_tokens", "cache_write_tokens"),
+    *("reasoning_tokens", "cache_write_1h_tokens"),
+)
 
 
 def tokens_of(response: Any) -> Tokens:
@@ -83,10 +81,10 @@ def _usage(response: Any) -> Any:
 
 def tokens_of_usage(usage: Any) -> Tokens:
     """The counts of a usage object or dictionary of any provider."""
-    counts = _mapping(usage)
+    counts = mapping(usage)
     billed = counts.get("billed_units") or counts.get("tokens")
     if billed is not None:
-        return _openai(_mapping(billed))  # Cohere bills what the user sent, and counts its own preamble in `tokens`
+        return _openai(mapping(billed))  # Cohere bills what the user sent, and counts its own preamble in `tokens`
     for prompt, completion in (("prompt_token_count", "candidates_token_count"), _GOOGLE_WIRE):
         if counts.get(prompt) is not None or counts.get(completion) is not None:
             return _google(counts)
@@ -105,7 +103,7 @@ class _Attributes:
         return field(self._holder, name)
 
 
-def _mapping(holder: Any) -> Any:
+def mapping(holder: Any) -> Any:
     """What has a `get`: a dictionary as it is, a pydantic object's fields at once, anything else by its attributes."""
     if holder is None:
         return {}
@@ -148,9 +146,9 @@ def _openai(usage: Any) -> Tokens:
     """OpenAI's chat (`prompt_tokens`) and responses (`input_tokens`), and everyone who counts like it."""
     prompt = _first(usage, "prompt_tokens", "input_tokens")
     completion = _first(usage, "completion_tokens", "output_tokens")
-    into = _mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
-    out = _mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
-    reasoning = _first(out, "reasoning_tokens")
+    into = mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    out = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    reasoning = _first(mapping(out), "reasoning_tokens") if out is not None else None
     total = _total(_first(usage, "total_tokens"), prompt, completion)
     if reasoning and None not in (prompt, completion) and total == (prompt or 0) + (completion or 0) + reasoning:
         completion = (completion or 0) + reasoning  # xAI counts it apart
@@ -167,7 +165,7 @@ def _anthropic(usage: Any) -> Tokens:
         return _openai(usage)._replace(cache_read=read, cache_write=write)  # a gateway that has added them up
     prompt = None if plain is None else plain + (read or 0) + (write or 0)
     completion = _first(usage, "output_tokens")
-    hour = _first(_mapping(usage.get("cache_creation")), "ephemeral_1h_input_tokens")
+    hour = _first(mapping(usage.get("cache_creation")), "ephemeral_1h_input_tokens")
     return Tokens(prompt, completion, _total(None, prompt, completion), read, write, None, hour)
 
 

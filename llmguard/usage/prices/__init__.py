@@ -37,13 +37,14 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     if prompt is None or completion is None:
         row["price_status"] = "no_usage"
         return row
+    get = row.get
     counts = Counts(
         prompt,
         completion,
-        row.get("cache_read_tokens") or 0,
-        row.get("cache_write_tokens") or 0,
+        get("cache_read_tokens") or 0,
+        get("cache_write_tokens") or 0,
         int(data.get("cache_write_1h_tokens") or 0),
-        row.get("reasoning_tokens") or 0,
+        get("reasoning_tokens") or 0,
     )
     tier = str(data.get("service_tier") or "")
     names = [name for name in (row.get("response_model"), row.get("model")) if name and row.get("provider")]

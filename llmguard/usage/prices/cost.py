@@ -10,6 +10,7 @@ from llmguard.usage.prices.catalog import Catalog, bundled
 
 _MILLION = Decimal(1_000_000)
 _PLACES = Decimal("1E-9")
+_NONE = Decimal(0)
 
 
 class Cost(NamedTuple):
@@ -57,21 +58,26 @@ def cost_of(
         catalog: of prices; the bundled snapshot by default.
     """
     catalog = catalog or bundled()
-    at = moment.astimezone(timezone.utc)
+    at = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
     minute = at.strftime("%H:%M") if catalog.is_timed(provider, model) else ""
     rates = catalog.rates(provider, model, at.date().isoformat(), minute, tier)
     if rates is None:
         return None
     into = _input(rates.prices, counts)
     out = _output(rates.prices, counts)
-    request = Decimal(rates.prices.get("q", 0)) / 1000
-    factor = rates.factor if rates.factor is not None else Decimal(1)
-    into, out = (into * factor / _MILLION).quantize(_PLACES), (out * factor / _MILLION).quantize(_PLACES)
-    return Cost(into, out, (into + out + request).quantize(_PLACES), rates.factor is not None)
+    if rates.factor is not None:
+        into, out = into * rates.factor, out * rates.factor
+    into, out = (into / _MILLION).quantize(_PLACES), (out / _MILLION).quantize(_PLACES)
+    total = into + out
+    if "q" in rates.prices:
+        total = (total + Decimal(rates.prices["q"]) / 1000).quantize(_PLACES)
+    return Cost(into, out, total, rates.factor is not None)
 
 
 def _input(prices: dict[str, Any], counts: Counts) -> Decimal:
-    total = Decimal(0)
+    if not counts.cache_read and not counts.cache_write:
+        return _rate(prices["i"], counts.prompt) * counts.prompt if "i" in prices else _NONE
+    total = _NONE
     read = min(counts.cache_read, counts.prompt)
     plain, write = counts.prompt, min(counts.cache_write, counts.prompt - read)
     if "h" in prices:
@@ -86,7 +92,7 @@ def _input(prices: dict[str, Any], counts: Counts) -> Decimal:
 
 
 def _output(prices: dict[str, Any], counts: Counts) -> Decimal:
-    total, shown = Decimal(0), counts.completion
+    total, shown = _NONE, counts.completion
     if "n" in prices:
         hidden = min(counts.reasoning, counts.completion)
         total += _rate(prices["n"], counts.prompt) * hidden
