@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from llmguard.calls.wrapper import LLMWrapper, llm_wrapper
     from llmguard.usage.clients import track
     from llmguard.usage.litellm_callback import LLMUsageCallback
     from llmguard.usage.litellm_tracking import is_litellm_tracking_enabled, setup_litellm_tracking
@@ -20,19 +21,23 @@ if TYPE_CHECKING:
 _WHERE = {
     "LLMUsageCallback": "llmguard.usage.litellm_callback",
     "LLMUsageTracker": "llmguard.usage.tracker",
+    "LLMWrapper": "llmguard.calls.wrapper",
     "is_litellm_tracking_enabled": "llmguard.usage.litellm_tracking",
     "setup_litellm_tracking": "llmguard.usage.litellm_tracking",
     "llm_tracker": "llmguard.usage.tracker",
     "llm_usage_tracker": "llmguard.usage.tracker",
+    "llm_wrapper": "llmguard.calls.wrapper",
     "track": "llmguard.usage.clients",
 }
 __all__ = [
     "LLMUsageCallback",
     "LLMUsageTracker",
+    "LLMWrapper",
     "__version__",
     "is_litellm_tracking_enabled",
     "llm_tracker",
     "llm_usage_tracker",
+    "llm_wrapper",
     "setup_litellm_tracking",
     "track",
 ]

@@ -20,6 +20,7 @@ ALLOWED = {
     "config": {"errors", "doors", "providers"},
     "check": {"errors", "doors", "providers", "config"},
     "usage": {"errors", "doors", "providers", "config"},
+    "calls": {"errors", "doors", "providers", "config", "usage"},
     "testing": {"errors", "doors", "providers", "config", "usage"},
     "cli": {"errors", "doors", "providers", "config", "check", "usage"},
 }

@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple, TypeVar
 
-from llmguard.usage.call import Call, estimated, failure_fields, response_fields
+from llmguard.usage.call import Call
 from llmguard.usage.content import kept
 from llmguard.usage.context import Enclosing, enclosing, enter, leave
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.meter import StreamMeter
+from llmguard.usage.outcome import estimated, failure_fields, response_fields
 from llmguard.usage.recorder import recorder
 from llmguard.usage.rows import count_of
 from llmguard.usage.tokens import Tokens, summed, tokens_of

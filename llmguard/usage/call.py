@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import time
@@ -10,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import LLMGuardError
 from llmguard.usage.caller import caller
-from llmguard.usage.context import Enclosing, request_context
+from llmguard.usage.context import Enclosing, enclosing, request_context
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.ids import call_id as new_call_id
 from llmguard.usage.meter import StreamMeter
-from llmguard.usage.recorder import Recorder
-from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, mapping, tokens_of
+from llmguard.usage.outcome import estimated, failure_fields, response_fields
+from llmguard.usage.recorder import Recorder, recorder
+from llmguard.usage.tokens import Tokens, tokens_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    #: Is told how a call has ended: status, counts, where they are from, the model that answered.
+    Listener = Callable[[str, Tokens, str, "str | None"], None]
 
 LOG = logging.getLogger("llmguard.usage")
-_MOST_ERROR = 2000  # characters of an error's text that are kept
 
 
 class Call:
@@ -33,9 +35,14 @@ class Call:
         recorder: where to.
         fields: columns that are known of the call (provider, model, ...); they win over those of the request.
         defaults: columns that hold when neither the call nor the request says otherwise.
+
+    Attributes:
+        fields: of the row, as far as they are known.
+        prompt_estimate: tokens of the request, estimated.
+        listener: is told the end, after it is on the books.
     """
 
-    __slots__ = ("_began", "_done", "_pid", "_recorder", "fields", "prompt_estimate")
+    __slots__ = ("_began", "_done", "_pid", "_recorder", "fields", "listener", "prompt_estimate")
 
     def __init__(self, recorder: Recorder, fields: dict[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         self._recorder = recorder
@@ -43,6 +50,7 @@ class Call:
         self.fields.update({name: value for name, value in fields.items() if value is not None})
         self.fields["call_id"] = new_call_id()
         self.prompt_estimate: int | None = None
+        self.listener: Listener | None = None
         self._began = 0.0
         self._done = False
         self._pid = os.getpid()
@@ -112,6 +120,8 @@ class Call:
             data["usage_source"] = "none"
         data.update({name: value for name, value in more.items() if value is not None})
         self._recorder.finish(data)
+        if self.listener is not None:
+            self.listener(status, tokens or Tokens(), data["usage_source"], data.get("response_model"))
         if LOG.isEnabledFor(logging.INFO):
             LOG.info(
                 "[LLM_USAGE] service=%s model=%s tokens=%s duration_ms=%s status=%s",
@@ -175,21 +185,24 @@ class InnerCall:
         self.done = False
         self.prompt_estimate: int | None = None
         self.fields: dict[str, Any] = {}
+        self.listener: Listener | None = None
 
-    def _used(self, tokens: Tokens) -> None:
+    def _used(self, status: str, tokens: Tokens, source: str = "", model: str | None = None) -> None:
         if not self.done:
             self.done = True
             if tokens.known:
                 self._around.inner.append(tokens)
+            if self.listener is not None:
+                self.listener(status, tokens, source or ("provider" if tokens.known else "none"), model)
 
     def finish(self, status: str, *, tokens: Tokens | None = None, **more: Any) -> None:
         """It has ended."""
-        self._used(tokens or Tokens())
+        self._used(status, tokens or Tokens())
 
     def succeed(self, response: Any) -> None:
         """It gave a whole response."""
         try:
-            self._used(tokens_of(response))
+            self._used("ok", tokens_of(response), "", response_fields(response).get("response_model"))
         except Exception:  # a call never fails for its record
             LOG.exception("the tokens of a response could not be read")
 
@@ -198,74 +211,36 @@ class InnerCall:
 
     def end_stream(self, meter: StreamMeter, status: str, error: BaseException | None = None) -> None:
         """Its stream has ended."""
-        self._used(meter.counts(self.prompt_estimate)[0])
+        tokens, source = meter.counts(self.prompt_estimate)
+        self._used(failure_fields(error)["status"] if error is not None else status, tokens, source, meter.model)
 
     def fail(self, error: BaseException) -> None:
         """It ended with an exception."""
-        self.done = True
+        self._used(failure_fields(error)["status"], Tokens())
 
 
-def estimated(response: Any, prompt: int) -> tuple[Tokens, str]:
-    """The counts of an answer whose provider does not say, by its characters; none for what is no text."""
-    meter = StreamMeter()
-    meter.add(json_body(response) if is_plain_http(response) else response)
-    return meter.counts(prompt) if meter.characters else (Tokens(), "")
+def started(
+    fields: dict[str, Any], request: Any, passing: tuple[str, ...] = (), *, defaults: Mapping[str, Any] | None = None
+) -> Call | InnerCall:
+    """A call whose intent is written; one without a row, inside one that is on the books.
 
+    Args:
+        fields: columns that are known.
+        request: its body.
+        passing: see `Call.start`.
+        defaults: see `Call`.
 
-_SAID = (
-    ("response_model", ("model", "model_version", "modelVersion")),
-    ("provider_response_id", ("id", "response_id", "responseId")),
-)
+    Raises:
+        SpoolError: its intent cannot be written, and `strict` is on.
+    """
+    around = enclosing()
+    if around is not None:
+        return InnerCall(around)
+    current = recorder()
+    if current.settings.store_content:
+        from llmguard.usage.content import kept
 
-
-def response_fields(response: Any) -> dict[str, Any]:
-    """What a response says of itself: its model, its identifier and, of a plain HTTP response, its status."""
-    found: dict[str, Any] = {}
-    if is_plain_http(response):
-        status = getattr(response, "status_code", None)
-        if isinstance(status, int):
-            found["status_code"] = status
-        response = json_body(response)
-    get = mapping(response).get
-    for column, names in _SAID:
-        for name in names:
-            value = get(name)
-            if isinstance(value, str):
-                found[column] = value
-                break
-    tier = get("service_tier") or field(get("usage"), "service_tier")
-    if isinstance(tier, str) and tier not in ("default", "standard", "auto"):
-        found["service_tier"] = tier  # its price is another one
-    return found
-
-
-def failure_fields(error: BaseException) -> dict[str, Any]:
-    """Status, status code, type and text of an exception, the text without secrets."""
-    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)):
-        return {"status": "cancelled", "error_type": type(error).__name__}
-    from llmguard.usage.scrub import scrubbed
-
-    is_timeout = isinstance(error, TimeoutError) or "Timeout" in type(error).__name__
-    return {
-        "status": "timeout" if is_timeout else "error",
-        "status_code": _status_code(error),
-        "error_type": type(error).__name__,
-        "error_message": scrubbed(_text(error))[:_MOST_ERROR],
-    }
-
-
-def _status_code(error: BaseException) -> int | None:
-    """As the SDKs (`status_code`, Google's `code`) and httpx (`response.status_code`) have it."""
-    for holder in (error, getattr(error, "response", None)):
-        for name in ("status_code", "code"):
-            value = getattr(holder, name, None)
-            if isinstance(value, int) and 100 <= value <= 599:
-                return value
-    return None
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001  (an exception whose own text fails still is that exception)
-        return ""
+        fields["request_data"] = kept(request, current.settings.store_content)
+    call = Call(current, fields, defaults)
+    call.start(request, passing)
+    return call

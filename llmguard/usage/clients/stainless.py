@@ -53,7 +53,7 @@ def _subclass(cls: type) -> type:
             except BaseException as error:
                 failed(call, error)
                 raise
-            return _ended(call, response)
+            return ended(call, response)
     else:
 
         def request(self: Any, *arguments: Any, **keywords: Any) -> Any:  # type: ignore[misc]
@@ -65,7 +65,7 @@ def _subclass(cls: type) -> type:
             except BaseException as error:
                 failed(call, error)
                 raise
-            return _ended(call, response)
+            return ended(call, response)
 
     return subclass_of(cls, {"request": request, "copy": copy, "with_options": copy})
 
@@ -78,7 +78,7 @@ def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) ->
     return begin(client, provider_of(client), options.url, options.json_data, stream=stream)
 
 
-def _ended(call: Call | InnerCall, response: Any) -> Any:
+def ended(call: Call | InnerCall, response: Any) -> Any:
     """What the user gets: the SDK's own object, whose end is (or will be) on the books."""
     kind: Any = type(response)
     ending = _ending(kind)

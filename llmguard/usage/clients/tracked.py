@@ -7,7 +7,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Call, InnerCall, started
 from llmguard.usage.context import enclosing
 from llmguard.usage.operations import operation_of
 from llmguard.usage.recorder import recorder
@@ -60,20 +60,14 @@ def begin(
     if _under_litellm(passing):
         return None  # its callback has this call on the books
     asked = body if isinstance(body, dict) else {}
-    fields = {
+    fields: dict[str, Any] = {
         "provider": provider,
         "model": model or _text(asked.get("model")),
         "operation": operation,
         "endpoint": path.partition("?")[0],
         "stream": stream,
     }
-    if current.settings.store_content:
-        from llmguard.usage.content import kept
-
-        fields["request_data"] = kept(asked, current.settings.store_content)
-    call = Call(current, fields, getattr(client, DEFAULTS, None))
-    call.start(asked, passing)
-    return call
+    return started(fields, asked, passing, defaults=getattr(client, DEFAULTS, None))
 
 
 def failed(call: Call | InnerCall | None, error: BaseException) -> None:

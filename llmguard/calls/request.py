@@ -1,0 +1,169 @@
+"""What one call is: where it goes, what is sent, what its row says."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from llmguard.calls.result import Usage, result_of
+from llmguard.calls.transports import Reached, transport_for
+from llmguard.errors import UsageError
+from llmguard.usage.call import Call, InnerCall, started
+from llmguard.usage.tokens import Tokens
+
+LOG = logging.getLogger("llmguard.calls")
+LOG.addHandler(logging.NullHandler())  # a program that has set up no logging is not told of errors that it gets anyway
+
+
+class NotGiven:
+    """The type of `NOT_GIVEN`: an argument that was not passed is not sent, which None would be."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+
+NOT_GIVEN: Any = NotGiven()
+
+
+class Shape(NamedTuple):
+    """One of the two formats of a question.
+
+    Attributes:
+        name: "chat" (OpenAI's) or "messages" (Anthropic's).
+        endpoint: what the row says.
+        path: attributes from a client to the method that sends it.
+    """
+
+    name: str
+    endpoint: str
+    path: tuple[str, ...]
+
+
+CHAT = Shape("chat", "/v1/chat/completions", ("chat", "completions", "create"))
+MESSAGES = Shape("messages", "/v1/messages", ("messages", "create"))
+
+
+class Request:
+    """A call of the wrapper, from its arguments to its result.
+
+    Args:
+        shape: format of the question.
+        provider: name of who is asked.
+        sent: arguments of the SDK's method; those that are `NOT_GIVEN` are left out.
+        attribution: columns of the row: user_id, service_name.
+        metadata: of the caller, for the row.
+        client_options: arguments of the SDK's client.
+
+    Raises:
+        UsageError: the provider is unknown, or does not speak this format.
+        ConfigError: its SDK is not installed, or its key is missing.
+    """
+
+    __slots__ = ("_began", "_call", "_fields", "_shape", "arguments", "asynchronous", "reached", "usage")
+
+    def __init__(
+        self,
+        shape: Shape,
+        provider: str,
+        sent: dict[str, Any],
+        attribution: dict[str, Any],
+        metadata: Mapping[str, Any] | None,
+        client_options: Mapping[str, Any] | None,
+        *,
+        asynchronous: bool,
+    ) -> None:
+        self._shape = shape
+        self.arguments = {name: value for name, value in sent.items() if value is not NOT_GIVEN}
+        if "provider_metadata" in self.arguments:
+            self.arguments["metadata"] = self.arguments.pop("provider_metadata")
+        transport = transport_for(provider, shape.name)
+        model = self.arguments.get("model")
+        self.reached: Reached = transport.reach(shape.path, model, client_options, asynchronous=asynchronous)
+        self.asynchronous = asynchronous
+        self.usage = Usage.empty()
+        self._fields = self._row(attribution, metadata)
+        self._call: Call | InnerCall | None = None
+        self._began = 0.0
+
+    def _row(self, attribution: dict[str, Any], metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+        given = self.arguments
+        # What the call itself says wins: the caller's metadata must not forge where a cost belongs.
+        noted = {**(metadata or {})}
+        if attribution.get("service_name") is not None:
+            noted["service"] = attribution["service_name"]
+        noted.update({name: given[name] for name in ("temperature", "max_tokens") if _is_number(given.get(name))})
+        return {
+            **attribution,
+            "provider": self.reached.provider,
+            "model": given["model"] if isinstance(given.get("model"), str) else None,
+            "operation": "chat",
+            "endpoint": self._shape.endpoint,
+            "stream": bool(given.get("stream")),
+            "metadata": noted or None,
+        }
+
+    def send(self) -> Any:
+        """Write the intent and call the SDK; its answer, or the awaitable of it.
+
+        Raises:
+            SpoolError: the intent cannot be written, and `strict` is on.
+        """
+        self._began = time.perf_counter()
+        self._call = call = started(self._fields, self.arguments)
+        call.listener = self._heard
+        try:
+            return self.reached.call(call, self.arguments)
+        except BaseException as error:
+            call.fail(error)
+            raise
+
+    def failed(self, error: BaseException) -> None:
+        """The SDK raised."""
+        assert self._call is not None
+        self._call.fail(error)
+
+    def answered(self, response: Any) -> Any:
+        """What the caller of the wrapper gets; the end is on the books, or will be when the stream ends."""
+        assert self._call is not None
+        response = self.reached.ended(response, self._call)
+        return result_of(response, self.usage, asynchronous=self.asynchronous)
+
+    def _heard(self, status: str, tokens: Tokens, source: str, model: str | None) -> None:
+        """The call has ended."""
+        milliseconds = round((time.perf_counter() - self._began) * 1000)
+        names = (model, self._fields["model"])
+        self.usage.fill(self.reached.provider, names, tokens, source, milliseconds)
+        level = logging.ERROR if status in ("error", "timeout") else logging.INFO
+        if LOG.isEnabledFor(level):
+            # No text of an error: prompts and keys are quoted in them.
+            LOG.log(
+                level,
+                "[LLM_WRAPPER] service=%s model=%s tokens=%s duration_ms=%s status=%s",
+                *(self._fields.get("service_name"), self._fields["model"], self.usage["total_tokens"]),
+                *(milliseconds, status),
+            )
+
+
+def default_provider() -> str:
+    """The provider that is asked when the call names none: LLM_PRIMARY_PROVIDER, else groq."""
+    return os.environ.get("LLM_PRIMARY_PROVIDER", "").strip().lower() or "groq"
+
+
+def check_messages(messages: Any) -> None:
+    """Refuse what is certainly no conversation, before anything is sent.
+
+    Raises:
+        UsageError: it is a text: the first argument of a prompt-shaped function, probably.
+    """
+    if isinstance(messages, (str, bytes)):
+        raise UsageError('messages must be a list like [{"role": "user", "content": "..."}], not a text')
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

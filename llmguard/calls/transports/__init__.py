@@ -1,0 +1,102 @@
+"""Who carries a call: the SDK of the provider's wire format, else LiteLLM. An SDK is imported when it is first used.
+
+One row for each SDK; a provider without one of its own that speaks OpenAI's format is reached through OpenAI's SDK with
+the provider's base URL and key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+from llmguard.errors import UsageError
+from llmguard.providers import Provider, vocabulary
+from llmguard.usage.call import Call, InnerCall
+
+#: Names that people use for a provider's row.
+_SAME = {
+    "azure": "azure_openai",
+    "gemini": "google",
+    "vertex_ai": "google",
+    "claude": "anthropic",
+    "together_ai": "together",
+}
+
+
+class Reached(NamedTuple):
+    """A provider, ready to be asked.
+
+    Attributes:
+        provider: who answers, by the base URL.
+        call: sends the arguments.
+        ended: puts the end of a response on the books, and gives what the caller gets.
+    """
+
+    provider: str
+    call: Callable[[Call | InnerCall, dict[str, Any]], Any]
+    ended: Callable[[Any, Call | InnerCall], Any]
+
+
+class Transport(Protocol):
+    """What carries calls to a provider."""
+
+    def reach(
+        self, path: tuple[str, ...], model: Any, client_options: Mapping[str, Any] | None, *, asynchronous: bool
+    ) -> Reached:
+        """The provider, ready to be asked.
+
+        Args:
+            path: attributes from a client to the method.
+            model: that is asked.
+            client_options: arguments of the client.
+            asynchronous: whether the method is to be awaited.
+
+        Raises:
+            ConfigError: the SDK is not installed, or the key is missing.
+        """
+
+
+@lru_cache(maxsize=256)
+def transport_for(provider: str, shape: str) -> Transport:
+    """The transport of a provider for a format.
+
+    Args:
+        provider: name of a row, as in `PROVIDERS` ("groq", "openai", "deepseek", ...), or "litellm".
+        shape: "chat" or "messages".
+
+    Raises:
+        UsageError: nobody has this name, or it does not speak the format.
+    """
+    row = row_of(provider)
+    if shape == "messages":
+        if row.dialect != "anthropic":
+            raise UsageError(f'messages_create speaks Anthropic\'s format, and provider "{provider}" does not')
+        return _sdk(row)
+    if row.dialect in ("openai", "azure_openai"):
+        return _sdk(row)
+    from llmguard.calls.transports.litellm import LiteLLMTransport
+
+    return LiteLLMTransport(row)
+
+
+def row_of(provider: str) -> Provider:
+    """The row of a provider, by its name.
+
+    Raises:
+        UsageError: nobody has this name.
+    """
+    name = provider.strip().lower()
+    name = _SAME.get(name, name)
+    rows = [row for row in vocabulary.current.rows if row.name == name]
+    # Of several with one name (an SDK, and a service behind OpenAI's) the one that says where it is.
+    for row in sorted(rows, key=lambda row: (not row.dialect, not row.base_url)):
+        return row
+    known = sorted({row.name for row in vocabulary.current.rows if row.dialect})
+    raise UsageError(f'unknown provider "{provider}": one of {", ".join(known)}')
+
+
+def _sdk(row: Provider) -> Transport:
+    from llmguard.calls.transports.sdk import SDKTransport
+
+    return SDKTransport(row)

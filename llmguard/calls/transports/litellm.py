@@ -1,0 +1,158 @@
+"""LiteLLM, for providers whose format no SDK here speaks. It is imported at the first call, its price fetch off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from llmguard.calls.transports import Reached
+from llmguard.errors import ConfigError
+from llmguard.providers import Provider
+from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.clients.tracked import subclass_of
+from llmguard.usage.context import enter, leave
+from llmguard.usage.streams import Tracking
+
+#: A provider's row -> what LiteLLM puts before its models.
+_PREFIXES = {"google": "gemini", "cohere": "cohere_chat", "ollama": "ollama_chat", "litellm": ""}
+#: Options of an SDK's client -> LiteLLM's arguments.
+_OPTIONS = {"base_url": "api_base", "default_headers": "extra_headers"}
+
+
+class LiteLLMTransport:
+    """Calls through LiteLLM.
+
+    Args:
+        row: of the provider; that of LiteLLM itself leaves models as they are.
+    """
+
+    def __init__(self, row: Provider) -> None:
+        self._row = row
+        self._prefix = _PREFIXES.get(row.name, row.name)
+
+    def reach(
+        self, path: tuple[str, ...], model: Any, client_options: Mapping[str, Any] | None, *, asynchronous: bool
+    ) -> Reached:
+        litellm = _litellm(self._row.name)
+        method = litellm.acompletion if asynchronous else litellm.completion
+        options = {_OPTIONS.get(name, name): value for name, value in (client_options or {}).items()}
+
+        def call(record: Call | InnerCall, arguments: dict[str, Any]) -> Any:
+            sent = {**options, **arguments, "model": self._model(arguments["model"])}
+            return _inside_async(record, method, sent) if asynchronous else _inside(record, method, sent)
+
+        return Reached(_behind(litellm, model) if not self._prefix else self._row.name, call, _ended)
+
+    def _model(self, model: str) -> str:
+        head = model.partition("/")[0]
+        return model if not self._prefix or head == self._prefix else f"{self._prefix}/{model}"
+
+
+def _behind(litellm: Any, model: Any) -> str:
+    """Who answers for a model, as LiteLLM reads its name. (Its own function for that prints what it does not know.)"""
+    name = str(model)
+    head, slash, _ = name.partition("/")
+    if slash and head in {str(getattr(provider, "value", provider)) for provider in litellm.provider_list}:
+        return head
+    return str((litellm.model_cost.get(name) or {}).get("litellm_provider") or "litellm")
+
+
+def _litellm(provider: str) -> Any:
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    try:
+        return import_module("litellm")
+    except ModuleNotFoundError:
+        raise ConfigError(
+            f'provider "{provider}"', "", 'is reached through LiteLLM: pip install "llmguard[litellm]"'
+        ) from None
+
+
+def _inside(record: Call | InnerCall, method: Any, sent: dict[str, Any]) -> Any:
+    """A call whose inner ones (those that LiteLLM's callback sees) belong to the one that is on the books."""
+    around = enter(_identity(record))
+    try:
+        return method(**sent)
+    finally:
+        leave(around)
+
+
+async def _inside_async(record: Call | InnerCall, method: Any, sent: dict[str, Any]) -> Any:
+    around = enter(_identity(record))
+    try:
+        return await method(**sent)
+    finally:
+        leave(around)
+
+
+def _identity(record: Call | InnerCall) -> str:
+    return record.call_id if isinstance(record, Call) else ""
+
+
+def _ended(response: Any, record: Call | InnerCall) -> Any:
+    kind: Any = type(response)
+    if not hasattr(kind, "__next__") and not hasattr(kind, "__anext__"):
+        record.succeed(response)
+        return response
+    response.__dict__["_llmguard_stream"] = Tracking(record)
+    response.__class__ = _counting(kind)
+    return response
+
+
+@lru_cache(maxsize=16)
+def _counting(cls: Any) -> Any:
+    """A subclass of LiteLLM's stream that counts what goes by and says when it ends."""
+
+    def following(self: Any) -> Any:
+        tracking: Tracking = self._llmguard_stream
+        try:
+            chunk = cls.__next__(self)
+        except StopIteration:
+            tracking.end()
+            raise
+        except BaseException as error:
+            tracking.end(error)
+            raise
+        tracking.saw(chunk)
+        return chunk
+
+    async def following_async(self: Any) -> Any:
+        tracking: Tracking = self._llmguard_stream
+        try:
+            chunk = await cls.__anext__(self)
+        except StopAsyncIteration:
+            tracking.end()
+            raise
+        except BaseException as error:
+            tracking.end(error)
+            raise
+        tracking.saw(chunk)
+        return chunk
+
+    def left(self: Any) -> None:
+        self._llmguard_stream.leave()
+
+    def close(self: Any) -> None:
+        try:
+            _close(self.completion_stream, "close")
+        finally:
+            left(self)
+
+    async def aclose(self: Any) -> None:
+        try:
+            closing = _close(self.completion_stream, "aclose")
+            if closing is not None:
+                await closing
+        finally:
+            left(self)
+
+    methods = {"__next__": following, "__anext__": following_async, "close": close, "aclose": aclose, "__del__": left}
+    return subclass_of(cls, methods)
+
+
+def _close(stream: Any, name: str) -> Any:
+    """Let go of the connection under a stream; what is to be awaited for it, if anything is."""
+    close = getattr(stream, name, None)
+    return close() if close is not None else None

@@ -1,0 +1,346 @@
+"""`llm_wrapper`: the same call as before, on the books.
+
+    result = await llm_wrapper.chat_completion(messages, user_id="u", service_name="search", model="gpt-4o")
+    result["response"]  # the SDK's own object
+    result["usage"]     # tokens, milliseconds, dollars
+
+What is not passed is not sent, what is passed arrives, retries and timeouts are the SDK's, and its exceptions come
+through as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, overload
+
+from llmguard.calls.clients import pool
+from llmguard.calls.prices import Estimate, estimate_cost
+from llmguard.calls.request import CHAT, MESSAGES, NOT_GIVEN, Request, Shape, check_messages, default_provider
+from llmguard.calls.result import AsyncStreamed, Result, Streamed
+from llmguard.errors import UsageError
+
+Messages = Iterable[Any]
+Options = Mapping[str, Any] | None
+_DEFAULT_MODEL = "meta-llama/llama-4-scout-17b-16e-instruct"  # the one that the first users have
+
+
+class LLMWrapper:
+    """Asks models, tracked. Making one costs nothing: clients are made at the first call, and shared.
+
+    Args:
+        provider: asked when a call names none; LLM_PRIMARY_PROVIDER, else "groq", when this is None.
+        default_model: asked of that provider when a call names none; LLM_DEFAULT_MODEL when this is None.
+        client_options: arguments of the SDK's clients (`timeout`, `max_retries`, `base_url`, `api_key`, ...); those of
+            a call are laid over them.
+    """
+
+    def __init__(
+        self, *, provider: str | None = None, default_model: str | None = None, client_options: Options = None
+    ) -> None:
+        self._provider = provider
+        self._default_model = default_model
+        self._client_options = dict(client_options or {})
+
+    @property
+    def default_provider(self) -> str:
+        """Who is asked when a call names nobody."""
+        return self._provider or default_provider()
+
+    @property
+    def default_model(self) -> str:
+        """The model of `default_provider` that is asked when a call names none, "" when there is none."""
+        named = self._default_model or os.environ.get("LLM_DEFAULT_MODEL", "")
+        return named or (_DEFAULT_MODEL if self.default_provider == "groq" else "")
+
+    @default_model.setter
+    def default_model(self, model: str) -> None:
+        self._default_model = model
+
+    # -- OpenAI's format ---------------------------------------------------------------------------------------------
+
+    @overload
+    async def chat_completion(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        temperature: float | None = ...,
+        max_tokens: int | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        provider: str | None = ...,
+        *,
+        stream: Literal[True],
+        client_options: Options = ...,
+        **provider_arguments: Any,
+    ) -> AsyncStreamed: ...
+
+    @overload
+    async def chat_completion(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        temperature: float | None = ...,
+        max_tokens: int | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        provider: str | None = ...,
+        stream: Literal[False] | None = ...,
+        client_options: Options = ...,
+        **provider_arguments: Any,
+    ) -> Result: ...
+
+    async def chat_completion(
+        self,
+        messages: Messages,
+        user_id: Any = None,
+        service_name: str | None = None,
+        model: str = NOT_GIVEN,
+        temperature: float | None = NOT_GIVEN,
+        max_tokens: int | None = NOT_GIVEN,
+        metadata: Mapping[str, Any] | None = None,
+        provider: str | None = None,
+        stream: bool | None = NOT_GIVEN,
+        client_options: Options = None,
+        **provider_arguments: Any,
+    ) -> Any:
+        """Ask in OpenAI's format.
+
+        Args:
+            messages: the conversation; the object itself is handed to the SDK.
+            user_id: for whom, on the row.
+            service_name: the part of the program that asks, on the row.
+            model: as the provider names it.
+            temperature, max_tokens: sent when given.
+            metadata: kept on the row; the provider's own field of this name is `provider_metadata`.
+            provider: who is asked: "groq", "openai", "azure_openai", "deepseek", ... or "litellm".
+            stream: True gives a result whose `["response"]` is the SDK's stream.
+            client_options: arguments of the SDK's client.
+            provider_arguments: anything else that the SDK's method takes.
+
+        Returns:
+            `{"response": the SDK's own object, "usage": {...}}`, see `Result` and `AsyncStreamed`.
+
+        Raises:
+            ConfigError: the key or the SDK is missing.
+            UsageError: the provider is unknown, or there is no model.
+            SpoolError: the record cannot be written, and `strict` is on.
+            Exception: whatever the SDK raises, as it is.
+        """
+        sent = {"messages": messages, "model": model, "temperature": temperature, "max_tokens": max_tokens}
+        sent |= {"stream": stream, **provider_arguments}
+        request = self._request(CHAT, sent, user_id, service_name, metadata, provider, client_options, True)
+        return await _asked(request)
+
+    @overload
+    def chat_completion_sync(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        temperature: float | None = ...,
+        max_tokens: int | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        provider: str | None = ...,
+        *,
+        stream: Literal[True],
+        client_options: Options = ...,
+        **provider_arguments: Any,
+    ) -> Streamed: ...
+
+    @overload
+    def chat_completion_sync(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        temperature: float | None = ...,
+        max_tokens: int | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        provider: str | None = ...,
+        stream: Literal[False] | None = ...,
+        client_options: Options = ...,
+        **provider_arguments: Any,
+    ) -> Result: ...
+
+    def chat_completion_sync(
+        self,
+        messages: Messages,
+        user_id: Any = None,
+        service_name: str | None = None,
+        model: str = NOT_GIVEN,
+        temperature: float | None = NOT_GIVEN,
+        max_tokens: int | None = NOT_GIVEN,
+        metadata: Mapping[str, Any] | None = None,
+        provider: str | None = None,
+        stream: bool | None = NOT_GIVEN,
+        client_options: Options = None,
+        **provider_arguments: Any,
+    ) -> Any:
+        """`chat_completion` for code that is not asynchronous, with a synchronous client of its own."""
+        sent = {"messages": messages, "model": model, "temperature": temperature, "max_tokens": max_tokens}
+        sent |= {"stream": stream, **provider_arguments}
+        request = self._request(CHAT, sent, user_id, service_name, metadata, provider, client_options, False)
+        return _asked_sync(request)
+
+    # -- Anthropic's format ------------------------------------------------------------------------------------------
+
+    @overload
+    async def messages_create(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        max_tokens: int = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        provider: str = ...,
+        *,
+        stream: Literal[True],
+        client_options: Options = ...,
+        **provider_arguments: Any,
+    ) -> AsyncStreamed: ...
+
+    @overload
+    async def messages_create(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        max_tokens: int = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        provider: str = ...,
+        stream: Literal[False] = ...,
+        client_options: Options = ...,
+        **provider_arguments: Any,
+    ) -> Result: ...
+
+    async def messages_create(
+        self,
+        messages: Messages,
+        user_id: Any = None,
+        service_name: str | None = None,
+        model: str = NOT_GIVEN,
+        max_tokens: int = NOT_GIVEN,
+        metadata: Mapping[str, Any] | None = None,
+        provider: str = "anthropic",
+        stream: bool = NOT_GIVEN,
+        client_options: Options = None,
+        **provider_arguments: Any,
+    ) -> Any:
+        """Ask in Anthropic's format; arguments, result and errors as of `chat_completion`."""
+        sent = {"messages": messages, "model": model, "max_tokens": max_tokens, "stream": stream, **provider_arguments}
+        request = self._request(MESSAGES, sent, user_id, service_name, metadata, provider, client_options, True)
+        return await _asked(request)
+
+    @overload
+    def messages_create_sync(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        max_tokens: int = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        provider: str = ...,
+        *,
+        stream: Literal[True],
+        client_options: Options = ...,
+        **provider_arguments: Any,
+    ) -> Streamed: ...
+
+    @overload
+    def messages_create_sync(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        max_tokens: int = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        provider: str = ...,
+        stream: Literal[False] = ...,
+        client_options: Options = ...,
+        **provider_arguments: Any,
+    ) -> Result: ...
+
+    def messages_create_sync(
+        self,
+        messages: Messages,
+        user_id: Any = None,
+        service_name: str | None = None,
+        model: str = NOT_GIVEN,
+        max_tokens: int = NOT_GIVEN,
+        metadata: Mapping[str, Any] | None = None,
+        provider: str = "anthropic",
+        stream: bool = NOT_GIVEN,
+        client_options: Options = None,
+        **provider_arguments: Any,
+    ) -> Any:
+        """`messages_create` for code that is not asynchronous, with a synchronous client of its own."""
+        sent = {"messages": messages, "model": model, "max_tokens": max_tokens, "stream": stream, **provider_arguments}
+        request = self._request(MESSAGES, sent, user_id, service_name, metadata, provider, client_options, False)
+        return _asked_sync(request)
+
+    # -- beside the calls --------------------------------------------------------------------------------------------
+
+    def estimate_cost(
+        self,
+        messages: Messages,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        provider: str | None = None,
+    ) -> Estimate:
+        """What a call would cost, before it is made; see `llmguard.calls.prices.estimate_cost`."""
+        return estimate_cost(messages, model or self.default_model, max_tokens, provider or self.default_provider)
+
+    def close(self) -> None:
+        """Close the synchronous clients of this process; done at its end too."""
+        pool.close()
+
+    async def aclose(self) -> None:
+        """Close the asynchronous clients of the running loop."""
+        await pool.aclose()
+
+    def _request(
+        self,
+        shape: Shape,
+        sent: dict[str, Any],
+        user_id: Any,
+        service_name: str | None,
+        metadata: Mapping[str, Any] | None,
+        provider: str | None,
+        client_options: Options,
+        asynchronous: bool,
+    ) -> Request:
+        check_messages(sent["messages"])
+        chosen = provider or self.default_provider
+        if sent["model"] is NOT_GIVEN or sent["model"] is None:
+            if not self.default_model or chosen != self.default_provider:
+                raise UsageError(f'no model: pass model=..., provider "{chosen}" has no default')
+            sent["model"] = self.default_model
+        options = {**self._client_options, **client_options} if client_options else self._client_options
+        attribution = {"user_id": user_id, "service_name": service_name}
+        return Request(shape, chosen, sent, attribution, metadata, options, asynchronous=asynchronous)
+
+
+async def _asked(request: Request) -> Any:
+    sent = request.send()
+    try:
+        response = await sent
+    except BaseException as error:
+        request.failed(error)
+        raise
+    return request.answered(response)
+
+
+def _asked_sync(request: Request) -> Any:
+    return request.answered(request.send())
+
+
+llm_wrapper = LLMWrapper()

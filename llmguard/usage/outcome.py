@@ -1,0 +1,77 @@
+"""What a response or an exception says of its call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from llmguard.usage.meter import StreamMeter
+from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, mapping
+
+_MOST_ERROR = 2000  # characters of an error's text that are kept
+
+
+def estimated(response: Any, prompt: int) -> tuple[Tokens, str]:
+    """The counts of an answer whose provider does not say, by its characters; none for what is no text."""
+    meter = StreamMeter()
+    meter.add(json_body(response) if is_plain_http(response) else response)
+    return meter.counts(prompt) if meter.characters else (Tokens(), "")
+
+
+_SAID = (
+    ("response_model", ("model", "model_version", "modelVersion")),
+    ("provider_response_id", ("id", "response_id", "responseId")),
+)
+
+
+def response_fields(response: Any) -> dict[str, Any]:
+    """What a response says of itself: its model, its identifier and, of a plain HTTP response, its status."""
+    found: dict[str, Any] = {}
+    if is_plain_http(response):
+        status = getattr(response, "status_code", None)
+        if isinstance(status, int):
+            found["status_code"] = status
+        response = json_body(response)
+    get = mapping(response).get
+    for column, names in _SAID:
+        for name in names:
+            value = get(name)
+            if isinstance(value, str):
+                found[column] = value
+                break
+    tier = get("service_tier") or field(get("usage"), "service_tier")
+    if isinstance(tier, str) and tier not in ("default", "standard", "auto"):
+        found["service_tier"] = tier  # its price is another one
+    return found
+
+
+def failure_fields(error: BaseException) -> dict[str, Any]:
+    """Status, status code, type and text of an exception, the text without secrets."""
+    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)):
+        return {"status": "cancelled", "error_type": type(error).__name__}
+    from llmguard.usage.scrub import scrubbed
+
+    is_timeout = isinstance(error, TimeoutError) or "Timeout" in type(error).__name__
+    return {
+        "status": "timeout" if is_timeout else "error",
+        "status_code": _status_code(error),
+        "error_type": type(error).__name__,
+        "error_message": scrubbed(_text(error))[:_MOST_ERROR],
+    }
+
+
+def _status_code(error: BaseException) -> int | None:
+    """As the SDKs (`status_code`, Google's `code`) and httpx (`response.status_code`) have it."""
+    for holder in (error, getattr(error, "response", None)):
+        for name in ("status_code", "code"):
+            value = getattr(holder, name, None)
+            if isinstance(value, int) and 100 <= value <= 599:
+                return value
+    return None
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  (an exception whose own text fails still is that exception)
+        return ""
