@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from llmguard.calls.multi_model import ModelType, MultiModelService, TaskComplexity, multi_model_service
     from llmguard.calls.wrapper import LLMWrapper, llm_wrapper
     from llmguard.usage.clients import track
     from llmguard.usage.litellm_callback import LLMUsageCallback
@@ -22,7 +23,11 @@ _WHERE = {
     "LLMUsageCallback": "llmguard.usage.litellm_callback",
     "LLMUsageTracker": "llmguard.usage.tracker",
     "LLMWrapper": "llmguard.calls.wrapper",
+    "ModelType": "llmguard.calls.multi_model",
+    "MultiModelService": "llmguard.calls.multi_model",
+    "TaskComplexity": "llmguard.calls.multi_model",
     "is_litellm_tracking_enabled": "llmguard.usage.litellm_tracking",
+    "multi_model_service": "llmguard.calls.multi_model",
     "setup_litellm_tracking": "llmguard.usage.litellm_tracking",
     "llm_tracker": "llmguard.usage.tracker",
     "llm_usage_tracker": "llmguard.usage.tracker",
@@ -33,11 +38,15 @@ __all__ = [
     "LLMUsageCallback",
     "LLMUsageTracker",
     "LLMWrapper",
+    "ModelType",
+    "MultiModelService",
+    "TaskComplexity",
     "__version__",
     "is_litellm_tracking_enabled",
     "llm_tracker",
     "llm_usage_tracker",
     "llm_wrapper",
+    "multi_model_service",
     "setup_litellm_tracking",
     "track",
 ]

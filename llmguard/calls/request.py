@@ -117,6 +117,7 @@ class Request:
         self._began = time.perf_counter()
         self._call = call = started(self._fields, self.arguments)
         call.listener = self._heard
+        self.usage["call_id"] = call.call_id
         try:
             return self.reached.call(call, self.arguments)
         except BaseException as error:

@@ -19,6 +19,7 @@ class UsageDict(TypedDict):
         reasoning_tokens: of the answer, not shown.
         cost: US dollars by the bundled prices, None when the model has none.
         usage_source: "provider", "estimated" or "none".
+        call_id: of the row; "" when there is none.
     """
 
     total_tokens: int
@@ -29,6 +30,7 @@ class UsageDict(TypedDict):
     reasoning_tokens: int
     cost: float | None
     usage_source: str
+    call_id: str
 
 
 class Result(TypedDict):
@@ -45,7 +47,9 @@ class Usage(dict[str, Any]):
     def empty(cls) -> Usage:
         """Before the end."""
         counts = dict.fromkeys(("total_tokens", "prompt_tokens", "completion_tokens", "duration_ms"), 0)
-        return cls({**counts, "cached_tokens": 0, "reasoning_tokens": 0, "cost": None, "usage_source": "none"})
+        return cls(
+            {**counts, "cached_tokens": 0, "reasoning_tokens": 0, "cost": None, "usage_source": "none", "call_id": ""}
+        )
 
     def fill(
         self, provider: str, models: tuple[str | None, ...], tokens: Tokens, source: str, milliseconds: int

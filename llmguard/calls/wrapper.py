@@ -92,6 +92,11 @@ class LLMWrapper:
         **provider_arguments: Any,
     ) -> Result: ...
 
+    @overload
+    async def chat_completion(
+        self, messages: Messages, user_id: Any = ..., *, stream: bool, **arguments: Any
+    ) -> Result | AsyncStreamed: ...
+
     async def chat_completion(
         self,
         messages: Messages,
@@ -167,6 +172,11 @@ class LLMWrapper:
         **provider_arguments: Any,
     ) -> Result: ...
 
+    @overload
+    def chat_completion_sync(
+        self, messages: Messages, user_id: Any = ..., *, stream: bool, **arguments: Any
+    ) -> Result | Streamed: ...
+
     def chat_completion_sync(
         self,
         messages: Messages,
@@ -220,6 +230,11 @@ class LLMWrapper:
         **provider_arguments: Any,
     ) -> Result: ...
 
+    @overload
+    async def messages_create(
+        self, messages: Messages, user_id: Any = ..., *, stream: bool, **arguments: Any
+    ) -> Result | AsyncStreamed: ...
+
     async def messages_create(
         self,
         messages: Messages,
@@ -268,6 +283,11 @@ class LLMWrapper:
         client_options: Options = ...,
         **provider_arguments: Any,
     ) -> Result: ...
+
+    @overload
+    def messages_create_sync(
+        self, messages: Messages, user_id: Any = ..., *, stream: bool, **arguments: Any
+    ) -> Result | Streamed: ...
 
     def messages_create_sync(
         self,

@@ -187,6 +187,11 @@ class InnerCall:
         self.fields: dict[str, Any] = {}
         self.listener: Listener | None = None
 
+    @property
+    def call_id(self) -> str:
+        """The identifier of the call that it belongs to."""
+        return self._around.call_id
+
     def _used(self, status: str, tokens: Tokens, source: str = "", model: str | None = None) -> None:
         if not self.done:
             self.done = True

@@ -165,6 +165,27 @@ class LLMUsageTracker:
         with _reading() as engine:
             return usage_stats(engine, str(user_id), days)
 
+    async def check_rate_limit(self, user_id: Any, limit_type: str = "minute") -> dict[str, Any]:
+        """Where a user stands in the minute, hour, day or month at hand; see `llmguard.usage.limits.standing`.
+
+        Calls count once they are in the ledger, a second after their end. A failure is raised, not answered with "yes".
+
+        Raises:
+            UsageError: there is no such limit.
+            SQLAlchemyError: the database does not answer.
+        """
+        return await asyncio.to_thread(self.check_rate_limit_sync, user_id, limit_type)
+
+    def check_rate_limit_sync(self, user_id: Any, limit_type: str = "minute") -> dict[str, Any]:
+        """`check_rate_limit` for code without a loop."""
+        from llmguard.usage.limits import standing, window
+        from llmguard.usage.store.read import calls_between
+
+        now = datetime.now(timezone.utc)
+        since, until = window(limit_type, now)
+        with _reading() as engine:
+            return standing(limit_type, calls_between(engine, str(user_id), since, until), now)
+
     async def get_usage_report(
         self,
         client_account_id: Any = None,

@@ -72,7 +72,7 @@ def _litellm(provider: str) -> Any:
 
 def _inside(record: Call | InnerCall, method: Any, sent: dict[str, Any]) -> Any:
     """A call whose inner ones (those that LiteLLM's callback sees) belong to the one that is on the books."""
-    around = enter(_identity(record))
+    around = enter(record.call_id)
     try:
         return method(**sent)
     finally:
@@ -80,15 +80,11 @@ def _inside(record: Call | InnerCall, method: Any, sent: dict[str, Any]) -> Any:
 
 
 async def _inside_async(record: Call | InnerCall, method: Any, sent: dict[str, Any]) -> Any:
-    around = enter(_identity(record))
+    around = enter(record.call_id)
     try:
         return await method(**sent)
     finally:
         leave(around)
-
-
-def _identity(record: Call | InnerCall) -> str:
-    return record.call_id if isinstance(record, Call) else ""
 
 
 def _ended(response: Any, record: Call | InnerCall) -> Any:

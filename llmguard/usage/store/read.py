@@ -23,6 +23,14 @@ FILTERS = {
 }
 
 
+def calls_between(engine: Engine, user_id: str, since: datetime, until: datetime) -> int:
+    """How many calls of a user began in a time span, its end left out."""
+    started = usage_logs.c.created_at
+    statement = select(func.count()).where(usage_logs.c.user_id == user_id, started >= since, started < until)
+    with engine.connect() as connection:
+        return connection.execute(statement).scalar_one()
+
+
 def usage_stats(engine: Engine, user_id: str, days: int = 30, zone: tzinfo = timezone.utc) -> dict[str, Any]:
     """A user's calls and tokens by model and by day, as the seed's tracker gives them.
 
