@@ -5,12 +5,13 @@ Importing the package loads nothing else: a public name is loaded when it is fir
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+# Type checkers know the name; importing `typing` would take longer than everything else here.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from llmguard.calls.multi_model import ModelType, MultiModelService, TaskComplexity, multi_model_service
     from llmguard.calls.wrapper import LLMWrapper, llm_wrapper
     from llmguard.usage.clients import track
@@ -54,6 +55,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
+        from importlib import import_module
+
         value = globals()[name] = getattr(import_module(_WHERE[name]), name)
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
