@@ -51,7 +51,11 @@ def test_the_configuration_in_the_readme_is_read_and_complete(tmp_path: Path) ->
     assert set(re.findall(r"^([a-z-]+) =", blocks("toml")[0], re.MULTILINE)) <= set(KEYS)
 
 
-PRINTED = ("[('LLG101', 2)]\n", "[('summaries', 'ok', 18, '0.000005850')]\n")
+PRINTED = (
+    "[('LLG101', 2)]\n",
+    "[('summaries', 'ok', 18, '0.000005850')]\n",
+    "The answer is 42. 18 9.75e-05\n",
+)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +78,15 @@ def test_the_python_about_the_ledger_runs(source: str) -> None:
         if name in source:
             optional(name)
     exec(compile(source, "ledger.md", "exec"), {})
+
+
+WRAPPER = (ROOT / "docs" / "wrapper.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("source", blocks("python", WRAPPER), ids=range(WRAPPER.count("```python")))
+def test_the_python_about_the_wrapper_runs(source: str) -> None:
+    optional("openai")
+    exec(compile(source, "wrapper.md", "exec"), {})
 
 
 def test_every_setting_of_the_ledger_is_documented() -> None:

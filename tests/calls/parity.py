@@ -46,7 +46,7 @@ CASES = (
     Case("extras", {"extra_headers": {"x-mine": "1"}, "extra_query": {"q": "2"}, "extra_body": {"b": [3]}}),
     Case("their metadata", {"provider_metadata": {"user_id": "theirs"}}),
     Case("headers of the client", options={"default_headers": {"x-team": "search"}, "timeout": 30.0}),
-    Case("rate limited", answer=Answer("slow down", status=429, headers=(("retry-after-ms", "20"),))),
+    Case("rate limited", answer=Answer("slow down", status=429, headers=(("retry-after", "0.02"),))),
     Case("server error, no retry", answer=Answer("oops", status=500), options={"max_retries": 0}),
     Case("server error", answer=Answer("oops", status=503, headers=(("retry-after-ms", "10"),))),
     Case("refused", answer=Answer("no such model", status=404)),
@@ -132,7 +132,7 @@ def outcome(call: Callable[[], Any], asynchronous: bool) -> Any:
             "status_code": getattr(error, "status_code", None),
             "body": getattr(error, "body", None),
             "code": getattr(error, "code", None),
-            "retry-after-ms": getattr(response, "headers", {}).get("retry-after-ms"),
+            "retry-after": getattr(response, "headers", {}).get("retry-after"),
         }
 
 
