@@ -11,6 +11,7 @@ from llmguard.cli import baseline, config, db, usage
 from llmguard.cli.check import check
 from llmguard.cli.coverage import coverage
 from llmguard.cli.init import init
+from llmguard.cli.migrate import migrate
 from llmguard.cli.rules import explain, rules
 from llmguard.cli.suppress import suppress
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(check)
 app.command()(init)
 app.command()(coverage)
+app.command()(migrate)
 app.add_typer(baseline.app, name="baseline")
 app.command()(suppress)
 app.add_typer(config.app, name="config")

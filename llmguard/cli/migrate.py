@@ -1,0 +1,168 @@
+"""`llmguard migrate`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmguard.cli import options
+
+if TYPE_CHECKING:
+    from llmguard.migrate.options import Options
+    from llmguard.migrate.plan import Plan
+
+_FORMATS = ("text", "json", "markdown")
+
+
+def migrate(
+    paths: options.Paths = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the files. Without it nothing is changed.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Say whether there is something to do, for CI.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write files that hold changes git does not have.")] = False,
+    only: Annotated[str, typer.Option("--only", metavar="TARGETS", help="Targets, by comma: no others.")] = "",
+    exclude: Annotated[str, typer.Option("--exclude", metavar="TARGETS", help="Targets, by comma: not these.")] = "",
+    provider: Annotated[
+        str, typer.Option("--provider", metavar="NAMES", help="Providers, by comma [default: all].")
+    ] = "",
+    wrapper_module: Annotated[
+        str, typer.Option("--wrapper-module", metavar="MODULE", help="Where llm_wrapper is imported from.")
+    ] = "llmguard",
+    user_id: Annotated[
+        str, typer.Option("--user-id", metavar="NAMES", help="Parameters that hold the user's identifier, best first.")
+    ] = "user_id",
+    service_name: Annotated[
+        str, typer.Option("--service-name", metavar="PATTERN", help="Name of the service; {stem} is the module's.")
+    ] = "{stem}",
+    output_format: Annotated[
+        str, typer.Option("--output-format", metavar="text|json|markdown", help="Of the report.")
+    ] = "text",
+    output_file: Annotated[str, typer.Option("--output-file", metavar="FILE", help="Put the report there.")] = "",
+    config: options.Config = "",
+    isolated: options.Isolated = False,
+) -> None:
+    """Move direct calls onto the wrapper, or track their clients; without --write, show how.
+
+    Every call that `llmguard check` reports gets a verdict: migrated, migrated-review (runs the same, have a look),
+    manual (with the reason) or ignored (tracked already, suppressed). The targets are to-wrapper, to-tracked-client
+    and wrap-in-tracker, tried in this order. Without --write the output is a patch that `git apply` takes.
+
+    Exit code: 0 nothing to do, 1 something to do; with --write 0 done, 1 calls are left to do by hand; 2 wrong usage
+    or configuration; 3 nothing was looked at.
+    """
+    from llmguard.cli.output import Progress
+    from llmguard.errors import UsageError
+    from llmguard.migrate import write as writing
+    from llmguard.migrate.plan import make_plan, shown_root
+
+    if output_format not in _FORMATS:
+        raise UsageError(f"--output-format must be one of {', '.join(_FORMATS)}, not {output_format!r}")
+    asked = _options(only, exclude, provider, wrapper_module, user_id, service_name)
+    configuration = options.configuration(config, isolated, "", "", "")
+    root = shown_root(paths or ["."])
+    if writing.pending(root):
+        if not write:
+            raise UsageError(f"a migration died while it was writing: --write finishes it ({root}/{writing.JOURNAL})")
+        for path in writing.finish(root):
+            typer.echo(f"{path}: changed in the meantime, left as it is", err=True)
+    with Progress(shown=sys.stderr.isatty()) as progress:
+        plan = make_plan(paths or ["."], configuration, asked, progress)
+    if not plan.files:
+        typer.echo("Nothing was looked at: no Python files were found.", err=True)
+        raise typer.Exit(3)
+    if write and plan.changes:
+        unsaved = [] if force else writing.dirty(plan.changes)
+        if unsaved:
+            shown = ", ".join(unsaved[:3]) + (", ..." if len(unsaved) > 3 else "")
+            raise UsageError(f"{len(unsaved)} files hold changes that git does not have ({shown}): commit, or --force")
+        writing.write(plan.changes, root)
+    _report(plan, output_format, output_file, write=write, quiet=check)
+    manual = any(decision.verdict.value == "manual" for decision in plan.decisions)
+    raise typer.Exit(int(manual) if write else int(bool(plan.changes) or manual))
+
+
+def _options(only: str, exclude: str, provider: str, module: str, user_id: str, service: str) -> Options:
+    from llmguard.errors import UsageError
+    from llmguard.migrate.options import Options
+    from llmguard.migrate.verdict import Target
+    from llmguard.providers import PROVIDERS
+
+    known = {target.value: target for target in Target}
+    for name in (*_names(only), *_names(exclude)):
+        if name not in known:
+            raise UsageError(f"no target is called {name!r}: one of {', '.join(known)}")
+    targets = {known[name] for name in _names(only)} or set(Target)
+    targets -= {known[name] for name in _names(exclude)}
+    providers = frozenset(_names(provider))
+    unknown = providers - {row.name for row in PROVIDERS}
+    if unknown:
+        raise UsageError(f"no provider is called {min(unknown)!r}; docs/providers.md lists them")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise UsageError(f"--wrapper-module must be a dotted module name, not {module!r}")
+    names = tuple(_names(user_id))
+    if not all(name.isidentifier() for name in names):
+        raise UsageError(f"--user-id must be names of parameters, not {user_id!r}")
+    try:
+        service.format(stem="x")
+    except (KeyError, IndexError, ValueError):
+        raise UsageError(f"--service-name may hold {{stem}} and no other braces, not {service!r}") from None
+    return Options(frozenset(targets), providers, module, user_names=names, service=service)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _report(plan: Plan, output_format: str, output_file: str, *, write: bool, quiet: bool) -> None:
+    import json
+
+    from llmguard.check.discover import printable
+    from llmguard.cli.output import difference, write_text
+    from llmguard.migrate import report
+
+    if output_format == "json":
+        lines = json.dumps(report.as_json(plan), indent=2).split("\n")
+    elif output_format == "markdown":
+        lines = list(report.markdown(plan, written=write))
+    else:
+        lines = []
+        if not write and not quiet:
+            for change in plan.changes:
+                lines += difference(printable(change.path), change.before, change.after)
+    if output_file:
+        write_text(output_file, lines)
+    else:
+        for line in lines:
+            print(line)
+    if output_format == "text":
+        _table(plan)
+        _next_steps(plan, write=write)
+
+
+def _table(plan: Plan) -> None:
+    """A line for each site that a human should look at, and the sums: on stderr, for stdout may be a patch."""
+    from llmguard.migrate import report
+    from llmguard.migrate.verdict import Verdict
+
+    for path, decisions in report.by_file(plan).items():
+        for decision in decisions:
+            if decision.verdict is not Verdict.MIGRATED or decision.reason:
+                why = f": {report.explained(decision.reason)}" if decision.reason else ""
+                typer.echo(f"{path}:{decision.line}: {decision.verdict.value}{why}", err=True)
+    for path, message in plan.errors:
+        typer.echo(f"{path}: {message}", err=True)
+    number = report.counts(plan)
+    typer.echo(", ".join(f"{count} {verdict}" for verdict, count in number.items()) + ".", err=True)
+
+
+def _next_steps(plan: Plan, *, write: bool) -> None:
+    if not plan.changes:
+        return
+    if write:
+        typer.echo(
+            'Next: pip install "llmguard[runtime]" (from its repository), llmguard db upgrade, llmguard check.',
+            err=True,
+        )
+    else:
+        typer.echo("Nothing was written; --write does it.", err=True)

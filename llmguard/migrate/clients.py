@@ -1,0 +1,205 @@
+"""The client behind a call: where it is made, by what name it goes, and what its options are."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple
+
+from llmguard.check.scopes import How, Scope
+from llmguard.check.values import UNKNOWN, External, Here, Instance
+from llmguard.providers import index
+
+if TYPE_CHECKING:
+    from llmguard.check.judge import Judge
+    from llmguard.check.scopes import Binding, ClassScope
+    from llmguard.migrate.source import Found, Source
+
+#: SDKs whose clients `llmguard.track` knows, by the root of their classes' paths.
+TRACKABLE = frozenset(
+    {
+        *("openai", "groq", "anthropic", "together", "cerebras", "mistralai", "cohere", "writerai", "xai_sdk"),
+        *("sambanova", "portkey_ai", "perplexity", "fireworks", "volcenginesdkarkruntime", "zai", "zhipuai"),
+    }
+)
+#: Class of a client that the wrapper stands for -> (provider, format, whether it is asynchronous).
+WRAPPED = {
+    "groq.Groq": ("groq", "chat", False),
+    "groq.AsyncGroq": ("groq", "chat", True),
+    "openai.OpenAI": ("openai", "chat", False),
+    "openai.AsyncOpenAI": ("openai", "chat", True),
+    "openai.AzureOpenAI": ("azure_openai", "chat", False),
+    "openai.AsyncAzureOpenAI": ("azure_openai", "chat", True),
+    "anthropic.Anthropic": ("anthropic", "messages", False),
+    "anthropic.AsyncAnthropic": ("anthropic", "messages", True),
+}
+#: Variables that the SDK of a provider reads by itself: option of the client -> variable.
+_READ = {
+    "groq": {"api_key": "GROQ_API_KEY", "base_url": "GROQ_BASE_URL"},
+    "openai": {
+        "api_key": "OPENAI_API_KEY",
+        "base_url": "OPENAI_BASE_URL",
+        "organization": "OPENAI_ORG_ID",
+        "project": "OPENAI_PROJECT_ID",
+    },
+    "anthropic": {"api_key": "ANTHROPIC_API_KEY", "base_url": "ANTHROPIC_BASE_URL"},
+    "azure_openai": {
+        "api_key": "AZURE_OPENAI_API_KEY",
+        "azure_endpoint": "AZURE_OPENAI_ENDPOINT",
+        "api_version": "OPENAI_API_VERSION",
+    },
+}
+
+
+class Maker(NamedTuple):
+    """The one place where a client is made, and the name that it is kept by.
+
+    Attributes:
+        call: the constructor's call.
+        cls: dotted path of the class.
+        kind: "name", "attribute" or "inline".
+        name: variable or attribute, "" for inline.
+        binding: that gives the name its value, None for inline.
+        owner: scope of the name: module, function or class.
+    """
+
+    call: ast.Call
+    cls: str
+    kind: str
+    name: str = ""
+    binding: Binding | None = None
+    owner: Scope | None = None
+
+
+def root_of(expression: ast.expr, path: tuple[str, ...]) -> ast.expr | None:
+    """The client in `client.chat.completions.create`; None when the expression does not end in this path."""
+    node: ast.expr = expression
+    for name in reversed(path):
+        if not isinstance(node, ast.Attribute) or node.attr != name:
+            return None
+        node = node.value
+    return node
+
+
+def maker_of(judge: Judge, found: Found, root: ast.expr) -> Maker | None:
+    """Where the client in front of a call is made, when there is one such place and it is in this file."""
+    here = Here(found.site.scope, found.site.block)
+    if isinstance(root, ast.Call):
+        cls = class_made(judge, root, here)
+        return Maker(root, cls, "inline") if cls else None
+    if isinstance(root, ast.Name):
+        scope = owner_of(found.site.scope, root.id)
+        if scope is None:
+            return None
+        return _single(judge, scope.bindings[root.id], "name", root.id, scope)
+    if isinstance(root, ast.Attribute) and isinstance(root.value, ast.Name):
+        owner = class_of_self(found.site.scope, root.value.id)
+        if owner is not None and root.attr not in owner.bindings:
+            return _single(judge, owner.attributes.get(root.attr, []), "attribute", root.attr, owner)
+    return None
+
+
+def owner_of(scope: Scope | None, name: str) -> Scope | None:
+    """The scope whose variable a name is, seen from a scope."""
+    here = scope
+    while scope is not None:
+        target = scope.elsewhere.get(name, scope)
+        if name in target.bindings and (target is here or not target.is_class):
+            return target
+        scope = scope.parent
+    return None
+
+
+def class_of_self(scope: Scope | None, name: str) -> ClassScope | None:
+    while scope is not None:
+        if getattr(scope, "receiver", "") == name:
+            return scope.enclosing_class()
+        scope = scope.parent
+    return None
+
+
+def _single(judge: Judge, bindings: list[Binding], kind: str, name: str, owner: Scope) -> Maker | None:
+    values = [binding for binding in bindings if binding.how is not How.ANNOTATION]
+    if len(values) != 1 or values[0].how is not How.VALUE or values[0].path:
+        return None
+    (binding,) = values
+    if not isinstance(binding.node, ast.Call):
+        return None
+    cls = class_made(judge, binding.node, Here(binding.scope, binding.block))
+    return Maker(binding.node, cls, kind, name, binding, owner) if cls else None
+
+
+def class_made(judge: Judge, call: ast.Call, here: Here) -> str:
+    """The dotted path of the SDK's client class that a call makes, "" when it makes none."""
+    judge.infer.refill()
+    paths = {value.path if isinstance(value, External) else "" for value in judge.infer.values(call.func, here)}
+    if len(paths) == 1:
+        path = paths.pop()
+        if path and index.client_class(path) is not None:
+            return path
+    return ""
+
+
+def client_in(judge: Judge, found: Found) -> tuple[ast.expr, frozenset[str], bool] | None:
+    """The expression in front of a call's path that is a client, the classes it may be of, and whether that is all
+    that it may be; None when no part of the callee is known to be a client."""
+    here = Here(found.site.scope, found.site.block)
+    node = found.expression
+    while isinstance(node, ast.Attribute):
+        node = node.value
+        judge.infer.refill()
+        values = judge.infer.values(node, here)
+        clients = {value.cls for value in values if isinstance(value, Instance) and not value.path}
+        known = frozenset(cls for cls in clients if index.client_class(cls) is not None)
+        if known:
+            return node, known, UNKNOWN not in values
+    return None
+
+
+def is_trackable(cls: str) -> bool:
+    """Whether `llmguard.track` knows clients of a class."""
+    return cls.partition(".")[0] in TRACKABLE or cls.startswith("google.genai.")
+
+
+def options_of(source: Source, maker: Maker, provider: str) -> dict[str, str] | str:
+    """The client's options as they have to be said at a call (name -> expression); a reason code when they cannot be.
+
+    What the SDK reads from the environment by itself is left out.
+    """
+    if maker.call.args:
+        return "client-headers"
+    options = {}
+    for keyword in maker.call.keywords:
+        if keyword.arg is None:
+            return "kwargs-opaque"
+        variable = _READ[provider].get(keyword.arg)
+        if variable is not None and _environment_variable(keyword.value) == variable:
+            continue
+        if not _is_constant(keyword.value):
+            return "custom-endpoint" if keyword.arg in ("base_url", "azure_endpoint") else "client-headers"
+        options[keyword.arg] = source.segment(keyword.value)
+    return options
+
+
+def _environment_variable(node: ast.expr) -> str:
+    """The variable that `os.environ["X"]`, `os.environ.get("X")` or `os.getenv("X")` reads, "" for anything else."""
+    argument: ast.expr | None = None
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("os.environ", "environ"):
+        argument = node.slice
+    elif isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        if ast.unparse(node.func) in ("os.getenv", "getenv", "os.environ.get", "environ.get"):
+            argument = node.args[0]
+    return argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else ""
+
+
+def _is_constant(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return True
+    if isinstance(node, ast.UnaryOp):
+        return _is_constant(node.operand)
+    if isinstance(node, ast.BinOp):
+        return _is_constant(node.left) and _is_constant(node.right)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return all(_is_constant(element) for element in node.elts)
+    if isinstance(node, ast.Dict):
+        return all(key is not None and _is_constant(key) for key in node.keys) and all(map(_is_constant, node.values))
+    return False

@@ -1,0 +1,227 @@
+"""`to-wrapper`: the call becomes one of the wrapper's, its result's `["response"]` what it was.
+
+client.chat.completions.create(model=m, messages=x)
+llm_wrapper.chat_completion_sync(model=m, messages=x, service_name="search")["response"]
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from llmguard.check.scopes import How, Scope
+from llmguard.migrate.edit import Edit
+from llmguard.migrate.source import Span
+
+if TYPE_CHECKING:
+    from llmguard.migrate.source import Found, Source
+
+PATHS = {"chat": ("chat", "completions", "create"), "messages": ("messages", "create")}
+_METHODS = {"chat": "chat_completion", "messages": "messages_create"}
+#: Arguments of the wrapper that are none of the SDK's method.
+_OURS = frozenset({"user_id", "service_name", "provider", "client_options", "provider_metadata"})
+
+
+class Ask(NamedTuple):
+    """What a migrated call says.
+
+    Attributes:
+        shape: "chat" or "messages".
+        provider: to be named, "" for the wrapper's default.
+        service: name of the service.
+        options: client options, name -> expression.
+        wrapper: name of the wrapper in this file.
+    """
+
+    shape: str
+    provider: str
+    service: str
+    options: dict[str, str]
+    wrapper: str
+
+
+def obstacle(found: Found, asynchronous: bool) -> str:
+    """The reason code for which a call cannot be the wrapper's, "" when it can."""
+    call = found.call
+    if call is None:
+        return "bound-method-reference"
+    if found.site.fstring is not None or any(isinstance(node, ast.JoinedStr) for node in found.source.ancestors(call)):
+        return "fstring"
+    if call.args or any(keyword.arg is None for keyword in call.keywords):
+        return "kwargs-opaque"
+    if any(keyword.arg in _OURS for keyword in call.keywords):
+        return "kwargs-opaque"
+    if not {"model", "messages"} <= {keyword.arg for keyword in call.keywords}:
+        return "kwargs-opaque"
+    awaited = isinstance(found.source.parents.get(call), ast.Await)
+    if asynchronous and not awaited:
+        return "unawaited-coroutine"
+    if not asynchronous and awaited:
+        return "async-context-needed"
+    return ""
+
+
+def rewritten(
+    found: Found, ask: Ask, asynchronous: bool, user_names: tuple[str, ...] = ("user_id",)
+) -> tuple[list[Edit], list[str]]:
+    """The edits of a call without an obstacle, and the reason codes that a human should see."""
+    call = found.call
+    assert call is not None
+    source = found.source
+    awaits = asynchronous or can_await(source, call)
+    notes = ["yields-now"] if awaits and not asynchronous else []
+    user = user_id(found, user_names)
+    if not user:
+        notes.append("no-user-id")
+    name = _METHODS[ask.shape] if awaits else f"{_METHODS[ask.shape]}_sync"
+    added = [("user_id", user), ("service_name", f'"{ask.service}"')]
+    added.append(("provider", f'"{ask.provider}"' if ask.provider else ""))
+    options = ", ".join(f'"{option}": {value}' for option, value in ask.options.items())
+    added.append(("client_options", f"{{{options}}}" if options else ""))
+    codemod = ToWrapper(f"{ask.wrapper}.{name}", [(key, value) for key, value in added if value])
+    outer = source.parents.get(call) if asynchronous else call
+    assert isinstance(outer, ast.expr)
+    span = source.span(outer)
+    text = codemod.applied(source.segment(call))
+    if not awaits:
+        return [Edit(span, f'{text}["response"]')], notes
+    closing = _own_parenthesis(source, outer) if asynchronous else None
+    if closing is not None:  # `(await x).y`: the parentheses are there
+        return [Edit(span, f"await {text}"), Edit(Span(closing, closing), '["response"]')], notes
+    return [Edit(span, f'(await {text})["response"]')], notes
+
+
+def _own_parenthesis(source: Source, node: ast.expr) -> int | None:
+    """Where the parenthesis ends that an `await` needs to have something behind it; None when it has none."""
+    parent = source.parents.get(node)
+    if not isinstance(parent, (ast.Attribute, ast.Subscript)) or parent.value is not node:
+        return None
+    end = source.span(node).end
+    rest = source.text[end:]
+    at = end + len(rest) - len(rest.lstrip())
+    return at + 1 if source.text[at : at + 1] == ")" else None
+
+
+def can_await(source: Source, call: ast.Call) -> bool:
+    """Whether `await` may stand where a call stands, and means the same: directly in an `async def`."""
+    for node in source.ancestors(call):
+        if isinstance(node, ast.AsyncFunctionDef):
+            inside = [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
+            return not any(call in ast.walk(part) for part in inside)
+        if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.GeneratorExp, ast.ClassDef)):
+            return False
+        if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp)):
+            return False  # it would make the comprehension asynchronous, which older Pythons refuse inside another
+    return False
+
+
+def user_id(found: Found, names: tuple[str, ...]) -> str:
+    """The name that surely holds the user's identifier at a call: a parameter of the function around it."""
+    scope: Scope | None = found.site.scope
+    while scope is not None:
+        for name in names:
+            bindings = scope.bindings.get(name, ())
+            if bindings and all(binding.how in (How.PARAMETER, How.ANNOTATION) for binding in bindings):
+                return name
+            if bindings:
+                return ""
+        if scope.is_class:
+            return ""
+        scope = scope.parent
+    return ""
+
+
+class ToWrapper(cst.CSTTransformer):
+    """Rewrites one call.
+
+    Args:
+        callee: what is called instead.
+        added: keyword arguments to append: name, expression.
+    """
+
+    def __init__(self, callee: str, added: list[tuple[str, str]]) -> None:
+        super().__init__()
+        self._callee = callee
+        self._added = added
+        self._depth = 0
+
+    def applied(self, text: str) -> str:
+        """The text of the call after the rewrite."""
+        wrapped = cst.parse_expression(f"({text}\n)")
+        assert isinstance(wrapped, cst.Call)
+        bare = wrapped.with_changes(lpar=(), rpar=())
+        return cst.Module([]).code_for_node(self.changed(bare))
+
+    def changed(self, node: cst.Call) -> cst.Call:
+        """The call after the rewrite."""
+        args = [
+            arg.with_changes(keyword=cst.Name("provider_metadata"))
+            if arg.keyword is not None and arg.keyword.value == "metadata"
+            else arg
+            for arg in node.args
+        ]
+        new = [_argument(name, value) for name, value in self._added]
+        return node.with_changes(func=cst.parse_expression(self._callee), args=_joined(args, new, _indent(node)))
+
+
+def _argument(name: str, value: str) -> cst.Arg:
+    plain = cst.SimpleWhitespace("")
+    equal = cst.AssignEqual(whitespace_before=plain, whitespace_after=plain)
+    return cst.Arg(keyword=cst.Name(name), value=cst.parse_expression(value), equal=equal)
+
+
+def _indent(node: cst.Call) -> cst.BaseParenthesizableWhitespace:
+    """What stands between two arguments: a line end where each has a line of its own."""
+    before = node.whitespace_before_args
+    if isinstance(before, cst.ParenthesizedWhitespace):
+        return before.with_changes(
+            first_line=before.first_line.with_changes(comment=None, whitespace=_NO), empty_lines=()
+        )
+    for arg in node.args[:-1]:
+        after = arg.comma.whitespace_after if isinstance(arg.comma, cst.Comma) else None
+        if isinstance(after, cst.ParenthesizedWhitespace):
+            return after.with_changes(
+                first_line=after.first_line.with_changes(comment=None, whitespace=_NO), empty_lines=()
+            )
+    return cst.SimpleWhitespace(" ")
+
+
+_NO = cst.SimpleWhitespace("")
+
+
+def _joined(args: list[cst.Arg], new: list[cst.Arg], between: cst.BaseParenthesizableWhitespace) -> list[cst.Arg]:
+    """Old arguments and new ones; what stood before the closing parenthesis stands there still."""
+    if not args or not new:
+        return [*args, *_comma_separated(new, between)]
+    last = args[-1]
+    trailing = isinstance(last.comma, cst.Comma)
+    closing = last.comma.whitespace_after if isinstance(last.comma, cst.Comma) else last.whitespace_after_arg
+    after: cst.BaseParenthesizableWhitespace = between
+    if isinstance(closing, cst.ParenthesizedWhitespace) and closing.first_line.comment is not None:
+        # The comment of the last argument stays with it.
+        lines = between.last_line if isinstance(between, cst.ParenthesizedWhitespace) else closing.last_line
+        after = closing.with_changes(last_line=lines)
+        closing = closing.with_changes(
+            first_line=closing.first_line.with_changes(comment=None, whitespace=_NO), empty_lines=()
+        )
+    before = last.comma.whitespace_before if isinstance(last.comma, cst.Comma) else _NO
+    kept = last.with_changes(
+        whitespace_after_arg=last.whitespace_after_arg if trailing else _NO,
+        comma=cst.Comma(whitespace_before=before, whitespace_after=after),
+    )
+    appended = _comma_separated(new, between)
+    end = appended[-1]
+    if trailing:
+        end = end.with_changes(comma=cst.Comma(whitespace_after=closing))
+    else:
+        end = end.with_changes(whitespace_after_arg=closing)
+    return [*args[:-1], kept, *appended[:-1], end]
+
+
+def _comma_separated(new: list[cst.Arg], between: cst.BaseParenthesizableWhitespace) -> list[cst.Arg]:
+    return [
+        *(arg.with_changes(comma=cst.Comma(whitespace_after=between)) for arg in new[:-1]),
+        *new[-1:],
+    ]

@@ -1,0 +1,199 @@
+"""`wrap-in-tracker`: the statement of a call moves into a tracker block, which is handed the response.
+
+answer = ollama.chat(model=m, messages=x)
+with llm_tracker.track_llm_call(provider="ollama", model=m, service_name="search") as usage_log:
+    answer = usage_log.response = ollama.chat(model=m, messages=x)
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from llmguard.migrate.edit import Edit
+from llmguard.migrate.source import Span
+
+if TYPE_CHECKING:
+    from llmguard.migrate.source import Found, Source
+
+
+def obstacle(found: Found) -> str:
+    """The reason code for which a statement cannot move into a block, "" when it can."""
+    call, statement, source = found.call, found.site.statement, found.source
+    if call is None:
+        return "bound-method-reference"
+    if found.site.fstring is not None:
+        return "foreign-statement"
+    if any(k.arg == "stream" and not (isinstance(k.value, ast.Constant) and not k.value.value) for k in call.keywords):
+        return "foreign-statement"
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Expr, ast.Return)) or _value(statement) is None:
+        return "foreign-statement"
+    if _bare(_value(statement)) is not call and not _is_first(_value(statement), call):
+        return "foreign-statement"
+    if isinstance(statement, ast.AnnAssign) and _bare(statement.value) is not call:
+        return "foreign-statement"
+    if not source.begins_line(statement) or not ends_line(source, statement) or _has_long_token(source, statement):
+        return "foreign-statement"
+    return ""
+
+
+def rewritten(found: Found, tracker: str, service: str, log: str = "usage_log") -> Edit:
+    """The edit of a statement without an obstacle.
+
+    Args:
+        found: the call.
+        tracker: name of the tracker in this file.
+        service: name of the service.
+        log: name of the variable that holds the block's log.
+    """
+    call, statement, source = found.call, found.site.statement, found.source
+    assert call is not None
+    waits = isinstance(source.parents.get(call), ast.Await)
+    indent, newline = source.indent(statement), source.newline
+    span = source.span(statement)
+    arguments = [f'provider="{found.callee.provider}"']
+    model = next((keyword.value for keyword in call.keywords if keyword.arg in ("model", "model_id")), None)
+    if isinstance(model, (ast.Constant, ast.Name)) or _is_plain(model):
+        assert model is not None
+        arguments.append(f"model={source.segment(model)}")
+    arguments.append(f'service_name="{service}"')
+    head = f"{'async ' if waits else ''}with {tracker}.track_llm_call({', '.join(arguments)}) as {log}:"
+    step = _step(source)
+    first, rest = HandResponse(source.segment(call), log).applied(source.text[span.start : span.end])
+    lines = first.split(newline)
+    block = [head, f"{indent}{step}{lines[0]}", *(f"{step}{line}" if line else line for line in lines[1:])]
+    text = newline.join([*block, *([indent + rest] if rest else [])])
+    return Edit(Span(span.start, span.end), text)
+
+
+class HandResponse(cst.CSTTransformer):
+    """Gives the block the value of a call, in the statement that makes it.
+
+    Args:
+        call: text of the call.
+        log: name of the variable that holds the block's log.
+    """
+
+    def __init__(self, call: str, log: str) -> None:
+        super().__init__()
+        self._response = cst.Attribute(value=cst.Name(log), attr=cst.Name("response"))
+        self._call = cst.parse_expression(f"({call}\n)").with_changes(lpar=(), rpar=())
+
+    def applied(self, text: str) -> tuple[str, str]:
+        """The statement that belongs into the block, and the one that follows it ("" when that is all)."""
+        (line,) = cst.parse_module(text).body
+        assert isinstance(line, cst.SimpleStatementLine)
+        (statement,) = line.body
+        first, rest = self._split(statement)
+        module = cst.Module([])
+        return module.code_for_node(first), module.code_for_node(rest) if rest is not None else ""
+
+    def _split(self, statement: cst.BaseSmallStatement) -> tuple[cst.BaseSmallStatement, cst.BaseSmallStatement | None]:
+        assert isinstance(statement, (cst.Expr, cst.Return, cst.Assign, cst.AnnAssign))
+        value = statement.value
+        assert value is not None
+        target = cst.AssignTarget(self._response)
+        if self._is_call(value) and isinstance(statement, cst.Assign):
+            return statement.with_changes(targets=[*statement.targets, target]), None
+        if self._is_call(value) and isinstance(statement, cst.Expr):
+            return cst.Assign(targets=[target], value=value), None
+        taken = _Taken(self._call, self._response)
+        rest = statement.visit(taken)
+        assert isinstance(rest, cst.BaseSmallStatement)
+        return cst.Assign(targets=[target], value=taken.value), rest
+
+    def _is_call(self, node: cst.BaseExpression) -> bool:
+        bare = node.expression if isinstance(node, cst.Await) else node
+        return bare.deep_equals(self._call)
+
+
+class _Taken(cst.CSTTransformer):
+    """Takes the call (and its `await`) out of a statement."""
+
+    def __init__(self, call: cst.BaseExpression, response: cst.BaseExpression) -> None:
+        super().__init__()
+        self._call = call
+        self._response = response
+        self.value: cst.BaseExpression = call
+
+    def visit_Await(self, node: cst.Await) -> bool:
+        return not node.expression.deep_equals(self._call)
+
+    def leave_Await(self, original_node: cst.Await, updated_node: cst.Await) -> cst.BaseExpression:
+        if original_node.expression.deep_equals(self._call):
+            self.value = original_node.with_changes(lpar=(), rpar=())
+            return self._response
+        return updated_node
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
+        return self._response if original_node.deep_equals(self._call) else updated_node
+
+
+def _value(statement: ast.stmt) -> ast.expr | None:
+    return getattr(statement, "value", None)
+
+
+def _bare(node: ast.expr | None) -> ast.expr | None:
+    return node.value if isinstance(node, ast.Await) else node
+
+
+def _is_first(value: ast.expr | None, call: ast.Call) -> bool:
+    """Whether a call is what an expression evaluates first: it stands at the left end of attributes, items, calls."""
+    node = value
+    while node is not None:
+        if node is call:
+            return True
+        if isinstance(node, (ast.Attribute, ast.Subscript, ast.Await, ast.Starred)):
+            node = node.value
+        elif isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.BinOp):
+            node = node.left
+        elif isinstance(node, ast.BoolOp):
+            node = node.values[0]
+        elif isinstance(node, ast.Compare):
+            node = node.left
+        else:
+            return False
+    return False
+
+
+def _is_plain(node: ast.expr | None) -> bool:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def ends_line(source: Source, statement: ast.stmt) -> bool:
+    """Whether only a comment follows a statement on its last line."""
+    end = source.span(statement).end
+    line = source.lines[(statement.end_lineno or statement.lineno) - 1]
+    begin = source.starts[(statement.end_lineno or statement.lineno) - 1]
+    rest = line[end - begin :].strip()
+    return not rest or rest.startswith("#")
+
+
+def _has_long_token(source: Source, statement: ast.stmt) -> bool:
+    """Whether a token goes over lines (a long string): moving it to the right would change it. So would a backslash."""
+    text = source.segment(statement)
+    if "\n" not in text and "\r" not in text:
+        return False
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return True
+    return "\\\n" in text or any(token.start[0] != token.end[0] for token in tokens if token.string.strip())
+
+
+def _step(source: Source) -> str:
+    """One level of indentation, as the file has it."""
+    for line in source.lines:
+        stripped = line.lstrip(" \t")
+        if stripped and line[0] in " \t":
+            blank = line[: len(line) - len(stripped)]
+            return "\t" if blank[0] == "\t" else blank if len(blank) in (2, 3, 4, 8) else "    "
+    return "    "

@@ -1,0 +1,451 @@
+"""One file: what becomes of each of its sites, and the edits that it takes."""
+
+from __future__ import annotations
+
+import ast
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from llmguard.check.scopes import How
+from llmguard.check.values import Here
+from llmguard.migrate import clients, imports, uses
+from llmguard.migrate.codemods import to_tracked_client, to_wrapper, wrap_in_tracker
+from llmguard.migrate.edit import Edit
+from llmguard.migrate.source import Found, Source, Span
+from llmguard.migrate.verdict import Target, Verdict
+
+if TYPE_CHECKING:
+    from llmguard.check.judge import Judge
+    from llmguard.migrate.clients import Maker
+    from llmguard.migrate.options import Options
+
+#: What may stand between a client and its generating method.
+_ON_THE_WAY = frozenset(
+    {
+        *("chat", "completions", "create", "parse", "stream", "messages", "responses", "embeddings", "beta", "batches"),
+        *("with_raw_response", "with_streaming_response", "images", "generate", "edit", "audio", "speech"),
+        *("transcriptions", "translations", "create_and_poll", "create_and_run", "threads", "runs", "count"),
+    }
+)
+_LESSER = {
+    "with_raw_response": "raw-response",
+    "with_streaming_response": "raw-response",
+    "with_options": "client-headers",
+    "parse": "parse-api",
+    "beta": "parse-api",
+    "responses": "parse-api",
+}
+
+
+class Outcome:
+    """What became of one site."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+        self.verdict = Verdict.MANUAL
+        self.target: Target | None = None
+        self.reason = ""
+        self.edits: list[Edit] = []
+
+    def moved(self, target: Target, reason: str = "", *, review: bool = False) -> None:
+        """It moved."""
+        self.target, self.reason = target, reason
+        self.verdict = Verdict.REVIEW if review else Verdict.MIGRATED
+
+    def stays(self, reason: str) -> None:
+        """It is for a human."""
+        self.verdict, self.reason = Verdict.MANUAL, reason
+
+
+class FileMigration:
+    """The sites of one file, decided together: a client goes only when all its calls have moved.
+
+    Args:
+        source: the file.
+        judge: its resolution.
+        sites: those that are to move.
+        texts: the bytes of the project's files.
+        options: what is asked for.
+    """
+
+    def __init__(self, source: Source, judge: Judge, sites: list[Found], texts: uses.Texts, options: Options) -> None:
+        self.source = source
+        self.judge = judge
+        self.texts = texts
+        self.options = options
+        self.outcomes = {id(found.expression): Outcome(found) for found in sites}
+        self.edits: list[Edit] = []
+        self.removed: list[Span] = []
+        self.service = options.service.format(stem=source.stem)
+        self._wanted: dict[str, dict[str, str]] = {}
+        self._anchor: ast.stmt | None = None
+        self._tracked: set[int] = set()
+
+    def decide(self) -> list[Outcome]:
+        """Decide for every site; the edits are in `edits`."""
+        if Target.WRAPPER in self.options.targets:
+            for maker, group in self._groups():
+                self._to_wrapper(maker, group)
+        for outcome in self.outcomes.values():
+            if outcome.target is None:
+                self._to_lesser(outcome)
+        self.edits += self._unused_imports()
+        self.edits += imports.added(self.source, self._wanted, self._anchor)
+        return list(self.outcomes.values())
+
+    # -- to the wrapper ------------------------------------------------------------------------------------------
+
+    def _groups(self) -> list[tuple[Maker, list[tuple[Outcome, ast.expr]]]]:
+        """Sites by the client that they are called on, where there is one such place."""
+        groups: dict[tuple[str, str, int], tuple[Maker, list[tuple[Outcome, ast.expr]]]] = {}
+        for outcome in self.outcomes.values():
+            found = outcome.found
+            for shape, path in to_wrapper.PATHS.items():
+                root = clients.root_of(found.expression, path)
+                maker = clients.maker_of(self.judge, found, root) if root is not None else None
+                if maker is None or root is None or clients.WRAPPED.get(maker.cls, ("", "", False))[1] != shape:
+                    continue
+                key = (maker.kind, maker.name, id(maker.call))
+                groups.setdefault(key, (maker, []))[1].append((outcome, root))
+        return list(groups.values())
+
+    def _to_wrapper(self, maker: Maker, group: list[tuple[Outcome, ast.expr]]) -> None:
+        provider, shape, asynchronous = clients.WRAPPED[maker.cls]
+        options = clients.options_of(self.source, maker, provider)
+        reason = options if isinstance(options, str) else self._obstacle(maker, group, asynchronous)
+        statement = self._statement(maker)
+        if not reason and maker.kind != "inline" and statement is None:
+            reason = "client-escapes"
+        if reason or isinstance(options, str):
+            for outcome, _ in group:
+                outcome.reason = reason
+            return
+        wrapper = imports.name_for(self.source, "llm_wrapper", self.options.module)
+        named = "" if provider == self.options.default_provider or shape == "messages" else provider
+        ask = to_wrapper.Ask(shape, named, self.service, options, wrapper)
+        rewritten = [
+            (outcome, *to_wrapper.rewritten(outcome.found, ask, asynchronous, self.options.user_names))
+            for outcome, _ in group
+        ]
+        spans = [edit.span for _, edits, _ in rewritten for edit in edits]
+        if any(self._overlaps(span) for span in spans) or _cross(spans):
+            for outcome, _ in group:
+                outcome.reason = "client-escapes"
+            return
+        for outcome, edits, notes in rewritten:
+            for edit in edits:
+                self._add(outcome, edit)
+            outcome.moved(Target.WRAPPER, notes[0] if notes else "", review=bool(notes))
+        self._want("llm_wrapper", wrapper)
+        self._anchor = self._anchor or self._import_of(maker)
+        if statement is not None:
+            self._remove(statement)
+
+    def _obstacle(self, maker: Maker, group: list[tuple[Outcome, ast.expr]], asynchronous: bool) -> str:
+        for outcome, _ in group:
+            reason = to_wrapper.obstacle(outcome.found, asynchronous)
+            if reason:
+                return reason
+        read = uses.mentions(self.source, maker)
+        if read is None:
+            return "client-escapes"
+        roots = {id(root) for _, root in group}
+        others = [node for node in read if id(node) not in roots]
+        if others:
+            return "client-flag" if any(self._is_test(node) for node in others) else "client-escapes"
+        return self._used_outside(maker)
+
+    def _is_test(self, node: ast.expr) -> bool:
+        parent = self.source.parents.get(node)
+        return isinstance(parent, (ast.UnaryOp, ast.BoolOp, ast.Compare)) or (
+            isinstance(parent, (ast.If, ast.IfExp, ast.While)) and parent.test is node
+        )
+
+    def _used_outside(self, maker: Maker) -> str:
+        """The reason code when another file of the project uses the client, or replaces what makes it."""
+        names = uses.module_names(self.source)
+        made = ast.unparse(maker.call.func).rpartition(".")[2]
+        where = self.texts.outside(self.source.absolute, f"{names[0]}.{made}")
+        owner = maker.owner
+        if maker.kind == "attribute" and owner is not None:
+            where += self.texts.outside(self.source.absolute, maker.name, owner.name, *names)
+        elif maker.kind == "name" and owner is not None and not owner.is_function:
+            where += self.texts.outside(self.source.absolute, maker.name, *names)
+        if not where:
+            return ""
+        return "test-patches-target" if any("test" in path.lower() for path in where) else "client-escapes"
+
+    def _statement(self, maker: Maker) -> ast.stmt | None:
+        """The statement that does nothing but keep the client; None when there is none that can go."""
+        statement = self.source.parents.get(maker.call)
+        if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is not maker.call:
+            return None
+        if isinstance(statement, ast.Assign) and len(statement.targets) != 1:
+            return None
+        parent = self.source.parents.get(statement)
+        if isinstance(parent, (ast.Try, ast.If, ast.With, ast.ClassDef)):
+            return None  # what stands around it checks something, or is a field
+        if not self.source.begins_line(statement) or not wrap_in_tracker.ends_line(self.source, statement):
+            return None
+        return statement
+
+    # -- to the client, or a block -------------------------------------------------------------------------------
+
+    def _to_lesser(self, outcome: Outcome) -> None:
+        found = outcome.found
+        reason = outcome.reason or self._why_not(found)
+        if found.callee.provider == "litellm" and self._to_callback(outcome):
+            return
+        if Target.CLIENT in self.options.targets and self._to_client(outcome, reason):
+            return
+        if Target.TRACKER in self.options.targets:
+            problem = wrap_in_tracker.obstacle(found)
+            if not problem:
+                tracker = imports.name_for(self.source, "llm_tracker", self.options.module)
+                log = imports.name_for(self.source, "usage_log", "")
+                edit = wrap_in_tracker.rewritten(found, tracker, self.service, log)
+                if not self._overlaps(edit.span) and not self._sites_inside(edit.span, found):
+                    self._add(outcome, edit)
+                    self._want("llm_tracker", tracker)
+                    outcome.moved(Target.TRACKER, reason)
+                    return
+                problem = "foreign-statement"
+            reason = problem
+        outcome.stays(reason if self.options.targets == frozenset(Target) else "deselected")
+
+    def _why_not(self, found: Found) -> str:
+        if found.call is None:
+            return "bound-method-reference"
+        for node in ast.walk(found.expression):
+            if isinstance(node, ast.Attribute) and node.attr in _LESSER:
+                return _LESSER[node.attr]
+        return ""
+
+    def _to_callback(self, outcome: Outcome) -> bool:
+        """LiteLLM: its callback, set up where the file imports it."""
+        if Target.CLIENT not in self.options.targets:
+            return False
+        statement = next(
+            (
+                node
+                for node in self.source.tree.body
+                if (isinstance(node, ast.Import) and any(a.name.partition(".")[0] == "litellm" for a in node.names))
+                or (isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "litellm")
+            ),
+            None,
+        )
+        if statement is None:
+            return False
+        name = imports.name_for(self.source, "setup_litellm_tracking", "llmguard")
+        if id(statement) not in self._tracked:
+            self._tracked.add(id(statement))
+            at = imports.behind_imports(self.source, statement)
+            newline = self.source.newline
+            lead = "" if at and self.source.text[at - 1] in "\r\n" else newline
+            edit = Edit(Span(at, at), f"{lead}{newline}{name}(){newline}")
+            self._add(outcome, edit)
+            self._wanted.setdefault("llmguard", {})["setup_litellm_tracking"] = name
+        outcome.moved(Target.CLIENT)
+        return True
+
+    def _to_client(self, outcome: Outcome, reason: str) -> bool:
+        found = outcome.found
+        track = imports.name_for(self.source, "track", self.options.module)
+        known = clients.client_in(self.judge, found)
+        review = False
+        if known is not None:
+            node, classes, sure = known
+            if not all(map(clients.is_trackable, classes)):
+                return False
+            review = not sure
+            if not reason and review:
+                reason = "injected-client"
+        else:
+            if found.callee.provider not in _SHAPED or not isinstance(found.expression, ast.Attribute):
+                return False
+            node, review, reason = found.expression, True, reason or "unresolved-client"
+            while isinstance(node, ast.Attribute) and node.attr in _ON_THE_WAY:
+                node = node.value
+            if node is found.expression or self._is_module(found, node):
+                return False
+        places = self._makers(found, node) or [node]
+        fresh = [place for place in places if id(place) not in self._tracked]
+        if any(self._overlaps(self.source.span(place)) for place in fresh):
+            return False
+        if any(isinstance(parent, ast.JoinedStr) for place in fresh for parent in self.source.ancestors(place)):
+            return False
+        for place in fresh:
+            self._tracked.add(id(place))
+            self._add(outcome, to_tracked_client.tracked(self.source, place, track, self.service))
+        self._want("track", track)
+        outcome.moved(Target.CLIENT, reason, review=review)
+        return True
+
+    def _is_module(self, found: Found, node: ast.expr) -> bool:
+        """Whether an expression is (or may be) an imported module: that cannot be tracked."""
+        if not isinstance(node, ast.Name):
+            return False
+        scope = clients.owner_of(found.site.scope, node.id)
+        bindings = scope.bindings[node.id] if scope is not None else []
+        return any(binding.how is How.IMPORT for binding in bindings)
+
+    def _makers(self, found: Found, node: ast.expr) -> list[ast.expr]:
+        """The constructor calls in this file that give a name its clients; none when something else may."""
+        bindings = []
+        if isinstance(node, ast.Name):
+            scope = clients.owner_of(found.site.scope, node.id)
+            bindings = scope.bindings[node.id] if scope is not None else []
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = clients.class_of_self(found.site.scope, node.value.id)
+            bindings = owner.attributes.get(node.attr, []) if owner is not None else []
+        made: list[ast.expr] = []
+        for binding in bindings:
+            if binding.how is How.ANNOTATION:
+                continue
+            if binding.how is not How.VALUE or binding.path or binding.node is None:
+                return []
+            here = Here(binding.scope, binding.block)
+            inside = [
+                call
+                for call in ast.walk(binding.node)
+                if isinstance(call, ast.Call) and clients.class_made(self.judge, call, here)
+            ]
+            if not inside and not (isinstance(binding.node, ast.Constant) and binding.node.value is None):
+                return []
+            if any(isinstance(parent, ast.Lambda) for call in inside for parent in self._up_to(call, binding.node)):
+                return []
+            made += inside
+            if any(isinstance(leaf, (ast.Name, ast.Attribute)) for leaf in _leaves(binding.node)):
+                return []  # `client or Groq()`: what is given is to be tracked too
+        return made
+
+    def _up_to(self, node: ast.AST, top: ast.AST) -> list[ast.AST]:
+        found = []
+        parent: ast.AST | None = node
+        while parent is not None and parent is not top:
+            found.append(parent)
+            parent = self.source.parents.get(parent)
+        return found
+
+    # -- edits ---------------------------------------------------------------------------------------------------
+
+    def _want(self, name: str, called: str) -> None:
+        self._wanted.setdefault(self.options.module if name == "llm_wrapper" else "llmguard", {})[name] = called
+
+    def _add(self, outcome: Outcome, edit: Edit) -> None:
+        outcome.edits.append(edit)
+        self.edits.append(edit)
+
+    def _overlaps(self, span: Span) -> bool:
+        return any(span.start < edit.span.end and edit.span.start < span.end for edit in self.edits) or any(
+            span.start < other.end and other.start < span.end for other in self.removed
+        )
+
+    def _sites_inside(self, span: Span, found: Found) -> bool:
+        return any(
+            outcome.found is not found and span.start <= self.source.span(outcome.found.expression).start < span.end
+            for outcome in self.outcomes.values()
+        )
+
+    def _remove(self, statement: ast.stmt) -> None:
+        """Take a statement out with its line; a block that would be empty gets `pass`."""
+        source = self.source
+        parent = source.parents[statement]
+        body = next(value for _, value in ast.iter_fields(parent) if isinstance(value, list) and statement in value)
+        start = source.starts[statement.lineno - 1]
+        number = statement.end_lineno or statement.lineno
+        end = source.starts[number] if number < len(source.starts) else len(source.text)
+        others = [other for other in body if other is not statement and not self._is_removed(other)]
+        self.removed.append(source.span(statement))
+        if others or isinstance(parent, ast.Module):
+            self.edits.append(Edit(Span(start, end), ""))
+        else:
+            self.edits.append(Edit(source.span(statement), "pass"))
+
+    def _is_removed(self, statement: ast.stmt) -> bool:
+        return self.source.span(statement) in self.removed
+
+    def _import_of(self, maker: Maker) -> ast.stmt | None:
+        """The top-level import of what makes a client."""
+        root = ast.unparse(maker.call.func).partition(".")[0]
+        for statement in self.source.tree.body:
+            if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                if any((alias.asname or alias.name).partition(".")[0] == root for alias in statement.names):
+                    return statement
+        return None
+
+    def _unused_imports(self) -> list[Edit]:
+        """Imports whose last reader went with a client."""
+        gone: set[str] = set()
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Name) and self._inside_removed(node):
+                gone.add(node.id)
+        found = []
+        for name in sorted(gone):
+            statement = self._removable_import(name)
+            if statement is not None:
+                found.append(statement)
+        return [edit for statement in dict.fromkeys(found) if (edit := self._without(statement, gone)) is not None]
+
+    def _inside_removed(self, node: ast.expr) -> bool:
+        span = self.source.span(node)
+        return any(other.start <= span.start and span.end <= other.end for other in self.removed)
+
+    def _removable_import(self, name: str) -> ast.stmt | None:
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Name) and node.id == name and not self._inside_removed(node):
+                return None
+            if isinstance(node, ast.Constant) and node.value == name:
+                return None
+        names = uses.module_names(self.source)
+        if self.texts.outside(self.source.absolute, name, *names) and self.texts.imported_from(names[0], name):
+            return None
+        for statement in self.source.tree.body:
+            if isinstance(statement, (ast.Import, ast.ImportFrom)) and getattr(statement, "module", "") != "__future__":
+                if any((alias.asname or alias.name).partition(".")[0] == name for alias in statement.names):
+                    return statement
+        return None
+
+    def _without(self, statement: ast.stmt, gone: set[str]) -> Edit | None:
+        """The edit that takes names out of an import."""
+        assert isinstance(statement, (ast.Import, ast.ImportFrom))
+        source = self.source
+        if not source.begins_line(statement) or not wrap_in_tracker.ends_line(source, statement):
+            return None
+        kept = []
+        for alias in statement.names:
+            name = (alias.asname or alias.name).partition(".")[0]
+            if name not in gone or self._removable_import(name) is not statement:
+                kept.append(alias)
+        if len(kept) == len(statement.names):
+            return None
+        number = statement.end_lineno or statement.lineno
+        end = source.starts[number] if number < len(source.starts) else len(source.text)
+        if not kept:
+            return Edit(Span(source.starts[statement.lineno - 1], end), "")
+        if statement.end_lineno != statement.lineno:
+            return None  # over several lines, with comments perhaps: an unused name does no harm
+        parts = ", ".join(alias.name + (f" as {alias.asname}" if alias.asname else "") for alias in kept)
+        if isinstance(statement, ast.Import):
+            return Edit(source.span(statement), f"import {parts}")
+        return Edit(source.span(statement), f"from {'.' * statement.level}{statement.module or ''} import {parts}")
+
+
+#: Providers whose SDKs have OpenAI's or Anthropic's shape, for calls on a receiver that nobody knows.
+_SHAPED = frozenset({"openai", "azure_openai", "groq", "anthropic", "together", "cerebras", "mistral", "cohere"})
+
+
+def _leaves(node: ast.expr) -> list[ast.expr]:
+    """What an expression may be, conditions aside."""
+    if isinstance(node, ast.IfExp):
+        return _leaves(node.body) + _leaves(node.orelse)
+    if isinstance(node, ast.BoolOp):
+        return [leaf for value in node.values for leaf in _leaves(value)]
+    if isinstance(node, ast.NamedExpr):
+        return _leaves(node.value)
+    return [node]
+
+
+def _cross(spans: list[Span]) -> bool:
+    ordered = sorted(spans)
+    return any(second.start < first.end for first, second in pairwise(ordered))

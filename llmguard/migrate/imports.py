@@ -1,0 +1,103 @@
+"""Imports that edits need, and where they go."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from llmguard.migrate.edit import Edit
+from llmguard.migrate.source import Span
+
+if TYPE_CHECKING:
+    from llmguard.migrate.source import Source
+
+
+def name_for(source: Source, name: str, module: str) -> str:
+    """The name under which a file imports one of ours: itself, unless that means something else there."""
+    if _imports(source, module, name):
+        return name
+    taken = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
+    taken |= {node.arg for node in ast.walk(source.tree) if isinstance(node, ast.arg)}
+    for node in ast.walk(source.tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            taken.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            taken |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return name if name not in taken else f"llmguard_{name}"
+
+
+def _imports(source: Source, module: str, name: str) -> bool:
+    """Whether a file has the import already, at its top."""
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and not node.level
+        and node.module == module
+        and any(alias.name == name and alias.asname in (None, name) for alias in node.names)
+        for node in source.tree.body
+    )
+
+
+def added(source: Source, wanted: dict[str, dict[str, str]], after: ast.stmt | None) -> list[Edit]:
+    """The edit that imports names (module -> name -> name in the file) which the file does not import yet.
+
+    Args:
+        source: the file.
+        wanted: what to import.
+        after: the import that they follow (that of the SDK, which is known to work there); the last of the leading
+            imports when it is None.
+    """
+    lines = []
+    for module, names in sorted(wanted.items()):
+        missing = {name: called for name, called in names.items() if not _imports(source, module, name)}
+        if missing:
+            parts = [name if name == called else f"{name} as {called}" for name, called in sorted(missing.items())]
+            lines.append(f"from {module} import {', '.join(parts)}")
+    if not lines:
+        return []
+    anchor = after if after is not None else _last_leading(source)
+    newline = source.newline
+    if anchor is None:
+        at = _behind_header(source)
+        return [Edit(Span(at, at), "".join(line + newline for line in lines))]
+    number = anchor.end_lineno or anchor.lineno
+    if number < len(source.starts):
+        at = source.starts[number]
+        return [Edit(Span(at, at), "".join(line + newline for line in lines))]
+    at = len(source.text)  # the import is the last line, without a line end
+    return [Edit(Span(at, at), "".join(newline + line for line in lines))]
+
+
+def behind_imports(source: Source, statement: ast.stmt) -> int:
+    """Where the code behind an import begins that the module begins with; right behind the import otherwise."""
+    last = _last_leading(source)
+    anchor = last if last is not None and last.lineno >= statement.lineno else statement
+    number = anchor.end_lineno or anchor.lineno
+    return source.starts[number] if number < len(source.starts) else len(source.text)
+
+
+def _last_leading(source: Source) -> ast.stmt | None:
+    """The last import of those that the module begins with."""
+    last: ast.stmt | None = None
+    for statement in source.tree.body:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            last = statement
+        elif not _is_docstring(statement):
+            break
+    return last
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _behind_header(source: Source) -> int:
+    """Where the code begins: behind the docstring and the comments at the top."""
+    body = source.tree.body
+    if body and _is_docstring(body[0]):
+        number = body[0].end_lineno or body[0].lineno
+        return source.starts[number] if number < len(source.starts) else len(source.text)
+    if not body:
+        return len(source.text)
+    first = body[0]
+    decorators = getattr(first, "decorator_list", [])
+    return source.starts[(decorators[0].lineno if decorators else first.lineno) - 1]

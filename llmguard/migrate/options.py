@@ -1,0 +1,27 @@
+"""What a migration is asked for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from llmguard.migrate.verdict import Target
+
+
+class Options(NamedTuple):
+    """What a migration is asked for.
+
+    Attributes:
+        targets: where calls may move.
+        providers: whose calls move; empty for all.
+        module: where `llm_wrapper`, `track` and `llm_tracker` are imported from.
+        default_provider: of the wrapper: it is not named in calls.
+        user_names: variables that hold the user's identifier, the best first.
+        service: pattern of the service's name: `{stem}` is that of the module.
+    """
+
+    targets: frozenset[Target] = frozenset(Target)
+    providers: frozenset[str] = frozenset()
+    module: str = "llmguard"
+    default_provider: str = "groq"
+    user_names: tuple[str, ...] = ("user_id",)
+    service: str = "{stem}"

@@ -1,0 +1,154 @@
+"""One file under migration: its text with the place of every node, and its facts."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from llmguard.check.edit import decoded
+from llmguard.check.finder import region_of
+from llmguard.check.judge import Judge
+from llmguard.check.module import ModuleFacts
+from llmguard.check.reading import lines_of, parse_strictly
+from llmguard.errors import UncheckableError
+
+if TYPE_CHECKING:
+    from llmguard.check.finding import Callee, Region
+    from llmguard.check.module import Site
+    from llmguard.check.project import Project
+
+_LINE_END = re.compile("\r\n|\r|\n")
+
+
+class Span(NamedTuple):
+    """A piece of the text: characters from `start` to before `end`."""
+
+    start: int
+    end: int
+
+
+class Source:
+    """A Python file.
+
+    Args:
+        shown: its path as findings show it.
+        absolute: where it is.
+        data: its bytes.
+
+    Raises:
+        UncheckableError: it is not valid in its encoding, does not survive decoding and encoding, or does not parse.
+    """
+
+    def __init__(self, shown: str, absolute: str, data: bytes) -> None:
+        self.shown = shown
+        self.absolute = absolute
+        self.data = data
+        self.encoding, text = decoded(data)
+        self.bom = "\ufeff" if text.startswith("\ufeff") else ""
+        self.text = text.removeprefix("\ufeff")
+        if "\x00" in self.text:
+            raise UncheckableError("holds a zero byte")
+        self.tree = parse_strictly(self.text)
+        self.lines = lines_of(self.text)
+        self.starts = [0, *(match.end() for match in _LINE_END.finditer(self.text))]
+        package = os.path.basename(absolute) == "__init__.py"
+        self.facts = ModuleFacts.of(self.tree, absolute, is_package=package)
+
+    @property
+    def stem(self) -> str:
+        """The name that services go by: of the module, or of its package for `__init__` and `__main__`."""
+        name = os.path.splitext(os.path.basename(self.absolute))[0]
+        if name in ("__init__", "__main__", "main"):
+            return os.path.basename(os.path.dirname(self.absolute)) or name
+        return name
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """Node -> the node around it."""
+        found: dict[ast.AST, ast.AST] = {}
+        for node in ast.walk(self.tree):
+            for child in ast.iter_child_nodes(node):
+                found[child] = node
+        return found
+
+    @property
+    def newline(self) -> str:
+        """The line end that the file uses."""
+        match = _LINE_END.search(self.text)
+        return match.group() if match else "\n"
+
+    def encoded(self, text: str) -> bytes:
+        """The bytes of a changed text.
+
+        Raises:
+            UncheckableError: the file's encoding lacks a character of it.
+        """
+        try:
+            return (self.bom + text).encode(self.encoding)
+        except UnicodeEncodeError as error:
+            raise UncheckableError(f"cannot be edited: {self.encoding} has no {text[error.start]!r}") from None
+
+    def span(self, node: ast.expr | ast.stmt) -> Span:
+        """Where a node stands."""
+        return self.span_of(region_of(node, self.lines))  # type: ignore[arg-type]
+
+    def span_of(self, region: Region) -> Span:
+        """Where a region stands."""
+        start = self.starts[region.line - 1] + region.column - 1
+        return Span(start, self.starts[region.end_line - 1] + region.end_column - 1)
+
+    def segment(self, node: ast.expr | ast.stmt) -> str:
+        """The text of a node."""
+        span = self.span(node)
+        return self.text[span.start : span.end]
+
+    def indent(self, statement: ast.stmt) -> str:
+        """The blank space before a statement that begins its line."""
+        line = self.lines[statement.lineno - 1]
+        return line[: len(line) - len(line.lstrip(" \t"))]
+
+    def begins_line(self, statement: ast.stmt) -> bool:
+        """Whether nothing but blank space stands before a statement on its line."""
+        start = self.span(statement).start
+        return not self.text[self.starts[statement.lineno - 1] : start].strip(" \t\f")
+
+    def ancestors(self, node: ast.AST) -> list[ast.AST]:
+        """The nodes around a node, the innermost first."""
+        found = []
+        parent = self.parents.get(node)
+        while parent is not None:
+            found.append(parent)
+            parent = self.parents.get(parent)
+        return found
+
+
+class Found(NamedTuple):
+    """A call site: what resolution says, with its nodes.
+
+    Attributes:
+        source: its file.
+        expression: the callee, or what is mentioned.
+        site: where it stands.
+        callee: what it reaches.
+    """
+
+    source: Source
+    expression: ast.expr
+    site: Site
+    callee: Callee
+
+    @property
+    def call(self) -> ast.Call | None:
+        """The call, None for a mention."""
+        node = self.site.node
+        return node if isinstance(node, ast.Call) and node.func is self.expression else None
+
+
+def found_in(source: Source, project: Project) -> tuple[Judge, list[Found]]:
+    """The sites of a file, in reading order, and the resolution that found them."""
+    judge = Judge(source.facts, project)
+    sites = [Found(source, expression, site, callee) for expression, site, callee in judge.candidates()]
+    return judge, sorted(sites, key=lambda found: source.span(found.expression))

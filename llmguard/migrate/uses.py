@@ -1,0 +1,133 @@
+"""Who else uses what a migration would take away: in the file itself, and in the other files of the project."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llmguard.migrate.clients import Maker
+    from llmguard.migrate.source import Source
+
+
+class Texts:
+    """The bytes of all files of the project, to be searched for names.
+
+    Args:
+        files: (path as shown, bytes).
+    """
+
+    def __init__(self, files: Iterable[tuple[str, str, bytes]]) -> None:
+        self._files = list(files)
+
+    def imported_from(self, module: str, name: str) -> bool:
+        """Whether some file imports a name from a module of this name."""
+        return any(_imports(data, module, name) for _, _, data in self._files)
+
+    def outside(self, absolute: str, name: str, *beside: str) -> list[str]:
+        """The files, but for one, in which a name stands, and one of the others too."""
+        word = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])".encode())
+        others = [re.compile(rf"(?<![A-Za-z0-9_]){re.escape(other)}(?![A-Za-z0-9_])".encode()) for other in beside]
+        found = []
+        for shown, path, data in self._files:
+            if path != absolute and name.encode() in data and word.search(data):
+                if not others or any(other.search(data) for other in others):
+                    found.append(shown)
+        return found
+
+
+def _imports(data: bytes, module: str, name: str) -> bool:
+    line = rf"from\s+[\w.]*\b{re.escape(module)}\s+import\s+[^\n]*\b{re.escape(name)}\b"
+    return re.search(line.encode(), data) is not None
+
+
+def mentions(source: Source, maker: Maker) -> list[ast.expr] | None:
+    """The expressions in a file that read a client's name; None when it is used in a way that nobody can follow."""
+    if maker.kind == "inline":
+        return [maker.call]
+    found: list[ast.expr] = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and node.value == maker.name:
+            return None  # getattr, __all__, patch.object
+        if isinstance(node, (ast.Global, ast.Nonlocal)) and maker.name in node.names:
+            return None
+        if isinstance(node, ast.keyword) and node.arg == maker.name and maker.kind == "attribute":
+            continue
+        if maker.kind == "attribute" and isinstance(node, ast.Attribute) and node.attr == maker.name:
+            if isinstance(node.ctx, ast.Load):
+                found.append(node)
+            elif not _is_store_of(source, node, maker):
+                if _class_around(source, node) is _node_of(maker):
+                    return None
+        elif maker.kind == "name" and isinstance(node, ast.Name) and node.id == maker.name:
+            if isinstance(node.ctx, ast.Load):
+                found.append(node)
+            elif not _is_store_of(source, node, maker):
+                if _shares_scope(source, node, maker):
+                    return None
+    if maker.kind == "attribute":
+        return [node for node in found if _belongs(source, node, maker)]
+    return [node for node in found if _shares_scope(source, node, maker)]
+
+
+def _node_of(maker: Maker) -> ast.AST | None:
+    return getattr(maker.owner, "node", None)
+
+
+def _is_store_of(source: Source, node: ast.expr, maker: Maker) -> bool:
+    statement = source.parents.get(node)
+    return isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is maker.call
+
+
+def _class_around(source: Source, node: ast.AST) -> ast.AST | None:
+    return next((parent for parent in source.ancestors(node) if isinstance(parent, ast.ClassDef)), None)
+
+
+def _belongs(source: Source, node: ast.expr, maker: Maker) -> bool:
+    """Whether `x.name` may be the attribute at hand: not when it is `self.name` of another class."""
+    around = _class_around(source, node)
+    own = _node_of(maker)
+    if (
+        around is not None
+        and around is not own
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("self", "cls")
+    ):
+        bases = [base for base in getattr(around, "bases", []) if getattr(base, "id", "") == getattr(own, "name", "")]
+        return bool(bases)
+    return True
+
+
+def _shares_scope(source: Source, node: ast.AST, maker: Maker) -> bool:
+    """Whether a variable of this name means the one at hand: nearest function that binds it, else the module."""
+    own = _node_of(maker)  # None: the module
+    for parent in source.ancestors(node):
+        if isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            if parent is own:
+                return True
+            if _binds(parent, maker.name):
+                return False
+        elif isinstance(parent, ast.ClassDef) and parent is own:
+            return True
+    return own is None
+
+
+def _binds(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str) -> bool:
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    if any(argument is not None and argument.arg == name for argument in named):
+        return True
+    return any(
+        isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
+        for node in ast.walk(function)
+    )
+
+
+def module_names(source: Source) -> tuple[str, ...]:
+    """The names by which other files speak of this one: its module, and what it defines at its top."""
+    stem = os.path.splitext(os.path.basename(source.absolute))[0]
+    return (os.path.basename(os.path.dirname(source.absolute)) if stem == "__init__" else stem,)

@@ -1,0 +1,99 @@
+"""What became of a call site: a verdict, the target it moved to, and the reason when it did not."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+
+class Verdict(str, Enum):
+    """Every site that the finder reports has one."""
+
+    MIGRATED = "migrated"
+    REVIEW = "migrated-review"  # runs the same; a human should look
+    MANUAL = "manual"
+    IGNORED = "ignored"  # on the books already, suppressed, or left out by the settings
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Target(str, Enum):
+    """Where a call can move, best first."""
+
+    WRAPPER = "to-wrapper"
+    CLIENT = "to-tracked-client"
+    TRACKER = "wrap-in-tracker"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+#: Reason code -> what it means, and what to do. A code is on a site that is manual, or that moved to a lesser target.
+REASONS: dict[str, str] = {
+    "async-context-needed": "the call would have to be awaited where nothing can be: use the synchronous twin",
+    "bound-method-reference": "the method is kept or passed on: its client is tracked instead",
+    "cannot-round-trip": "the file does not come back byte for byte: migrate it by hand",
+    "changed-on-disk": "the file has changed since the plan was made: run again",
+    "client-escapes": "the client is used for something else too: it stays, and is tracked",
+    "client-flag": "the client is also a flag (`if client`): it stays, and is tracked",
+    "client-headers": "an option of the client cannot be said at the call: the client is tracked",
+    "client-many-keys": "there is more than one client behind the name: each is tracked",
+    "custom-endpoint": "the base URL is known only at run time: the client is tracked",
+    "deselected": "left out by --only, --exclude or --provider",
+    "exec-or-template": "the call is built at run time",
+    "foreign-statement": "the statement cannot be moved into a block: wrap it by hand in llm_tracker.track_llm_call()",
+    "fstring": "the call stands in an f-string: its client is tracked",
+    "injected-client": "the client comes from outside: it is tracked where it is used",
+    "kwargs-opaque": "arguments that are unpacked may hold names of the wrapper's: the client is tracked",
+    "legacy-api": "the SDK is of before 1.0: upgrade it first",
+    "module-client": "the SDK's module-level client: make a client, and track it",
+    "name-clash": "the name that would be imported means something else here",
+    "no-user-id": "no user id was found: the row has none",
+    "notebook": "notebooks are not written: use track(client) in the cell that makes the client",
+    "parse-api": "the wrapper has no such method: the client is tracked",
+    "provider-dynamic": "the provider is known only at run time: the client is tracked",
+    "raw-response": "the raw response is asked for: the client is tracked",
+    "suppressed": "a comment or the configuration says that it stays",
+    "syntax-error": "the file, or this part of it, cannot be parsed",
+    "test-patches-target": "tests replace the client: it stays, and is tracked",
+    "tracked": "on the books already",
+    "unawaited-coroutine": "the coroutine is not awaited where it is made: the client is tracked",
+    "unresolved-client": "the client is not known for sure: it is tracked where it is used, if it is one",
+    "wraps-itself": "a pass-through of the project's own: its client is tracked",
+    "yields-now": "a blocking call that now yields to the loop",
+}
+
+
+class Decision(NamedTuple):
+    """The verdict on one site; the fields are those of the JSON report.
+
+    Attributes:
+        path: of the file, as the check shows it.
+        line, end_line: of the callee, in the file before the edit.
+        callee: as written.
+        site: identity without line numbers, as the check has it.
+        verdict: see `Verdict`.
+        target: where it moved, None when it did not.
+        reason: a code of `REASONS`, "" when there is nothing to say.
+        before, after: the statement's text; `after` is "" for a site that stays.
+    """
+
+    path: str
+    line: int
+    end_line: int
+    callee: str
+    site: str
+    verdict: Verdict
+    target: Target | None = None
+    reason: str = ""
+    before: str = ""
+    after: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented object."""
+        return {
+            **self._asdict(),
+            "verdict": self.verdict.value,
+            "target": self.target.value if self.target is not None else "",
+        }

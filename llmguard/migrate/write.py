@@ -1,0 +1,143 @@
+"""Writing: all files of a plan or none, each whole, and a run that dies can be finished by the next.
+
+The new files are written beside the old ones first; then a journal says that they are all there; only then are they
+put in their places, one by one, and the journal goes last. Whoever finds a journal finishes what it says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from llmguard.check import git
+from llmguard.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llmguard.migrate.plan import Change
+
+JOURNAL = ".llmguard-migrate.json"
+_NEW = ".llmguard-new"
+
+
+def dirty(changes: Iterable[Change]) -> list[str]:
+    """The files of a plan that hold changes which git does not have; files outside of a repository count as such."""
+    found = []
+    for folder, group in _by_folder(changes).items():
+        names = [os.path.basename(change.absolute) for change in group]
+        answer = git.ask(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--", *names)
+        if answer is None or answer.returncode:
+            found += [change.path for change in group]
+        elif answer.stdout:
+            told = {os.path.basename(os.fsdecode(line[3:])) for line in answer.stdout.split(b"\0") if len(line) > 3}
+            found += [change.path for change in group if os.path.basename(change.absolute) in told]
+    return sorted(found)
+
+
+def _by_folder(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    groups: dict[str, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(os.path.dirname(change.absolute), []).append(change)
+    return groups
+
+
+def write(changes: Iterable[Change], root: str) -> None:
+    """Write all files of a plan, or none.
+
+    Args:
+        changes: files with their bytes before and after.
+        root: folder of the journal.
+
+    Raises:
+        UsageError: a file has changed since it was read, or cannot be written; nothing was changed then.
+    """
+    changes = list(changes)
+    entries = []
+    try:
+        for change in changes:
+            target = os.path.realpath(change.absolute)
+            if _digest_of(target) != _digest(change.before):
+                raise UsageError(f"{change.path} has changed since the plan was made; run again")
+            if not os.access(target, os.W_OK):
+                raise UsageError(f"{change.path} cannot be written: it is read-only")
+            entries.append({"path": target, "before": _digest(change.before), "after": _digest(change.after)})
+            _write_new(target, change.after)
+        _write_journal(root, entries)
+    except (OSError, UsageError) as error:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                os.unlink(entry["path"] + _NEW)
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{error.filename}: {error.strerror}; nothing was changed") from None
+    finish(root)
+
+
+def _write_new(target: str, data: bytes) -> None:
+    with open(target + _NEW, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    shutil.copymode(target, target + _NEW)
+
+
+def _write_journal(root: str, entries: list[dict[str, Any]]) -> None:
+    path = os.path.join(root, JOURNAL)
+    with open(path + _NEW, "w", encoding="utf-8") as file:
+        json.dump({"version": 1, "files": entries}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + _NEW, path)
+
+
+def finish(root: str) -> list[str]:
+    """Finish what a journal says; the files that somebody has changed in the meantime, which are left alone.
+
+    Raises:
+        UsageError: the journal cannot be read, or a file cannot be written: the journal stays.
+    """
+    path = os.path.join(root, JOURNAL)
+    try:
+        with open(path, encoding="utf-8") as file:
+            entries = json.load(file)["files"]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{path} cannot be read ({error}); remove it when no migration is running") from None
+    left = []
+    try:
+        for entry in entries:
+            new = entry["path"] + _NEW
+            if not os.path.exists(new):
+                continue  # done by the run that died
+            if _digest_of(entry["path"]) == entry["before"]:
+                os.replace(new, entry["path"])
+            else:
+                os.unlink(new)
+                left.append(entry["path"])
+        os.unlink(path)
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}; run again to finish") from None
+    return left
+
+
+def pending(root: str) -> bool:
+    """Whether a run has died in the middle of writing."""
+    return os.path.exists(os.path.join(root, JOURNAL))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _digest_of(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return _digest(file.read())
+    except FileNotFoundError:
+        return ""
