@@ -26,6 +26,7 @@ from llmguard.check.values import (
     Value,
     Values,
 )
+from llmguard.doors import TRACK_CLIENT
 from llmguard.providers import Family, Provider, index, vocabulary
 from llmguard.providers.lookalikes import INVOKERS, STAND_INS
 
@@ -126,9 +127,17 @@ class Judge:
                 target = by_shape(self.infer, node.func, node, site)
         if target is None:
             return None
-        if any(isinstance(value, Instance) and value.tracked for value in values):
+        if any(isinstance(value, Instance) and value.tracked for value in values) or self._is_tracked(node.func, here):
             target = target._replace(tracked="on a tracked client")
         return self._on_the_books(target, site)
+
+    def _is_tracked(self, node: ast.expr, here: Here) -> bool:
+        """Whether a path begins with `track(...)`, of a client that nobody knows perhaps."""
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        if not isinstance(node, ast.Call):
+            return False
+        return any(isinstance(v, External) and v.path in TRACK_CLIENT for v in self.infer.values(node.func, here))
 
     def of_mention(self, site: Site) -> Callee | None:
         """What a callable that is passed on, or kept, would reach."""

@@ -283,6 +283,8 @@ class FileMigration:
 
     def _is_module(self, found: Found, node: ast.expr) -> bool:
         """Whether an expression is (or may be) an imported module: that cannot be tracked."""
+        while isinstance(node, ast.Attribute):
+            node = node.value
         if not isinstance(node, ast.Name):
             return False
         scope = clients.owner_of(found.site.scope, node.id)

@@ -91,12 +91,8 @@ def _belongs(source: Source, node: ast.expr, maker: Maker) -> bool:
     """Whether `x.name` may be the attribute at hand: not when it is `self.name` of another class."""
     around = _class_around(source, node)
     own = _node_of(maker)
-    if (
-        around is not None
-        and around is not own
-        and isinstance(node.value, ast.Name)
-        and node.value.id in ("self", "cls")
-    ):
+    receiver = getattr(getattr(node, "value", None), "id", "")
+    if around is not None and around is not own and receiver in ("self", "cls"):
         bases = [base for base in getattr(around, "bases", []) if getattr(base, "id", "") == getattr(own, "name", "")]
         return bool(bases)
     return True
