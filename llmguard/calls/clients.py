@@ -18,16 +18,16 @@ from typing import Any, NamedTuple
 
 #: Clients of one kind that are kept; of more (a key per user, say) the one that was not used for longest goes.
 MOST = 128
-_SIMPLE = (str, int, float, bool, bytes, type(None))
-#: Classes that are values, though they do not hash as such: two with the same text are the same.
-_VALUES = frozenset({"Timeout", "Limits", "URL"})
+#: Classes of httpx (and httpx2) that are values, though they do not hash as such: their text says all of them.
+_VALUES = frozenset({"Timeout", "Limits"})
 
 
 class Kept(NamedTuple):
-    """A client, and what the provider is by its base URL."""
+    """A client, what the provider is by its base URL, and whether its HTTP client is the user's own."""
 
     client: Any
     provider: str
+    borrowed: bool = False
 
 
 Clients = OrderedDict[Hashable, Kept]
@@ -37,7 +37,7 @@ class ClientPool:
     """The clients of this process. Safe in threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a call may be made by a signal's handler while a client is being made
         self._synchronous: Clients = OrderedDict()
         self._by_loop: weakref.WeakKeyDictionary[Any, tuple[Clients, AsyncGenerator[None]]] = (
             weakref.WeakKeyDictionary()
@@ -60,6 +60,9 @@ class ClientPool:
             clients = found[0] if found is not None else self._of_loop(loop)
         kept = clients.get(key)
         if kept is not None:
+            if len(clients) > 1:
+                with self._lock, contextlib.suppress(KeyError):
+                    clients.move_to_end(key)
             return kept
         with self._lock:
             kept = clients.get(key)
@@ -72,20 +75,31 @@ class ClientPool:
     def _of_loop(self, loop: Any) -> Clients:
         """The clients of a loop that has none yet: they are closed when it shuts its asynchronous generators down, as
         `asyncio.run` does at its end."""
+        for other in [other for other in list(self._by_loop) if other.is_closed()]:
+            self._by_loop.pop(other, None)  # whose generators nobody shut down
         clients: Clients = OrderedDict()
-        ending = _closing(clients)
+        ending = self._closing(loop, clients)
         with contextlib.suppress(StopIteration):
             ending.__anext__().send(None)  # to its `yield`, in this loop
         self._by_loop[loop] = (clients, ending)
         return clients
 
+    async def _closing(self, loop: Any, clients: Clients) -> AsyncGenerator[None]:
+        """Waits for the end of a loop, and closes its clients then."""
+        try:
+            yield
+        finally:
+            self._by_loop.pop(loop, None)
+            for kept in clients.values():
+                if not kept.borrowed:
+                    with contextlib.suppress(Exception):  # whatever fails there, the loop is ending
+                        await kept.client.close()
+            clients.clear()
+
     def close(self) -> None:
-        """Close the synchronous clients; a later call makes new ones."""
+        """Let go of the synchronous clients: each closes when its last call has ended. A later call makes new ones."""
         with self._lock:
-            kept, self._synchronous = list(self._synchronous.values()), OrderedDict()
-        for client, _ in kept:
-            with contextlib.suppress(Exception):  # it may be the user's own, and closed
-                client.close()
+            self._synchronous = OrderedDict()
 
     async def aclose(self) -> None:
         """Close the asynchronous clients of the running loop; a later call makes new ones."""
@@ -95,20 +109,9 @@ class ClientPool:
 
     def after_fork(self) -> None:
         """In a child: the connections are the parent's. They are kept, unused: closing would say good-bye on them."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._before_fork.append((self._synchronous, [*self._by_loop.items()]))
         self._synchronous, self._by_loop = OrderedDict(), weakref.WeakKeyDictionary()
-
-
-async def _closing(clients: Clients) -> AsyncGenerator[None]:
-    """Waits for its end, and closes the clients then."""
-    try:
-        yield
-    finally:
-        for client, _ in clients.values():
-            with contextlib.suppress(Exception):  # it may be the user's own, and closed
-                await client.close()
-        clients.clear()
 
 
 pool = ClientPool()
@@ -123,12 +126,17 @@ def key_of(options: Mapping[str, Any] | None) -> Hashable:
 
 
 def _hashable(value: Any) -> Hashable:
-    if isinstance(value, _SIMPLE):
-        return (type(value).__name__, repr(value))
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    if isinstance(value, str):
+        return (kind, str.__str__(value))  # not its repr, which may hide what it is
+    if value is None or isinstance(value, (bytes, int, float)):
+        return (kind, str(value) if isinstance(value, bytes) else repr(value))
     if isinstance(value, Mapping):
         return ("mapping", tuple(sorted((str(name), _hashable(inner)) for name, inner in value.items())))
     if isinstance(value, (list, tuple)):
         return ("list", tuple(_hashable(inner) for inner in value))
-    if type(value).__name__ in _VALUES:
-        return (type(value).__name__, repr(value))
+    if type(value).__name__ in _VALUES and "__repr__" in vars(type(value)):
+        return (kind, repr(value))
+    if type(value).__name__ == "URL":
+        return (kind, str(value))  # its repr leaves the password out
     return ("object", str(id(value)))  # the client holds it, so that its identity is not given to another one

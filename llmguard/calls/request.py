@@ -94,7 +94,7 @@ class Request:
     def _row(self, attribution: dict[str, Any], metadata: Mapping[str, Any] | None) -> dict[str, Any]:
         given = self.arguments
         # What the call itself says wins: the caller's metadata must not forge where a cost belongs.
-        noted = {**(metadata or {})}
+        noted = dict(metadata) if isinstance(metadata, Mapping) else {"metadata": metadata} if metadata else {}
         if attribution.get("service_name") is not None:
             noted["service"] = attribution["service_name"]
         noted.update({name: given[name] for name in ("temperature", "max_tokens") if _is_number(given.get(name))})

@@ -90,7 +90,8 @@ class FileMigration:
             if outcome.target is None:
                 self._to_lesser(outcome)
         self.edits += self._unused_imports()
-        self.edits += imports.added(self.source, self._wanted, self._anchor)
+        # In front of the others: what is put in at the same place uses the names.
+        self.edits = [*imports.added(self.source, self._wanted, self._anchor), *self.edits]
         return list(self.outcomes.values())
 
     # -- to the wrapper ------------------------------------------------------------------------------------------
@@ -165,6 +166,11 @@ class FileMigration:
         """The reason code when another file of the project uses the client, or replaces what makes it."""
         names = uses.module_names(self.source)
         made = ast.unparse(maker.call.func).rpartition(".")[2]
+        if any(
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith((f".{made}", made))
+            for node in ast.walk(self.source.tree)
+        ):
+            return "test-patches-target"
         where = self.texts.outside(self.source.absolute, f"{names[0]}.{made}")
         owner = maker.owner
         if maker.kind == "attribute" and owner is not None:
@@ -185,7 +191,7 @@ class FileMigration:
         parent = self.source.parents.get(statement)
         if isinstance(parent, (ast.Try, ast.If, ast.With, ast.ClassDef)):
             return None  # what stands around it checks something, or is a field
-        if not self.source.begins_line(statement) or not wrap_in_tracker.ends_line(self.source, statement):
+        if not self.source.begins_line(statement) or not self.source.ends_line(statement):
             return None
         return statement
 
@@ -412,7 +418,7 @@ class FileMigration:
         """The edit that takes names out of an import."""
         assert isinstance(statement, (ast.Import, ast.ImportFrom))
         source = self.source
-        if not source.begins_line(statement) or not wrap_in_tracker.ends_line(source, statement):
+        if not source.begins_line(statement) or not source.ends_line(statement):
             return None
         kept = []
         for alias in statement.names:

@@ -60,6 +60,9 @@ def added(source: Source, wanted: dict[str, dict[str, str]], after: ast.stmt | N
         at = _behind_header(source)
         return [Edit(Span(at, at), "".join(line + newline for line in lines))]
     number = anchor.end_lineno or anchor.lineno
+    if not source.ends_line(anchor):  # more follows on its line, which may use the names
+        at = source.starts[anchor.lineno - 1]
+        return [Edit(Span(at, at), "".join(line + newline for line in lines))]
     if number < len(source.starts):
         at = source.starts[number]
         return [Edit(Span(at, at), "".join(line + newline for line in lines))]

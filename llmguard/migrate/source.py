@@ -115,6 +115,12 @@ class Source:
         start = self.span(statement).start
         return not self.text[self.starts[statement.lineno - 1] : start].strip(" \t\f")
 
+    def ends_line(self, statement: ast.stmt) -> bool:
+        """Whether only a comment follows a statement on its last line."""
+        number = statement.end_lineno or statement.lineno
+        rest = self.lines[number - 1][self.span(statement).end - self.starts[number - 1] :].strip()
+        return not rest or rest.startswith("#")
+
     def ancestors(self, node: ast.AST) -> list[ast.AST]:
         """The nodes around a node, the innermost first."""
         found = []

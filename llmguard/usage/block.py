@@ -63,7 +63,7 @@ class UsageLog:
         self.followed = Followed()
         return self.followed.over_async(stream) if hasattr(stream, "__aiter__") else self.followed.over(stream)
 
-    def counts(self, inner: list[Tokens], prompt: int | None) -> tuple[Tokens, str]:
+    def counts(self, around: Enclosing, prompt: int | None) -> tuple[Tokens, str]:
         """The tokens, and where they are from: the caller, the response, the stream, or the tracked calls inside."""
         if (self.input_tokens, self.output_tokens, self.total_tokens) != (None, None, None):
             return self._given(), "caller"
@@ -71,8 +71,8 @@ class UsageLog:
             return self.followed.meter.counts(prompt)
         response = self.response if self.response is not None else self.response_data
         read = tokens_of(response)
-        if not read.known and inner:
-            read = summed(inner)
+        if not read.known and around.inner:
+            return summed(around.inner), "estimated" if around.estimated else "provider"
         if not read.known and prompt is not None and response is not None:
             return estimated(response, prompt)
         return read, "provider"
@@ -189,7 +189,7 @@ def _end(entry: Entry, error: BaseException | None) -> None:
     log, call = entry.log, entry.call
     if log.request_data is not None and call is not None:
         call.prompt_estimate = tokens_in(characters_of(log.request_data))
-    tokens, source = log.counts(entry.around.inner, call.prompt_estimate if call is not None else None)
+    tokens, source = log.counts(entry.around, call.prompt_estimate if call is not None else None)
     failed = failure_fields(error) if error is not None else {}
     log.success = error is None
     log.error_type, log.error_message = failed.get("error_type"), failed.get("error_message")

@@ -197,6 +197,7 @@ class InnerCall:
             self.done = True
             if tokens.known:
                 self._around.inner.append(tokens)
+                self._around.estimated |= source == "estimated"
             if self.listener is not None:
                 self.listener(status, tokens, source or ("provider" if tokens.known else "none"), model)
 
@@ -240,7 +241,9 @@ def started(
     """
     around = enclosing()
     if around is not None:
-        return InnerCall(around)
+        inner = InnerCall(around)
+        inner.prompt_estimate = tokens_in(characters_of(request))
+        return inner
     current = recorder()
     if current.settings.store_content:
         from llmguard.usage.content import kept

@@ -23,16 +23,18 @@ class Enclosing:
     Attributes:
         call_id: its identifier.
         inner: what the calls inside have used, as far as it is known.
+        estimated: whether some of that is an estimate.
         parent: the one around it.
         ended: whether it is over: what outlives it (a task that was started inside) does not belong to it.
         frame: of the generator that it stands in, None when it stands in none.
     """
 
-    __slots__ = ("call_id", "ended", "frame", "inner", "parent")
+    __slots__ = ("call_id", "ended", "estimated", "frame", "inner", "parent")
 
     def __init__(self, call_id: str, parent: Enclosing | None = None, frame: FrameType | None = None) -> None:
         self.call_id = call_id
         self.inner: list[Tokens] = []
+        self.estimated = False
         self.parent = parent
         self.ended = False
         self.frame = frame

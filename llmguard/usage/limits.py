@@ -50,7 +50,7 @@ def limit_of(limit_type: str) -> int | None:
     text = os.environ.get(name, "").strip()
     if not text:
         return _LIMITS.get(limit_type)
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise ConfigError(name, "", f"must be a number of calls, not {text!r}")
     return int(text)
 

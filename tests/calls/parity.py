@@ -58,6 +58,10 @@ CASES = (
     Case("cut", {"stream": True}, answer=Answer(cut=3), options={"max_retries": 0}),
     Case("no usage", answer=Answer(usage=False)),
     Case("unknown argument", {"no_such_argument": 1}),
+    Case("connection refused", options={"base_url": "http://127.0.0.1:9/v1", "max_retries": 0}),
+    Case("no such host", options={"base_url": "http://no-such-host.invalid/v1", "max_retries": 0}),
+    Case("odd query", {"extra_query": {"q": "a b+c%/é&=", "r": "x,y;z'(*)"}}),
+    Case("long header", answer=Answer(headers=(("x-long", "a" * 20_000),)), chat_only=True),
 )
 SDKS = {
     "groq": ("groq", "Groq", "AsyncGroq", "chat"),
@@ -74,7 +78,10 @@ def options_of(sdk: str, base_url: str, case: Case) -> dict[str, Any]:
         place = {"azure_endpoint": base_url, "api_version": "2024-10-21"}
     else:
         place = {"base_url": base_url.removesuffix("/v1") if sdk in ("groq", "anthropic") else base_url}
-    return {**place, "api_key": "key-1", **case.options}
+    options = {**place, "api_key": "key-1", **case.options}
+    if sdk == "azure_openai" and "base_url" in options:
+        options["azure_endpoint"] = options.pop("base_url")
+    return options
 
 
 def arguments_of(sdk: str, case: Case) -> dict[str, Any]:

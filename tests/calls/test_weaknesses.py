@@ -62,6 +62,7 @@ def at_once(wrapper: Any, provider: FakeProvider, rows: Callable[[], Rows]) -> N
     provider.answer = Answer(delay=0.2)
 
     async def ask() -> float:
+        await wrapper.chat_completion(MESSAGES, "u", "s", "m")  # the client is made here
         before = time.perf_counter()
         await asyncio.gather(*(wrapper.chat_completion(MESSAGES, "u", "s", "m") for _ in range(4)))
         return time.perf_counter() - before

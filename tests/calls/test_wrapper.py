@@ -370,7 +370,7 @@ def test_clients_of_a_loop_are_closed_when_it_ends(wrapper: LLMWrapper, rows: An
 
         await wrapper.chat_completion(MESSAGES)
         clients, _ = pool._by_loop[asyncio.get_running_loop()]
-        kept.extend(client for client, _ in clients.values())
+        kept.extend(entry.client for entry in clients.values())
 
     asyncio.run(ask())
     assert [client.is_closed() for client in kept] == [True]
@@ -483,3 +483,157 @@ def test_the_doors_that_exist_are_the_real_functions() -> None:
         assert getattr(importlib.import_module("llmguard"), door.name) is getattr(loaded, door.name)
         found.add(door.name)
     assert {"llm_wrapper", "multi_model_service", "llm_tracker"} <= found
+
+
+# -- the transport ----------------------------------------------------------------------------------------------------
+
+
+def raw_server(handle: Any) -> tuple[str, Any]:
+    """A server on the loopback whose connections a function handles; its base URL, and what ends it."""
+    import socket
+
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=handle, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{server.getsockname()[1]}/v1", server
+
+
+BODY = json.dumps(
+    {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}],
+    }
+).encode()
+
+
+def read_request(connection: Any) -> bool:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = connection.recv(65536)
+        if not piece:
+            return False
+        data += piece
+    return True
+
+
+def test_a_connection_that_was_closed_while_the_loop_was_busy_is_not_used_again(rows: Any) -> None:
+    def handle(connection: Any) -> None:
+        while read_request(connection):
+            head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            connection.sendall(head % len(BODY) + BODY)
+            time.sleep(0.05)
+            connection.close()
+            return
+
+    url, server = raw_server(handle)
+    wrapper = LLMWrapper(provider="openai", client_options={"api_key": "k", "base_url": url, "max_retries": 0})
+
+    async def ask() -> None:
+        for _ in range(3):
+            await wrapper.chat_completion(MESSAGES, model="m")
+            time.sleep(0.15)
+
+    with server:
+        asyncio.run(ask())
+    assert [row["status"] for row in rows()] == ["ok"] * 3
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"])
+def test_a_server_that_goes_away_is_the_same_exception_as_of_the_sdk(sent: bytes, rows: Any) -> None:
+    def handle(connection: Any) -> None:
+        read_request(connection)
+        connection.sendall(sent)
+        connection.close()
+
+    url, server = raw_server(handle)
+    options = {"api_key": "k", "base_url": url, "max_retries": 0}
+
+    async def bare() -> None:
+        async with openai.AsyncOpenAI(**options) as client:
+            await client.chat.completions.create(model="m", messages=MESSAGES)
+
+    seen = []
+    with server:
+        wrapper = LLMWrapper(provider="openai", default_model="m", client_options=options)
+        for ask in (bare, lambda: wrapper.chat_completion(MESSAGES)):
+            with pytest.raises(openai.APIError) as caught:
+                asyncio.run(ask())
+            seen.append((type(caught.value), str(caught.value)))
+    assert seen[0] == seen[1]
+    assert [row["status"] for row in rows()] == ["error"]
+
+
+def test_loops_and_sockets_are_let_go(wrapper: LLMWrapper, rows: Any) -> None:
+    from llmguard.calls.clients import pool
+
+    before = len(pool._by_loop)
+    for _ in range(5):
+        asyncio.run(wrapper.chat_completion(MESSAGES))
+    assert len(pool._by_loop) == before
+    for _ in range(5):  # nobody shuts the generators of these down
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(wrapper.chat_completion(MESSAGES))
+        loop.close()
+    assert len(pool._by_loop) <= before + 1
+
+
+def test_keys_are_told_apart_by_what_they_are(wrapper: LLMWrapper, provider: FakeProvider, rows: Any) -> None:
+    class Secret(str):
+        def __repr__(self) -> str:
+            return "***"
+
+    for key in ("one", "two"):
+        wrapper.chat_completion_sync(MESSAGES, client_options={"api_key": Secret(key)})
+    assert [request.headers["authorization"] for request in provider.requests] == ["Bearer one", "Bearer two"]
+
+
+def test_another_provider_never_sees_what_is_openais(
+    provider: FakeProvider, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-mine: 1")
+    monkeypatch.delenv("DEEPSEEK_API_KEY", raising=False)
+    for options in ({"api_key": None}, {"default_headers": {"x": "y"}}, {}):
+        with pytest.raises(ConfigError, match="DEEPSEEK_API_KEY: is not set"):
+            llm_wrapper.chat_completion_sync(
+                MESSAGES, model="m", provider="deepseek", client_options={**options, "base_url": provider.base_url}
+            )
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "k")
+    monkeypatch.setenv("DEEPSEEK_BASE_URL", provider.base_url)
+    llm_wrapper.chat_completion_sync(MESSAGES, model="m", provider="deepseek", client_options={"base_url": None})
+    (request,) = provider.requests
+    assert request.headers["authorization"] == "Bearer k"
+    assert not {"openai-organization", "x-mine"} & request.headers.keys()
+
+
+def test_a_clients_own_http_client_is_never_closed(wrapper: LLMWrapper, rows: Any) -> None:
+    httpx = optional("httpx")
+    mine = httpx.AsyncClient()
+    for _ in range(2):
+        asyncio.run(wrapper.chat_completion(MESSAGES, client_options={"http_client": mine}))
+        assert not mine.is_closed
+        asyncio.run(asyncio.sleep(0))
+        mine = httpx.AsyncClient()
+    with httpx.Client() as synchronous:
+        wrapper.chat_completion_sync(MESSAGES, client_options={"http_client": synchronous})
+        wrapper.close()
+        assert not synchronous.is_closed
+
+
+def test_a_stream_in_a_block_is_an_estimate_and_called_so(wrapper: LLMWrapper, rows: Any) -> None:
+    with llm_tracker.track_llm_call(provider="openai", model="gpt-4o"):
+        list(wrapper.chat_completion_sync([{"role": "user", "content": "x" * 400}], stream=True))
+    (row,) = rows()
+    assert (row["prompt_tokens"], row["usage_source"]) == (100, "estimated")

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from llmguard.calls.transports import Reached
-from llmguard.errors import ConfigError
+from llmguard.errors import ConfigError, UsageError
 from llmguard.providers import Provider
 from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.clients.tracked import subclass_of
@@ -20,6 +20,7 @@ from llmguard.usage.streams import Tracking
 _PREFIXES = {"google": "gemini", "cohere": "cohere_chat", "ollama": "ollama_chat", "litellm": ""}
 #: Options of an SDK's client -> LiteLLM's arguments.
 _OPTIONS = {"base_url": "api_base", "default_headers": "extra_headers"}
+_TAKEN = frozenset({"api_key", "timeout", "max_retries", "api_version", "organization", "api_base"})
 
 
 class LiteLLMTransport:
@@ -38,10 +39,12 @@ class LiteLLMTransport:
     ) -> Reached:
         litellm = _litellm(self._row.name)
         method = litellm.acompletion if asynchronous else litellm.completion
-        options = {_OPTIONS.get(name, name): value for name, value in (client_options or {}).items()}
+        options = _arguments(client_options or {})
 
         def call(record: Call | InnerCall, arguments: dict[str, Any]) -> Any:
             sent = {**options, **arguments, "model": self._model(arguments["model"])}
+            if options.get("extra_headers") and arguments.get("extra_headers"):
+                sent["extra_headers"] = {**options["extra_headers"], **arguments["extra_headers"]}
             return _inside_async(record, method, sent) if asynchronous else _inside(record, method, sent)
 
         return Reached(_behind(litellm, model) if not self._prefix else self._row.name, call, _ended)
@@ -51,9 +54,22 @@ class LiteLLMTransport:
         return model if not self._prefix or head == self._prefix else f"{self._prefix}/{model}"
 
 
+def _arguments(client_options: Mapping[str, Any]) -> dict[str, Any]:
+    """Client options as arguments of LiteLLM.
+
+    Raises:
+        UsageError: LiteLLM has no such option; it would send it to the provider.
+    """
+    for name in client_options:
+        if name not in _TAKEN and name not in _OPTIONS:
+            taken = ", ".join(sorted({*_TAKEN, *_OPTIONS}))
+            raise UsageError(f'client option "{name}" cannot be given to LiteLLM, which takes {taken}')
+    return {_OPTIONS.get(name, name): value for name, value in client_options.items()}
+
+
 def _behind(litellm: Any, model: Any) -> str:
     """Who answers for a model, as LiteLLM reads its name. (Its own function for that prints what it does not know.)"""
-    name = str(model)
+    name = str.__str__(model) if isinstance(model, str) else str(model)
     head, slash, _ = name.partition("/")
     if slash and head in {str(getattr(provider, "value", provider)) for provider in litellm.provider_list}:
         return head

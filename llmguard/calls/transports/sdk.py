@@ -33,26 +33,37 @@ class SDK(NamedTuple):
 
 
 _SDKS = {
-    "groq": SDK("groq", "Groq", "AsyncGroq", ("GROQ_BASE_URL",)),
+    "groq": SDK("groq", "Groq", "AsyncGroq", ("GROQ_BASE_URL", "GROQ_CUSTOM_HEADERS")),
     "anthropic": SDK(
         "anthropic",
         "Anthropic",
         "AsyncAnthropic",
-        ("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS"),
+        (
+            *("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_PROFILE"),
+            *("ANTHROPIC_CONFIG_DIR", "ANTHROPIC_IDENTITY_TOKEN", "ANTHROPIC_IDENTITY_TOKEN_FILE"),
+        ),
     ),
     "azure_openai": SDK(
         "openai",
         "AzureOpenAI",
         "AsyncAzureOpenAI",
-        ("AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "AZURE_OPENAI_AD_TOKEN", "OPENAI_ORG_ID"),
+        (
+            *("AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "AZURE_OPENAI_AD_TOKEN", "OPENAI_ORG_ID"),
+            *("OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
+        ),
     ),
 }
-_OPENAI = SDK("openai", "OpenAI", "AsyncOpenAI", ("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"))
+_OPENAI = SDK(
+    "openai",
+    "OpenAI",
+    "AsyncOpenAI",
+    ("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
+)
 #: Options that say who is asking in another way than by a key.
 _CREDENTIALS = frozenset(
     {
         *("api_key", "auth_token", "admin_api_key", "azure_ad_token", "azure_ad_token_provider", "credentials"),
-        *("http_client", "default_headers", "workload_identity"),
+        *("http_client", "default_headers", "workload_identity", "profile", "config"),
     }
 )
 
@@ -98,35 +109,59 @@ class SDKTransport:
             raise ConfigError(
                 f'provider "{self.row.name}"', "", f"needs the package {name}: pip install {name}"
             ) from None
-        given = {**self._defaults(options), **options}
-        self._check_key(given)
-        if asynchronous and "http_client" not in given:
+        given = {**options, **self._own_place(options)} if self._foreign else dict(options)
+        if not self._foreign:
+            self._check_key(module, given)
+        borrowed = given.get("http_client") is not None
+        if asynchronous and not borrowed:
             over_aiohttp = http_client(module)
             if over_aiohttp is not None:
                 given["http_client"] = over_aiohttp
         client = getattr(module, self._sdk.asynchronous if asynchronous else self._sdk.synchronous)(**given)
+        if self._foreign:
+            _forget_openai(client, options)
         named = provider_of(client)
-        return Kept(client, self.row.name if named in ("openai", self._sdk.module) else named)
+        return Kept(client, self.row.name if named in ("openai", self._sdk.module) else named, borrowed)
 
-    def _defaults(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Where a provider without an SDK of its own is, and its key."""
-        if not self._foreign:
-            return {}
-        found: dict[str, Any] = {}
-        base_url = os.environ.get(self._base_url_variable) or self.row.base_url
-        if base_url and "base_url" not in options:
-            found["base_url"] = base_url
-        key = next((os.environ[name] for name in self.row.key_env if os.environ.get(name)), None)
-        if key and "api_key" not in options:
-            found["api_key"] = key
-        return found
+    def _own_place(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Where a provider without an SDK of its own is, and its key: OpenAI's must not go there.
 
-    def _check_key(self, options: Mapping[str, Any]) -> None:
-        variables = (*self.row.key_env, *(name for name in self._sdk.environment if name.endswith("_TOKEN")))
-        if _CREDENTIALS & options.keys() or any(os.environ.get(name) for name in variables) or not self.row.key_env:
+        Raises:
+            ConfigError: one of them is not known.
+        """
+        key: Any = options.get("api_key")
+        if key is None:
+            key = next((os.environ[name] for name in self.row.key_env if os.environ.get(name)), None)
+        if key is None:
+            name = self.row.key_env[0] if self.row.key_env else f"{self.row.name.upper()}_API_KEY"
+            raise ConfigError(name, "", f"is not set: the API key of {self.row.title}; {_SET_IT}")
+        base_url = options.get("base_url") or os.environ.get(self._base_url_variable) or self.row.base_url
+        if not base_url:
+            raise ConfigError(self._base_url_variable, "", f"is not set: the URL of {self.row.title}")
+        return {"api_key": key, "base_url": base_url}
+
+    def _check_key(self, module: Any, options: Mapping[str, Any]) -> None:
+        variables = (*self.row.key_env, *(name for name in self._sdk.environment if "TOKEN" in name or "_CONF" in name))
+        variables += tuple(name for name in self._sdk.environment if name.endswith("_PROFILE"))
+        given = any(options.get(name) is not None for name in _CREDENTIALS)
+        if given or any(os.environ.get(name) for name in variables) or not self.row.key_env:
             return
-        problem = f"is not set: the API key of {self.row.title}; set it, or pass client_options={{'api_key': ...}}"
-        raise ConfigError(self.row.key_env[0], "", problem)
+        discovers = getattr(getattr(module, "_client", None), "_has_auto_discoverable_credentials", None)
+        if discovers is not None and discovers():
+            return  # Anthropic's SDK has other ways to know who is asking
+        raise ConfigError(self.row.key_env[0], "", f"is not set: the API key of {self.row.title}; {_SET_IT}")
+
+
+_SET_IT = "set it, or pass client_options={'api_key': ...}"
+
+
+def _forget_openai(client: Any, options: Mapping[str, Any]) -> None:
+    """What OpenAI's SDK takes from the environment is not for others to see."""
+    for name in ("organization", "project"):
+        if options.get(name) is None and hasattr(client, name):
+            setattr(client, name, None)
+    if hasattr(client, "_custom_headers"):
+        client._custom_headers = dict(options.get("default_headers") or {})
 
 
 def _ended(response: Any, call: Call | InnerCall) -> Any:

@@ -36,7 +36,7 @@ def obstacle(found: Found) -> str:
         return "foreign-statement"
     if isinstance(statement, ast.AnnAssign) and _bare(statement.value) is not call:
         return "foreign-statement"
-    if not source.begins_line(statement) or not ends_line(source, statement) or _has_long_token(source, statement):
+    if not source.begins_line(statement) or not source.ends_line(statement) or _has_long_token(source, statement):
         return "foreign-statement"
     return ""
 
@@ -166,15 +166,6 @@ def _is_plain(node: ast.expr | None) -> bool:
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name)
-
-
-def ends_line(source: Source, statement: ast.stmt) -> bool:
-    """Whether only a comment follows a statement on its last line."""
-    end = source.span(statement).end
-    line = source.lines[(statement.end_lineno or statement.lineno) - 1]
-    begin = source.starts[(statement.end_lineno or statement.lineno) - 1]
-    rest = line[end - begin :].strip()
-    return not rest or rest.startswith("#")
 
 
 def _has_long_token(source: Source, statement: ast.stmt) -> bool:

@@ -45,7 +45,7 @@ def write_rows(engine: Engine, rows: Iterable[Row]) -> int:
 
     Args:
         engine: of the ledger.
-        rows: columns of `llm_usage_logs`; missing ones are NULL. Of several with one key, the last real end counts.
+        rows: columns of `llm_usage_logs`; missing ones are NULL. Of several with one key, the first real end counts.
 
     Returns:
         How many rows are new, or took the place of an unknown one.
