@@ -80,7 +80,7 @@ def rewritten(
     added.append(("provider", f'"{ask.provider}"' if ask.provider else ""))
     options = ", ".join(f'"{option}": {value}' for option, value in ask.options.items())
     added.append(("client_options", f"{{{options}}}" if options else ""))
-    codemod = ToWrapper(f"{ask.wrapper}.{name}", [(key, value) for key, value in added if value])
+    codemod = ToWrapper(f"{ask.wrapper}.{name}", [(key, value) for key, value in added if value], source.newline)
     outer = source.parents.get(call) if asynchronous else call
     assert isinstance(outer, ast.expr)
     span = source.span(outer)
@@ -139,20 +139,22 @@ class ToWrapper(cst.CSTTransformer):
     Args:
         callee: what is called instead.
         added: keyword arguments to append: name, expression.
+        newline: line end of the file.
     """
 
-    def __init__(self, callee: str, added: list[tuple[str, str]]) -> None:
+    def __init__(self, callee: str, added: list[tuple[str, str]], newline: str = "\n") -> None:
         super().__init__()
+        self._newline = newline
         self._callee = callee
         self._added = added
         self._depth = 0
 
     def applied(self, text: str) -> str:
         """The text of the call after the rewrite."""
-        wrapped = cst.parse_expression(f"({text}\n)")
+        wrapped = cst.parse_expression(f"({text}{self._newline})")
         assert isinstance(wrapped, cst.Call)
         bare = wrapped.with_changes(lpar=(), rpar=())
-        return cst.Module([]).code_for_node(self.changed(bare))
+        return cst.Module([], default_newline=self._newline).code_for_node(self.changed(bare))
 
     def changed(self, node: cst.Call) -> cst.Call:
         """The call after the rewrite."""

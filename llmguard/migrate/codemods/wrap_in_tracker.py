@@ -63,7 +63,7 @@ def rewritten(found: Found, tracker: str, service: str, log: str = "usage_log") 
     arguments.append(f'service_name="{service}"')
     head = f"{'async ' if waits else ''}with {tracker}.track_llm_call({', '.join(arguments)}) as {log}:"
     step = _step(source)
-    first, rest = HandResponse(source.segment(call), log).applied(source.text[span.start : span.end])
+    first, rest = HandResponse(source.segment(call), log, newline).applied(source.text[span.start : span.end])
     lines = first.split(newline)
     block = [head, f"{indent}{step}{lines[0]}", *(f"{step}{line}" if line else line for line in lines[1:])]
     text = newline.join([*block, *([indent + rest] if rest else [])])
@@ -76,12 +76,14 @@ class HandResponse(cst.CSTTransformer):
     Args:
         call: text of the call.
         log: name of the variable that holds the block's log.
+        newline: line end of the file.
     """
 
-    def __init__(self, call: str, log: str) -> None:
+    def __init__(self, call: str, log: str, newline: str = "\n") -> None:
         super().__init__()
+        self._newline = newline
         self._response = cst.Attribute(value=cst.Name(log), attr=cst.Name("response"))
-        self._call = cst.parse_expression(f"({call}\n)").with_changes(lpar=(), rpar=())
+        self._call = cst.parse_expression(f"({call}{newline})").with_changes(lpar=(), rpar=())
 
     def applied(self, text: str) -> tuple[str, str]:
         """The statement that belongs into the block, and the one that follows it ("" when that is all)."""
@@ -89,7 +91,7 @@ class HandResponse(cst.CSTTransformer):
         assert isinstance(line, cst.SimpleStatementLine)
         (statement,) = line.body
         first, rest = self._split(statement)
-        module = cst.Module([])
+        module = cst.Module([], default_newline=self._newline)
         return module.code_for_node(first), module.code_for_node(rest) if rest is not None else ""
 
     def _split(self, statement: cst.BaseSmallStatement) -> tuple[cst.BaseSmallStatement, cst.BaseSmallStatement | None]:
