@@ -174,7 +174,7 @@ def options_of(source: Source, maker: Maker, provider: str) -> dict[str, str] | 
         variable = _READ[provider].get(keyword.arg)
         if variable is not None and _environment_variable(keyword.value) == variable:
             continue
-        if not _is_constant(keyword.value):
+        if not _is_constant(keyword.value) and not _is_setting(source, keyword.value):
             return "custom-endpoint" if keyword.arg in ("base_url", "azure_endpoint") else "client-headers"
         options[keyword.arg] = source.segment(keyword.value)
     return options
@@ -189,6 +189,31 @@ def _environment_variable(node: ast.expr) -> str:
         if ast.unparse(node.func) in ("os.getenv", "getenv", "os.environ.get", "environ.get"):
             argument = node.args[0]
     return argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else ""
+
+
+def _is_setting(source: Source, node: ast.expr) -> bool:
+    """Whether an expression is a dotted name that means the same everywhere in the file: `settings.GROQ_API_KEY`."""
+    root = node
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    if not isinstance(root, ast.Name):
+        return False
+    bindings = source.facts.scope.bindings.get(root.id, [])
+    if len(bindings) != 1:
+        return False
+    (binding,) = bindings
+    if binding.how is How.VALUE:
+        if isinstance(node, ast.Attribute) or binding.node is None:
+            return False
+        if not _is_constant(binding.node) and not _environment_variable(binding.node):
+            return False
+    elif binding.how not in (How.FROM, How.IMPORT):
+        return False
+    return not any(
+        (isinstance(other, ast.arg) and other.arg == root.id)
+        or (isinstance(other, (ast.Global, ast.Nonlocal)) and root.id in other.names)
+        for other in ast.walk(source.tree)
+    ) and not any(root.id in scope.bindings for scope in source.facts.scopes if scope is not source.facts.scope)
 
 
 def _is_constant(node: ast.expr) -> bool:

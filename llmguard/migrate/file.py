@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from llmguard.check.scopes import How
 from llmguard.check.values import Here
-from llmguard.migrate import clients, imports, uses
+from llmguard.migrate import clients, imports, logging_by_hand, uses
 from llmguard.migrate.codemods import to_tracked_client, to_wrapper, wrap_in_tracker
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.source import Found, Source, Span
+from llmguard.migrate.tidy import tidied
 from llmguard.migrate.verdict import Target, Verdict
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class FileMigration:
         self._wanted: dict[str, dict[str, str]] = {}
         self._anchor: ast.stmt | None = None
         self._tracked: set[int] = set()
+        self._said: set[str] = set()  # names that new code reads
 
     def decide(self) -> list[Outcome]:
         """Decide for every site; the edits are in `edits`."""
@@ -92,6 +95,7 @@ class FileMigration:
         self.edits += self._unused_imports()
         # In front of the others: what is put in at the same place uses the names.
         self.edits = [*imports.added(self.source, self._wanted, self._anchor), *self.edits]
+        self.edits += tidied(self.source, self.edits)
         return list(self.outcomes.values())
 
     # -- to the wrapper ------------------------------------------------------------------------------------------
@@ -124,9 +128,11 @@ class FileMigration:
         wrapper = imports.name_for(self.source, "llm_wrapper", self.options.module)
         named = "" if provider == self.options.default_provider or shape == "messages" else provider
         ask = to_wrapper.Ask(shape, named, self.service, options, wrapper)
+        wanted = [outcome.found for outcome in self.outcomes.values()]
+        by_hand = [logging_by_hand.beside(self.source, outcome.found, wanted) for outcome, _ in group]
         rewritten = [
-            (outcome, *to_wrapper.rewritten(outcome.found, ask, asynchronous, self.options.user_names))
-            for outcome, _ in group
+            (outcome, *to_wrapper.rewritten(outcome.found, ask, asynchronous, self.options.user_names, log))
+            for (outcome, _), log in zip(group, by_hand, strict=True)
         ]
         spans = [edit.span for _, edits, _ in rewritten for edit in edits]
         if any(self._overlaps(span) for span in spans) or _cross(spans):
@@ -138,9 +144,15 @@ class FileMigration:
                 self._add(outcome, edit)
             outcome.moved(Target.WRAPPER, notes[0] if notes else "", review=bool(notes))
         self._want("llm_wrapper", wrapper)
+        for text in options.values():
+            self._said |= {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
         self._anchor = self._anchor or self._import_of(maker)
         if statement is not None:
             self._remove(statement)
+        for log in by_hand:
+            for gone in log.statements:
+                if not self._overlaps(self.source.span(gone)):
+                    self._remove(gone, with_comment=True)
 
     def _obstacle(self, maker: Maker, group: list[tuple[Outcome, ast.expr]], asynchronous: bool) -> str:
         for outcome, _ in group:
@@ -174,7 +186,7 @@ class FileMigration:
         where = self.texts.outside(self.source.absolute, f"{names[0]}.{made}")
         owner = maker.owner
         if maker.kind == "attribute" and owner is not None:
-            where += self.texts.outside(self.source.absolute, maker.name, owner.name, *names)
+            where += self.texts.reading(self.source.absolute, maker.name, names, owner.name)
         elif maker.kind == "name" and owner is not None and not owner.is_function:
             where += self.texts.outside(self.source.absolute, maker.name, *names)
         if not where:
@@ -355,12 +367,20 @@ class FileMigration:
             for outcome in self.outcomes.values()
         )
 
-    def _remove(self, statement: ast.stmt) -> None:
-        """Take a statement out with its line; a block that would be empty gets `pass`."""
+    def _remove(self, statement: ast.stmt, *, with_comment: bool = False) -> None:
+        """Take a statement out with its lines; a block that would be empty gets `pass`.
+
+        Args:
+            statement: begins and ends its lines.
+            with_comment: a comment right above it that is about logging goes too.
+        """
         source = self.source
         parent = source.parents[statement]
         body = next(value for _, value in ast.iter_fields(parent) if isinstance(value, list) and statement in value)
-        start = source.starts[statement.lineno - 1]
+        first = statement.lineno
+        while with_comment and first > 1 and _LOGGING.match(source.lines[first - 2]):
+            first -= 1
+        start = source.starts[first - 1]
         number = statement.end_lineno or statement.lineno
         end = source.starts[number] if number < len(source.starts) else len(source.text)
         others = [other for other in body if other is not statement and not self._is_removed(other)]
@@ -400,6 +420,8 @@ class FileMigration:
         return any(other.start <= span.start and span.end <= other.end for other in self.removed)
 
     def _removable_import(self, name: str) -> ast.stmt | None:
+        if name in self._said:
+            return None
         for node in ast.walk(self.source.tree):
             if isinstance(node, ast.Name) and node.id == name and not self._inside_removed(node):
                 return None
@@ -439,6 +461,7 @@ class FileMigration:
         return Edit(source.span(statement), f"from {'.' * statement.level}{statement.module or ''} import {parts}")
 
 
+_LOGGING = re.compile(r"\s*#.*\b(log|logs|logging|track|tracking|usage)\b", re.IGNORECASE)
 #: Providers whose SDKs have OpenAI's or Anthropic's shape, for calls on a receiver that nobody knows.
 _SHAPED = frozenset({"openai", "azure_openai", "groq", "anthropic", "together", "cerebras", "mistral", "cohere"})
 

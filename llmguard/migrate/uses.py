@@ -7,6 +7,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from llmguard.check.reading import decode, parse_strictly
+from llmguard.errors import UncheckableError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -28,6 +31,15 @@ class Texts:
         """Whether some file imports a name from a module of this name."""
         return any(_imports(data, module, name) for _, _, data in self._files)
 
+    def reading(self, absolute: str, attribute: str, modules: tuple[str, ...], *beside: str) -> list[str]:
+        """The files, but for one, that may read an attribute of an object from one of these modules."""
+        shown = set(self.outside(absolute, attribute, *beside, *modules))
+        return [
+            name
+            for name, path, data in self._files
+            if name in shown and path != absolute and _may_read(data, attribute, modules)
+        ]
+
     def outside(self, absolute: str, name: str, *beside: str) -> list[str]:
         """The files, but for one, in which a name stands, and one of the others too."""
         word = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])".encode())
@@ -38,6 +50,36 @@ class Texts:
                 if not others or any(other.search(data) for other in others):
                     found.append(shown)
         return found
+
+
+def _may_read(data: bytes, attribute: str, modules: tuple[str, ...]) -> bool:
+    """Whether `x.attribute` in a file may be of an object from one of these modules: not when `x`, or what makes it,
+    is imported from another one."""
+    try:
+        tree = parse_strictly(decode(data).text)
+    except UncheckableError:
+        return True
+    origin: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                module = alias.name if alias.name in modules else (node.module or "").rpartition(".")[2]
+                origin[alias.asname or alias.name] = module
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            made = getattr(node.value.func, "id", "")
+            for target in node.targets:
+                if isinstance(target, ast.Name) and made in origin:
+                    origin.setdefault(target.id, origin[made])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == attribute:
+            root: ast.expr = node.value
+            while isinstance(root, (ast.Attribute, ast.Call, ast.Subscript)):
+                root = root.func if isinstance(root, ast.Call) else root.value
+            if not isinstance(root, ast.Name) or origin.get(root.id, modules[0]) in modules:
+                return True
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and attribute in node.value.split("."):
+            return True
+    return False
 
 
 def _imports(data: bytes, module: str, name: str) -> bool:

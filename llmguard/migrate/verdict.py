@@ -47,6 +47,7 @@ REASONS: dict[str, str] = {
     "injected-client": "the client comes from outside: it is tracked where it is used",
     "kwargs-opaque": "arguments that are unpacked may hold names of the wrapper's: the client is tracked",
     "legacy-api": "the SDK is of before 1.0: upgrade it first",
+    "logged-by-hand": "usage is logged by hand too, and stays: the call is counted twice there",
     "module-client": "the SDK's module-level client: make a client, and track it",
     "name-clash": "the name that would be imported means something else here",
     "no-user-id": "no user id was found: the row has none",

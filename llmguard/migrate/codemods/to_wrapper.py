@@ -13,6 +13,7 @@ import libcst as cst
 
 from llmguard.check.scopes import How, Scope
 from llmguard.migrate.edit import Edit
+from llmguard.migrate.logging_by_hand import ByHand
 from llmguard.migrate.source import Span
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ PATHS = {"chat": ("chat", "completions", "create"), "messages": ("messages", "cr
 _METHODS = {"chat": "chat_completion", "messages": "messages_create"}
 #: Arguments of the wrapper that are none of the SDK's method.
 _OURS = frozenset({"user_id", "service_name", "provider", "client_options", "provider_metadata"})
+
+
+_NO_LOG = ByHand()
 
 
 class Ask(NamedTuple):
@@ -64,7 +68,7 @@ def obstacle(found: Found, asynchronous: bool) -> str:
 
 
 def rewritten(
-    found: Found, ask: Ask, asynchronous: bool, user_names: tuple[str, ...] = ("user_id",)
+    found: Found, ask: Ask, asynchronous: bool, user_names: tuple[str, ...] = ("user_id",), log: ByHand = _NO_LOG
 ) -> tuple[list[Edit], list[str]]:
     """The edits of a call without an obstacle, and the reason codes that a human should see."""
     call = found.call
@@ -72,11 +76,13 @@ def rewritten(
     source = found.source
     awaits = asynchronous or can_await(source, call)
     notes = ["yields-now"] if awaits and not asynchronous else []
-    user = user_id(found, user_names)
+    user = log.user or user_id(found, user_names)
+    if log.kept:
+        notes.append("logged-by-hand")
     if not user:
         notes.append("no-user-id")
     name = _METHODS[ask.shape] if awaits else f"{_METHODS[ask.shape]}_sync"
-    added = [("user_id", user), ("service_name", f'"{ask.service}"')]
+    added = [("user_id", user), ("service_name", f'"{ask.service}"'), ("metadata", log.metadata)]
     added.append(("provider", f'"{ask.provider}"' if ask.provider else ""))
     options = ", ".join(f'"{option}": {value}' for option, value in ask.options.items())
     added.append(("client_options", f"{{{options}}}" if options else ""))
