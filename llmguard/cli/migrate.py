@@ -35,6 +35,15 @@ def migrate(
     service_name: Annotated[
         str, typer.Option("--service-name", metavar="PATTERN", help="Name of the service; {stem} is the module's.")
     ] = "{stem}",
+    rename: Annotated[
+        bool, typer.Option("--rename", help="Also rename what the project has after Groq: groq_* to llm_*.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="With --rename: edit SQL migrations instead of writing a new one.")
+    ] = False,
+    no_aliases: Annotated[
+        bool, typer.Option("--no-aliases", help="With --rename: do not keep the old routes beside the new ones.")
+    ] = False,
     output_format: Annotated[
         str, typer.Option("--output-format", metavar="text|json|markdown", help="Of the report.")
     ] = "text",
@@ -59,6 +68,7 @@ def migrate(
     if output_format not in _FORMATS:
         raise UsageError(f"--output-format must be one of {', '.join(_FORMATS)}, not {output_format!r}")
     asked = _options(only, exclude, provider, wrapper_module, user_id, service_name)
+    asked = asked._replace(rename=rename, fresh=fresh, aliases=not no_aliases)
     configuration = options.configuration(config, isolated, "", "", "")
     root = shown_root(paths or ["."])
     if writing.pending(root):
@@ -71,15 +81,16 @@ def migrate(
     if not plan.files:
         typer.echo("Nothing was looked at: no Python files were found.", err=True)
         raise typer.Exit(3)
-    if write and plan.changes:
+    has_work = bool(plan.changes or plan.moves or plan.created)
+    if write and has_work:
         unsaved = [] if force else writing.dirty(plan.changes)
         if unsaved:
             shown = ", ".join(unsaved[:3]) + (", ..." if len(unsaved) > 3 else "")
             raise UsageError(f"{len(unsaved)} files hold changes that git does not have ({shown}): commit, or --force")
-        writing.write(plan.changes, root)
+        writing.write(plan.changes, root, plan.moves, plan.created)
     _report(plan, output_format, output_file, write=write, quiet=check)
     manual = any(decision.verdict.value == "manual" for decision in plan.decisions)
-    raise typer.Exit(int(manual) if write else int(bool(plan.changes) or manual))
+    raise typer.Exit(int(manual) if write else int(has_work or manual))
 
 
 def _options(only: str, exclude: str, provider: str, module: str, user_id: str, service: str) -> Options:
@@ -116,6 +127,7 @@ def _names(text: str) -> list[str]:
 
 def _report(plan: Plan, output_format: str, output_file: str, *, write: bool, quiet: bool) -> None:
     import json
+    import os
 
     from llmguard.check.discover import printable
     from llmguard.cli.output import difference, write_text
@@ -130,6 +142,11 @@ def _report(plan: Plan, output_format: str, output_file: str, *, write: bool, qu
         if not write and not quiet:
             for change in plan.changes:
                 lines += difference(printable(change.path), change.before, change.after)
+            for path, data in plan.created:
+                lines += difference(printable(os.path.relpath(path)), None, data)
+            for old, new in plan.moves:
+                names = printable(os.path.relpath(old)), printable(os.path.relpath(new))
+                lines += [f"# moves: {names[0]} -> {names[1]}"]
     if output_file:
         write_text(output_file, lines)
     else:
@@ -150,6 +167,9 @@ def _table(plan: Plan) -> None:
             if decision.verdict is not Verdict.MIGRATED or decision.reason:
                 why = f": {report.explained(decision.reason)}" if decision.reason else ""
                 typer.echo(f"{path}:{decision.line}: {decision.verdict.value}{why}", err=True)
+    for renamed in plan.renames:
+        said = f"stays: {renamed.refused}" if renamed.refused else f"-> {renamed.new}, {renamed.places} places"
+        typer.echo(f"{renamed.old} {said}", err=True)
     for path, message in plan.errors:
         typer.echo(f"{path}: {message}", err=True)
     number = report.counts(plan)

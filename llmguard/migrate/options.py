@@ -17,6 +17,9 @@ class Options(NamedTuple):
         default_provider: of the wrapper: it is not named in calls.
         user_names: variables that hold the user's identifier, the best first.
         service: pattern of the service's name: `{stem}` is that of the module.
+        rename: change the names that the project has after Groq, too.
+        fresh: edit SQL migrations in place, instead of writing a new one.
+        aliases: keep renamed routes under their old path as well.
     """
 
     targets: frozenset[Target] = frozenset(Target)
@@ -25,3 +28,6 @@ class Options(NamedTuple):
     default_provider: str = "groq"
     user_names: tuple[str, ...] = ("user_id",)
     service: str = "{stem}"
+    rename: bool = False
+    fresh: bool = False
+    aliases: bool = True

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmguard.check.discover import below
 from llmguard.check.notebook import SUFFIX
 from llmguard.check.project import Project
 from llmguard.check.run import Options as CheckOptions
@@ -15,6 +16,7 @@ from llmguard.errors import UncheckableError
 from llmguard.migrate.edit import Edit, OverlapError, applied, within
 from llmguard.migrate.file import FileMigration, Outcome
 from llmguard.migrate.options import Options
+from llmguard.migrate.rename import Renamed, rename
 from llmguard.migrate.source import Found, Source, Span, found_in
 from llmguard.migrate.uses import Texts
 from llmguard.migrate.verdict import Decision, Verdict
@@ -43,12 +45,18 @@ class Plan(NamedTuple):
         changes: files with their new bytes.
         errors: files that could not be looked at: path, reason.
         files: how many files were looked at.
+        renames: names that change project-wide, and those that do not.
+        moves: old path -> new path, absolute.
+        created: files that are new: absolute path -> bytes.
     """
 
     decisions: tuple[Decision, ...]
     changes: tuple[Change, ...]
     errors: tuple[tuple[str, str], ...]
     files: int
+    renames: tuple[Renamed, ...] = ()
+    moves: tuple[tuple[str, str], ...] = ()
+    created: tuple[tuple[str, bytes], ...] = ()
 
 
 def make_plan(
@@ -69,8 +77,9 @@ def make_plan(
         UsageError: a path does not exist.
         ConfigError: a configuration cannot be used.
     """
+    paths = list(paths)
     run = Run(configuration, CheckOptions(baseline=False, on_file=on_file))
-    report = run.over(list(paths))
+    report = run.over(paths)
     texts = Texts(_bytes_of(run))
     decisions: list[Decision] = []
     changes: list[Change] = []
@@ -80,7 +89,8 @@ def make_plan(
         decisions += found.decisions
         changes += found.changes
         errors += found.errors
-    return Plan(tuple(decisions), tuple(changes), tuple(errors), report.files_checked)
+    plan = Plan(tuple(decisions), tuple(changes), tuple(errors), report.files_checked)
+    return _with_renames(plan, list(paths), options) if options.rename else plan
 
 
 def _bytes_of(run: Run) -> Iterable[tuple[str, str, bytes]]:
@@ -223,3 +233,36 @@ def shown_root(paths: Iterable[str]) -> str:
     """The folder whose journal a migration of some paths uses: that of the first one."""
     first = next(iter(paths), ".")
     return first if os.path.isdir(first) else os.path.dirname(first) or "."
+
+
+def _with_renames(plan: Plan, paths: list[str], options: Options) -> Plan:
+    """The plan with the names changed, in the files as they are after it."""
+    after = {change.absolute: change for change in plan.changes}
+    files = dict(project_files(paths))
+    data = {path: after[path].after if path in after else before for path, before in files.items()}
+    renaming = rename(sorted(data.items()), fresh=options.fresh, aliases=options.aliases)
+    taken = {old: new for old, new in renaming.moves.items() if os.path.exists(new)}
+    changes = [change._replace(after=renaming.contents.get(change.absolute, change.after)) for change in plan.changes]
+    for path, new in sorted(renaming.contents.items()):
+        if path not in after:
+            changes.append(Change(os.path.relpath(path), path, files[path], new))
+    moves = tuple((old, new) for old, new in sorted(renaming.moves.items()) if old not in taken)
+    errors = (
+        *plan.errors,
+        *((os.path.relpath(old), f"{os.path.relpath(new)} is there already") for old, new in taken.items()),
+    )
+    created = tuple(sorted(renaming.created.items()))
+    return plan._replace(changes=tuple(changes), errors=errors, renames=renaming.renames, moves=moves, created=created)
+
+
+def project_files(paths: list[str]) -> Iterable[tuple[str, bytes]]:
+    """(absolute path, bytes) of the files below some folders that git does not ignore; of all where there is no git."""
+    for path in paths:
+        folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
+        for name in below(folder):
+            absolute = os.path.abspath(name)
+            try:
+                with open(absolute, "rb") as handle:
+                    yield absolute, handle.read()
+            except OSError:
+                continue  # listed, and gone

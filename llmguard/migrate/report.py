@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,10 @@ def as_json(plan: Plan) -> dict[str, Any]:
     return {
         "version": 1,
         "sites": [decision.as_json() for decision in plan.decisions],
-        "renames": [],
+        "renames": [renamed.as_json() for renamed in plan.renames],
         "files_changed": [change.path for change in plan.changes],
+        "files_moved": [{"from": os.path.relpath(old), "to": os.path.relpath(new)} for old, new in plan.moves],
+        "files_created": [os.path.relpath(path) for path, _ in plan.created],
         "errors": [{"path": path, "message": message} for path, message in plan.errors],
     }
 
@@ -68,6 +71,10 @@ def markdown(plan: Plan, *, written: bool) -> Iterator[str]:
         yield ""
         for reason in reasons:
             yield f"- `{reason}`: {explained(reason)}"
+    if plan.renames:
+        yield ""
+        for renamed in plan.renames:
+            yield f"- `{renamed.old}` {f'stays: {renamed.refused}' if renamed.refused else f'is now `{renamed.new}`'}"
     if plan.errors:
         yield ""
         for path, message in plan.errors:

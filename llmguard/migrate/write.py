@@ -46,12 +46,19 @@ def _by_folder(changes: Iterable[Change]) -> dict[str, list[Change]]:
     return groups
 
 
-def write(changes: Iterable[Change], root: str) -> None:
+def write(
+    changes: Iterable[Change],
+    root: str,
+    moves: Iterable[tuple[str, str]] = (),
+    created: Iterable[tuple[str, bytes]] = (),
+) -> None:
     """Write all files of a plan, or none.
 
     Args:
         changes: files with their bytes before and after.
         root: folder of the journal.
+        moves: (old path, new path), after the changes.
+        created: (path, bytes) of files that are not there yet.
 
     Raises:
         UsageError: a file has changed since it was read, or cannot be written; nothing was changed then.
@@ -67,7 +74,12 @@ def write(changes: Iterable[Change], root: str) -> None:
                 raise UsageError(f"{change.path} cannot be written: it is read-only")
             entries.append({"path": target, "before": _digest(change.before), "after": _digest(change.after)})
             _write_new(target, change.after)
-        _write_journal(root, entries)
+        for path, data in created:
+            if os.path.exists(path):
+                raise UsageError(f"{path} is there already")
+            entries.append({"path": path, "before": "", "after": _digest(data)})
+            _write_new(path, data)
+        _write_journal(root, entries, list(moves))
     except (OSError, UsageError) as error:
         for entry in entries:
             with contextlib.suppress(OSError):
@@ -83,13 +95,14 @@ def _write_new(target: str, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    shutil.copymode(target, target + _NEW)
+    if os.path.exists(target):
+        shutil.copymode(target, target + _NEW)
 
 
-def _write_journal(root: str, entries: list[dict[str, Any]]) -> None:
+def _write_journal(root: str, entries: list[dict[str, Any]], moves: list[tuple[str, str]]) -> None:
     path = os.path.join(root, JOURNAL)
     with open(path + _NEW, "w", encoding="utf-8") as file:
-        json.dump({"version": 1, "files": entries}, file)
+        json.dump({"version": 1, "files": entries, "moves": moves}, file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(path + _NEW, path)
@@ -104,7 +117,8 @@ def finish(root: str) -> list[str]:
     path = os.path.join(root, JOURNAL)
     try:
         with open(path, encoding="utf-8") as file:
-            entries = json.load(file)["files"]
+            journal = json.load(file)
+        entries, moves = journal["files"], journal.get("moves", [])
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError) as error:
@@ -120,10 +134,20 @@ def finish(root: str) -> list[str]:
             else:
                 os.unlink(new)
                 left.append(entry["path"])
+        for old, new in moves:
+            if os.path.exists(old) and not os.path.exists(new):
+                _move(old, new)
         os.unlink(path)
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}; run again to finish") from None
     return left
+
+
+def _move(old: str, new: str) -> None:
+    """Move a file, in git's index too where it is there."""
+    answer = git.ask(os.path.dirname(old), "mv", os.path.basename(old), new)
+    if answer is None or answer.returncode:
+        os.rename(old, new)
 
 
 def pending(root: str) -> bool:
