@@ -89,6 +89,13 @@ def test_the_python_about_the_wrapper_runs(source: str) -> None:
     exec(compile(source, "wrapper.md", "exec"), {})
 
 
+def test_the_migration_in_the_guide_is_the_real_one() -> None:
+    from llmguard.migrate import migrate_source
+
+    before, after = blocks("python", (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8"))
+    assert migrate_source(before, "summaries.py") == after
+
+
 def test_every_setting_of_the_ledger_is_documented() -> None:
     source = (ROOT / "llmguard" / "usage" / "settings.py").read_text(encoding="utf-8")
     for name in set(re.findall(r"LLMGUARD_[A-Z_]+", source)):
@@ -99,7 +106,7 @@ def test_every_hook_id_is_in_the_readme_and_has_an_entry_that_exists() -> None:
     text = (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
     for hook in re.findall(r"- id: (\S+)", text):
         assert f"`{hook}`" in README
-    assert set(re.findall(r"entry: (\S+)", text)) == {"llmguard-hook"}
+    assert set(re.findall(r"entry: (\S+)", text)) == {"llmguard-hook", "llmguard"}
 
 
 def test_rule_codes_in_the_documents_exist() -> None:
@@ -145,7 +152,7 @@ def test_every_option_of_the_readme_exists() -> None:
 
     from llmguard.cli.app import app
 
-    commands = (["check"], ["coverage"], ["suppress"], ["init"], ["usage", "summary"])
+    commands = (["check"], ["coverage"], ["suppress"], ["init"], ["migrate"], ["usage", "summary"])
     text = "".join(CliRunner().invoke(app, [*command, "--help"]).output for command in commands)
     for option in set(re.findall(r"--[a-z][a-z-]+", README)) - {"--strict"}:
         assert option in text, option

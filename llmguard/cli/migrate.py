@@ -10,6 +10,7 @@ import typer
 from llmguard.cli import options
 
 if TYPE_CHECKING:
+    from llmguard.config import Configuration
     from llmguard.migrate.options import Options
     from llmguard.migrate.plan import Plan
 
@@ -60,10 +61,8 @@ def migrate(
     Exit code: 0 nothing to do, 1 something to do; with --write 0 done, 1 calls are left to do by hand; 2 wrong usage
     or configuration; 3 nothing was looked at.
     """
-    from llmguard.cli.output import Progress
     from llmguard.errors import UsageError
-    from llmguard.migrate import write as writing
-    from llmguard.migrate.plan import make_plan, shown_root
+    from llmguard.migrate.plan import shown_root
 
     if output_format not in _FORMATS:
         raise UsageError(f"--output-format must be one of {', '.join(_FORMATS)}, not {output_format!r}")
@@ -71,26 +70,69 @@ def migrate(
     asked = asked._replace(rename=rename, fresh=fresh, aliases=not no_aliases)
     configuration = options.configuration(config, isolated, "", "", "")
     root = shown_root(paths or ["."])
-    if writing.pending(root):
-        if not write:
-            raise UsageError(f"a migration died while it was writing: --write finishes it ({root}/{writing.JOURNAL})")
-        for path in writing.finish(root):
-            typer.echo(f"{path}: changed in the meantime, left as it is", err=True)
-    with Progress(shown=sys.stderr.isatty()) as progress:
-        plan = make_plan(paths or ["."], configuration, asked, progress)
-    if not plan.files:
-        typer.echo("Nothing was looked at: no Python files were found.", err=True)
-        raise typer.Exit(3)
+    _finish(root, write=write)
+    plan, said = _planned(paths or ["."], configuration, asked, root)
     has_work = bool(plan.changes or plan.moves or plan.created)
     if write and has_work:
-        unsaved = [] if force else writing.dirty(plan.changes)
-        if unsaved:
-            shown = ", ".join(unsaved[:3]) + (", ..." if len(unsaved) > 3 else "")
-            raise UsageError(f"{len(unsaved)} files hold changes that git does not have ({shown}): commit, or --force")
-        writing.write(plan.changes, root, plan.moves, plan.created)
+        _write(plan, root, force=force)
+    if said:
+        typer.echo(said, err=True)
     _report(plan, output_format, output_file, write=write, quiet=check)
     manual = any(decision.verdict.value == "manual" for decision in plan.decisions)
     raise typer.Exit(int(manual) if write else int(has_work or manual))
+
+
+def _finish(root: str, *, write: bool) -> None:
+    """Finish what a run that died has left."""
+    from llmguard.errors import UsageError
+    from llmguard.migrate import write as writing
+
+    if not writing.pending(root):
+        return
+    if not write:
+        raise UsageError(f"a migration died while it was writing: --write finishes it ({root}/{writing.JOURNAL})")
+    for path in writing.finish(root):
+        typer.echo(f"{path}: changed in the meantime, left as it is", err=True)
+
+
+def _planned(paths: list[str], configuration: Configuration, asked: Options, root: str) -> tuple[Plan, str]:
+    """The plan, and what to say of the dependency."""
+    from llmguard.cli.output import Progress
+    from llmguard.migrate.plan import make_plan
+
+    with Progress(shown=sys.stderr.isatty()) as progress:
+        plan = make_plan(paths, configuration, asked, progress)
+    if not plan.files:
+        typer.echo("Nothing was looked at: no Python files were found.", err=True)
+        raise typer.Exit(3)
+    return _with_dependency(plan, root)
+
+
+def _write(plan: Plan, root: str, *, force: bool) -> None:
+    from llmguard.errors import UsageError
+    from llmguard.migrate import write as writing
+
+    unsaved = [] if force else writing.dirty(plan.changes)
+    if unsaved:
+        shown = ", ".join(unsaved[:3]) + (", ..." if len(unsaved) > 3 else "")
+        raise UsageError(f"{len(unsaved)} files hold changes that git does not have ({shown}): commit, or --force")
+    writing.write(plan.changes, root, plan.moves, plan.created)
+
+
+def _with_dependency(plan: Plan, root: str) -> tuple[Plan, str]:
+    """The plan with the dependency that its changes need, and what to say of it."""
+    import os
+
+    from llmguard.migrate.dependency import added
+    from llmguard.migrate.plan import Change
+
+    if not any(decision.target is not None for decision in plan.decisions):
+        return plan, ""
+    found = added(root)
+    if found.before == found.after:
+        return plan, found.said
+    change = Change(os.path.relpath(found.path), os.path.abspath(found.path), found.before, found.after)
+    return plan._replace(changes=(*plan.changes, change)), found.said
 
 
 def _options(only: str, exclude: str, provider: str, module: str, user_id: str, service: str) -> Options:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from llmguard.check.scopes import How
 from llmguard.check.values import Here
 from llmguard.migrate import clients, imports, logging_by_hand, uses
+from llmguard.migrate.cleanup import Cleanup
 from llmguard.migrate.codemods import to_tracked_client, to_wrapper, wrap_in_tracker
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.source import Found, Source, Span
@@ -77,12 +77,11 @@ class FileMigration:
         self.options = options
         self.outcomes = {id(found.expression): Outcome(found) for found in sites}
         self.edits: list[Edit] = []
-        self.removed: list[Span] = []
+        self.cleanup = Cleanup(source, texts)
         self.service = options.service.format(stem=source.stem)
         self._wanted: dict[str, dict[str, str]] = {}
         self._anchor: ast.stmt | None = None
         self._tracked: set[int] = set()
-        self._said: set[str] = set()  # names that new code reads
 
     def decide(self) -> list[Outcome]:
         """Decide for every site; the edits are in `edits`."""
@@ -92,7 +91,7 @@ class FileMigration:
         for outcome in self.outcomes.values():
             if outcome.target is None:
                 self._to_lesser(outcome)
-        self.edits += self._unused_imports()
+        self.edits += [*self.cleanup.edits, *self.cleanup.unused_imports()]
         # In front of the others: what is put in at the same place uses the names.
         self.edits = [*imports.added(self.source, self._wanted, self._anchor), *self.edits]
         self.edits += tidied(self.source, self.edits)
@@ -145,14 +144,16 @@ class FileMigration:
             outcome.moved(Target.WRAPPER, notes[0] if notes else "", review=bool(notes))
         self._want("llm_wrapper", wrapper)
         for text in options.values():
-            self._said |= {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
+            self.cleanup.said |= {
+                node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)
+            }
         self._anchor = self._anchor or self._import_of(maker)
         if statement is not None:
-            self._remove(statement)
+            self.cleanup.remove(statement)
         for log in by_hand:
             for gone in log.statements:
                 if not self._overlaps(self.source.span(gone)):
-                    self._remove(gone, with_comment=True)
+                    self.cleanup.remove(gone, with_comment=True)
 
     def _obstacle(self, maker: Maker, group: list[tuple[Outcome, ast.expr]], asynchronous: bool) -> str:
         for outcome, _ in group:
@@ -358,7 +359,7 @@ class FileMigration:
 
     def _overlaps(self, span: Span) -> bool:
         return any(span.start < edit.span.end and edit.span.start < span.end for edit in self.edits) or any(
-            span.start < other.end and other.start < span.end for other in self.removed
+            span.start < other.end and other.start < span.end for other in self.cleanup.removed
         )
 
     def _sites_inside(self, span: Span, found: Found) -> bool:
@@ -366,32 +367,6 @@ class FileMigration:
             outcome.found is not found and span.start <= self.source.span(outcome.found.expression).start < span.end
             for outcome in self.outcomes.values()
         )
-
-    def _remove(self, statement: ast.stmt, *, with_comment: bool = False) -> None:
-        """Take a statement out with its lines; a block that would be empty gets `pass`.
-
-        Args:
-            statement: begins and ends its lines.
-            with_comment: a comment right above it that is about logging goes too.
-        """
-        source = self.source
-        parent = source.parents[statement]
-        body = next(value for _, value in ast.iter_fields(parent) if isinstance(value, list) and statement in value)
-        first = statement.lineno
-        while with_comment and first > 1 and _LOGGING.match(source.lines[first - 2]):
-            first -= 1
-        start = source.starts[first - 1]
-        number = statement.end_lineno or statement.lineno
-        end = source.starts[number] if number < len(source.starts) else len(source.text)
-        others = [other for other in body if other is not statement and not self._is_removed(other)]
-        self.removed.append(source.span(statement))
-        if others or isinstance(parent, ast.Module):
-            self.edits.append(Edit(Span(start, end), ""))
-        else:
-            self.edits.append(Edit(source.span(statement), "pass"))
-
-    def _is_removed(self, statement: ast.stmt) -> bool:
-        return self.source.span(statement) in self.removed
 
     def _import_of(self, maker: Maker) -> ast.stmt | None:
         """The top-level import of what makes a client."""
@@ -402,66 +377,7 @@ class FileMigration:
                     return statement
         return None
 
-    def _unused_imports(self) -> list[Edit]:
-        """Imports whose last reader went with a client."""
-        gone: set[str] = set()
-        for node in ast.walk(self.source.tree):
-            if isinstance(node, ast.Name) and self._inside_removed(node):
-                gone.add(node.id)
-        found = []
-        for name in sorted(gone):
-            statement = self._removable_import(name)
-            if statement is not None:
-                found.append(statement)
-        return [edit for statement in dict.fromkeys(found) if (edit := self._without(statement, gone)) is not None]
 
-    def _inside_removed(self, node: ast.expr) -> bool:
-        span = self.source.span(node)
-        return any(other.start <= span.start and span.end <= other.end for other in self.removed)
-
-    def _removable_import(self, name: str) -> ast.stmt | None:
-        if name in self._said:
-            return None
-        for node in ast.walk(self.source.tree):
-            if isinstance(node, ast.Name) and node.id == name and not self._inside_removed(node):
-                return None
-            if isinstance(node, ast.Constant) and node.value == name:
-                return None
-        names = uses.module_names(self.source)
-        if self.texts.outside(self.source.absolute, name, *names) and self.texts.imported_from(names[0], name):
-            return None
-        for statement in self.source.tree.body:
-            if isinstance(statement, (ast.Import, ast.ImportFrom)) and getattr(statement, "module", "") != "__future__":
-                if any((alias.asname or alias.name).partition(".")[0] == name for alias in statement.names):
-                    return statement
-        return None
-
-    def _without(self, statement: ast.stmt, gone: set[str]) -> Edit | None:
-        """The edit that takes names out of an import."""
-        assert isinstance(statement, (ast.Import, ast.ImportFrom))
-        source = self.source
-        if not source.begins_line(statement) or not source.ends_line(statement):
-            return None
-        kept = []
-        for alias in statement.names:
-            name = (alias.asname or alias.name).partition(".")[0]
-            if name not in gone or self._removable_import(name) is not statement:
-                kept.append(alias)
-        if len(kept) == len(statement.names):
-            return None
-        number = statement.end_lineno or statement.lineno
-        end = source.starts[number] if number < len(source.starts) else len(source.text)
-        if not kept:
-            return Edit(Span(source.starts[statement.lineno - 1], end), "")
-        if statement.end_lineno != statement.lineno:
-            return None  # over several lines, with comments perhaps: an unused name does no harm
-        parts = ", ".join(alias.name + (f" as {alias.asname}" if alias.asname else "") for alias in kept)
-        if isinstance(statement, ast.Import):
-            return Edit(source.span(statement), f"import {parts}")
-        return Edit(source.span(statement), f"from {'.' * statement.level}{statement.module or ''} import {parts}")
-
-
-_LOGGING = re.compile(r"\s*#.*\b(log|logs|logging|track|tracking|usage)\b", re.IGNORECASE)
 #: Providers whose SDKs have OpenAI's or Anthropic's shape, for calls on a receiver that nobody knows.
 _SHAPED = frozenset({"openai", "azure_openai", "groq", "anthropic", "together", "cerebras", "mistral", "cohere"})
 

@@ -29,8 +29,9 @@ def tidied(source: Source, edits: list[Edit]) -> list[Edit]:
         first = number
         while number < last and (number in gone or not source.lines[number].strip()):
             number += 1
-        end = source.starts[number] if number < last else len(source.text)
-        if gone & set(range(first, number)) and not any(source.starts[first] <= at <= end for at in put_in):
+            if number < last and source.starts[number] in put_in:
+                break  # what is put in there parts the blank lines
+        if gone & set(range(first, number)):
             found += [_without(source, line) for line in _excess(source, gone, first, number)]
     return [edit for edit in found if edit.span.end > edit.span.start]
 

@@ -193,3 +193,36 @@ def test_files_that_cannot_be_migrated_are_named(tmp_path: Path) -> None:
     assert found["book.ipynb"] == ("manual", "notebook")
     assert found["odd.py"][0] == "manual"
     assert report["files_changed"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("requirements.txt", "groq==1.7\n", "groq==1.7\nllmguard[runtime]\n"),
+        ("requirements.txt", "groq==1.7", "groq==1.7\nllmguard[runtime]\n"),
+        ("requirements.txt", "llmguard[runtime]\n", "llmguard[runtime]\n"),
+        (
+            "pyproject.toml",
+            '[project]\nname = "x"\nversion = "1"\ndependencies = [\n    "groq"  # the SDK\n]\n',
+            '[project]\nname = "x"\nversion = "1"\ndependencies = [\n    "groq",  # the SDK\n'
+            '    "llmguard[runtime]",\n]\n',
+        ),
+        (
+            "pyproject.toml",
+            '[project]\nname = "x"\nversion = "1"\ndependencies = ["groq[x]>=1"]\n',
+            '[project]\nname = "x"\nversion = "1"\ndependencies = ["groq[x]>=1", "llmguard[runtime]"]\n',
+        ),
+    ],
+)
+def test_the_dependency_is_added_where_it_belongs(tmp_path: Path, name: str, before: str, after: str) -> None:
+    (tmp_path / "one.py").write_bytes(ONE)
+    (tmp_path / name).write_text(before)
+    done = run("migrate", "--write", "--force", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / name).read_text() == after
+    assert run("migrate", "--check", cwd=tmp_path).returncode == 0
+
+
+def test_where_the_dependency_belongs_is_said_when_nobody_knows(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_bytes(ONE)
+    assert "add llmguard[runtime] to them" in run("migrate", cwd=tmp_path).stderr

@@ -1,0 +1,117 @@
+"""What goes with a call that has moved: statements that kept its client or logged it, and imports nobody reads."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from llmguard.migrate import uses
+from llmguard.migrate.edit import Edit
+from llmguard.migrate.source import Source, Span
+
+if TYPE_CHECKING:
+    from llmguard.migrate.uses import Texts
+
+_LOGGING = re.compile(r"\s*#.*\b(log|logs|logging|track|tracking|usage)\b", re.IGNORECASE)
+
+
+class Cleanup:
+    """What is taken out of a file.
+
+    Attributes:
+        edits: that take it out.
+        removed: where the statements stood.
+        said: names that new code reads.
+    """
+
+    def __init__(self, source: Source, texts: Texts) -> None:
+        self.source = source
+        self.texts = texts
+        self.edits: list[Edit] = []
+        self.removed: list[Span] = []
+        self.said: set[str] = set()
+
+    def remove(self, statement: ast.stmt, *, with_comment: bool = False) -> None:
+        """Take a statement out with its lines; a block that would be empty gets `pass`.
+
+        Args:
+            statement: begins and ends its lines.
+            with_comment: a comment right above it that is about logging goes too.
+        """
+        source = self.source
+        parent = source.parents[statement]
+        body = next(value for _, value in ast.iter_fields(parent) if isinstance(value, list) and statement in value)
+        first = statement.lineno
+        while with_comment and first > 1 and _LOGGING.match(source.lines[first - 2]):
+            first -= 1
+        start = source.starts[first - 1]
+        number = statement.end_lineno or statement.lineno
+        end = source.starts[number] if number < len(source.starts) else len(source.text)
+        others = [other for other in body if other is not statement and not self._is_removed(other)]
+        self.removed.append(source.span(statement))
+        if others or isinstance(parent, ast.Module):
+            self.edits.append(Edit(Span(start, end), ""))
+        else:
+            self.edits.append(Edit(source.span(statement), "pass"))
+
+    def _is_removed(self, statement: ast.stmt) -> bool:
+        return self.source.span(statement) in self.removed
+
+    def unused_imports(self) -> list[Edit]:
+        """Imports whose last reader went with a client."""
+        gone: set[str] = set()
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Name) and self._inside_removed(node):
+                gone.add(node.id)
+        found = []
+        for name in sorted(gone):
+            statement = self._removable_import(name)
+            if statement is not None:
+                found.append(statement)
+        return [edit for statement in dict.fromkeys(found) if (edit := self._without(statement, gone)) is not None]
+
+    def _inside_removed(self, node: ast.expr) -> bool:
+        span = self.source.span(node)
+        return any(other.start <= span.start and span.end <= other.end for other in self.removed)
+
+    def _removable_import(self, name: str) -> ast.stmt | None:
+        if name in self.said:
+            return None
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Name) and node.id == name and not self._inside_removed(node):
+                return None
+            if isinstance(node, ast.Constant) and node.value == name:
+                return None
+        names = uses.module_names(self.source)
+        if self.texts.outside(self.source.absolute, name, *names) and self.texts.imported_from(names[0], name):
+            return None
+        for statement in self.source.tree.body:
+            if isinstance(statement, (ast.Import, ast.ImportFrom)) and getattr(statement, "module", "") != "__future__":
+                if any((alias.asname or alias.name).partition(".")[0] == name for alias in statement.names):
+                    return statement
+        return None
+
+    def _without(self, statement: ast.stmt, gone: set[str]) -> Edit | None:
+        """The edit that takes names out of an import."""
+        assert isinstance(statement, (ast.Import, ast.ImportFrom))
+        source = self.source
+        if not source.begins_line(statement) or not source.ends_line(statement):
+            return None
+        kept = []
+        for alias in statement.names:
+            name = (alias.asname or alias.name).partition(".")[0]
+            if name not in gone or self._removable_import(name) is not statement:
+                kept.append(alias)
+        if len(kept) == len(statement.names):
+            return None
+        number = statement.end_lineno or statement.lineno
+        end = source.starts[number] if number < len(source.starts) else len(source.text)
+        if not kept:
+            return Edit(Span(source.starts[statement.lineno - 1], end), "")
+        if statement.end_lineno != statement.lineno:
+            return None  # over several lines, with comments perhaps: an unused name does no harm
+        parts = ", ".join(alias.name + (f" as {alias.asname}" if alias.asname else "") for alias in kept)
+        if isinstance(statement, ast.Import):
+            return Edit(source.span(statement), f"import {parts}")
+        return Edit(source.span(statement), f"from {'.' * statement.level}{statement.module or ''} import {parts}")
