@@ -83,7 +83,7 @@ class Cleanup:
                 return None
             if isinstance(node, ast.Constant) and node.value == name:
                 return None
-        names = uses.module_names(self.source)
+        names = uses.names_of(self.source.absolute)
         if self.texts.outside(self.source.absolute, name, *names) and self.texts.imported_from(names[0], name):
             return None
         for statement in self.source.tree.body:

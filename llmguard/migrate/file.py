@@ -177,14 +177,14 @@ class FileMigration:
 
     def _used_outside(self, maker: Maker) -> str:
         """The reason code when another file of the project uses the client, or replaces what makes it."""
-        names = uses.module_names(self.source)
+        names = uses.names_of(self.source.absolute)
         made = ast.unparse(maker.call.func).rpartition(".")[2]
         if any(
             isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith((f".{made}", made))
             for node in ast.walk(self.source.tree)
         ):
             return "test-patches-target"
-        where = self.texts.outside(self.source.absolute, f"{names[0]}.{made}")
+        where = self.texts.outside(self.source.absolute, f"{names[0]}.{made}", names[0])
         owner = maker.owner
         if maker.kind == "attribute" and owner is not None:
             where += self.texts.reading(self.source.absolute, maker.name, names, owner.name)
@@ -256,7 +256,8 @@ class FileMigration:
         if statement is None:
             return False
         name = imports.name_for(self.source, "setup_litellm_tracking", "llmguard")
-        if id(statement) not in self._tracked:
+        done = any(isinstance(node, ast.Expr) and ast.unparse(node) == f"{name}()" for node in self.source.tree.body)
+        if id(statement) not in self._tracked and not done:
             self._tracked.add(id(statement))
             at = imports.behind_imports(self.source, statement)
             newline = self.source.newline

@@ -80,7 +80,8 @@ def make_plan(
     paths = list(paths)
     run = Run(configuration, CheckOptions(baseline=False, on_file=on_file))
     report = run.over(paths)
-    texts = Texts(_bytes_of(run))
+    migrating = frozenset(checked.file.absolute for checked in run.checked if checked.report.findings)
+    texts = Texts(_bytes_of(run), migrating)
     decisions: list[Decision] = []
     changes: list[Change] = []
     errors = [(note.path, note.message) for note in report.unchecked]

@@ -17,39 +17,58 @@ if TYPE_CHECKING:
     from llmguard.migrate.source import Source
 
 
+_WORDS = re.compile(rb"[A-Za-z_]\w*")
+_CLASSES = re.compile(rb"^[ \t]*class[ \t]+(\w+)", re.MULTILINE)
+
+
 class Texts:
-    """The bytes of all files of the project, to be searched for names.
+    """The bytes of all files of the project, to be searched for what speaks of the files that migrate.
 
     Args:
-        files: (path as shown, bytes).
+        files: (path as shown, absolute path, bytes).
+        migrating: absolute paths of those that migrate; None for all.
     """
 
-    def __init__(self, files: Iterable[tuple[str, str, bytes]]) -> None:
+    def __init__(self, files: Iterable[tuple[str, str, bytes]], migrating: frozenset[str] | None = None) -> None:
         self._files = list(files)
+        names: set[bytes] = set()
+        for _, path, data in self._files:
+            if migrating is None or path in migrating:
+                names.update(name.encode() for name in names_of(path))
+                names.update(_CLASSES.findall(data))
+        #: Name of a module or class that migrates -> numbers of the files that mention it. One pass, for all questions.
+        self._speaking: dict[bytes, list[int]] = {}
+        for number, (_, _, data) in enumerate(self._files):
+            for word in names.intersection(_WORDS.findall(data)) if names else ():
+                self._speaking.setdefault(word, []).append(number)
+
+    def _about(self, *names: str) -> list[tuple[str, str, bytes]]:
+        """The files that mention one of these names."""
+        numbers = {number for name in names for number in self._speaking.get(name.encode(), ())}
+        return [self._files[number] for number in sorted(numbers)]
 
     def imported_from(self, module: str, name: str) -> bool:
         """Whether some file imports a name from a module of this name."""
-        return any(_imports(data, module, name) for _, _, data in self._files)
+        return any(_imports(data, module, name) for _, _, data in self._about(module))
 
     def reading(self, absolute: str, attribute: str, modules: tuple[str, ...], *beside: str) -> list[str]:
         """The files, but for one, that may read an attribute of an object from one of these modules."""
-        shown = set(self.outside(absolute, attribute, *beside, *modules))
         return [
-            name
-            for name, path, data in self._files
-            if name in shown and path != absolute and _may_read(data, attribute, modules)
+            shown
+            for shown, path, data in self._about(*modules, *beside)
+            if path != absolute and attribute.encode() in data and _may_read(data, attribute, modules)
         ]
 
     def outside(self, absolute: str, name: str, *beside: str) -> list[str]:
-        """The files, but for one, in which a name stands, and one of the others too."""
+        """The files, but for one, in which a name stands, and one of the names of a module or class too."""
         word = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])".encode())
-        others = [re.compile(rf"(?<![A-Za-z0-9_]){re.escape(other)}(?![A-Za-z0-9_])".encode()) for other in beside]
-        found = []
-        for shown, path, data in self._files:
-            if path != absolute and name.encode() in data and word.search(data):
-                if not others or any(other.search(data) for other in others):
-                    found.append(shown)
-        return found
+        return [shown for shown, path, data in self._about(*beside) if path != absolute and word.search(data)]
+
+
+def names_of(absolute: str) -> tuple[str, ...]:
+    """The names by which other files speak of a module."""
+    stem = os.path.splitext(os.path.basename(absolute))[0]
+    return (os.path.basename(os.path.dirname(absolute)) if stem == "__init__" else stem,)
 
 
 def _may_read(data: bytes, attribute: str, modules: tuple[str, ...]) -> bool:
@@ -163,9 +182,3 @@ def _binds(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: 
         isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
         for node in ast.walk(function)
     )
-
-
-def module_names(source: Source) -> tuple[str, ...]:
-    """The names by which other files speak of this one: its module, and what it defines at its top."""
-    stem = os.path.splitext(os.path.basename(source.absolute))[0]
-    return (os.path.basename(os.path.dirname(source.absolute)) if stem == "__init__" else stem,)
