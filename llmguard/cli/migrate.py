@@ -160,6 +160,8 @@ def _options(only: str, exclude: str, provider: str, module: str, user_id: str, 
         service.format(stem="x")
     except (KeyError, IndexError, ValueError):
         raise UsageError(f"--service-name may hold {{stem}} and no other braces, not {service!r}") from None
+    if not service.isprintable() or any(sign in service for sign in "\"'\\"):
+        raise UsageError(f"--service-name must be plain text without quotes, not {service!r}")
     return Options(frozenset(targets), providers, module, user_names=names, service=service)
 
 

@@ -81,8 +81,9 @@ class Cleanup:
         for node in ast.walk(self.source.tree):
             if isinstance(node, ast.Name) and node.id == name and not self._inside_removed(node):
                 return None
-            if isinstance(node, ast.Constant) and node.value == name:
-                return None
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(rf"\b{name}\b", node.value):
+                if not self._is_docstring(node):
+                    return None
         names = uses.names_of(self.source.absolute)
         if self.texts.outside(self.source.absolute, name, *names) and self.texts.imported_from(names[0], name):
             return None
@@ -115,3 +116,6 @@ class Cleanup:
         if isinstance(statement, ast.Import):
             return Edit(source.span(statement), f"import {parts}")
         return Edit(source.span(statement), f"from {'.' * statement.level}{statement.module or ''} import {parts}")
+
+    def _is_docstring(self, node: ast.Constant) -> bool:
+        return isinstance(self.source.parents.get(node), ast.Expr)

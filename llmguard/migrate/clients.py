@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.scopes import How, Scope
@@ -144,6 +145,12 @@ def client_in(judge: Judge, found: Found) -> tuple[ast.expr, frozenset[str], boo
     that it may be; None when no part of the callee is known to be a client."""
     here = Here(found.site.scope, found.site.block)
     node = found.expression
+    if isinstance(node, ast.Name):
+        scope = owner_of(found.site.scope, node.id)
+        bindings = scope.bindings[node.id] if scope is not None else []
+        if len(bindings) != 1 or bindings[0].how is not How.VALUE or not isinstance(bindings[0].node, ast.Attribute):
+            return None
+        node, here = bindings[0].node, Here(bindings[0].scope, bindings[0].block)  # `create = client.messages.create`
     while isinstance(node, ast.Attribute):
         node = node.value
         judge.infer.refill()
@@ -167,6 +174,8 @@ def options_of(source: Source, maker: Maker, provider: str) -> dict[str, str] | 
     """
     if maker.call.args:
         return "client-headers"
+    if _CHANGES_ENVIRONMENT.search(source.text):
+        return "provider-dynamic"  # what is read at the call may not be what was read when the client was made
     options = {}
     for keyword in maker.call.keywords:
         if keyword.arg is None:
@@ -178,6 +187,12 @@ def options_of(source: Source, maker: Maker, provider: str) -> dict[str, str] | 
             return "custom-endpoint" if keyword.arg in ("base_url", "azure_endpoint") else "client-headers"
         options[keyword.arg] = source.segment(keyword.value)
     return options
+
+
+_CHANGES_ENVIRONMENT = re.compile(
+    r"environ\s*\[[^\]]*\]\s*=[^=]|environ\s*\.\s*(pop|update|setdefault|clear|popitem)\b|\bputenv\b|\bsetenv\b"
+    r"|\bdel\s+(os\.)?environ"
+)
 
 
 def _environment_variable(node: ast.expr) -> str:
@@ -208,6 +223,10 @@ def _is_setting(source: Source, node: ast.expr) -> bool:
         if not _is_constant(binding.node) and not _environment_variable(binding.node):
             return False
     elif binding.how not in (How.FROM, How.IMPORT):
+        return False
+    if re.search(rf"\bdel\s+{root.id}\b|\b{re.escape(ast.unparse(node))}\s*=[^=]", source.text) and (
+        binding.how is not How.VALUE or f"del {root.id}" in source.text
+    ):
         return False
     return not any(
         (isinstance(other, ast.arg) and other.arg == root.id)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from llmguard.check.scopes import How
-from llmguard.check.values import Here
+from llmguard.check.values import Here, Instance
 from llmguard.migrate import clients, imports, logging_by_hand, uses
 from llmguard.migrate.cleanup import Cleanup
 from llmguard.migrate.codemods import to_tracked_client, to_wrapper, wrap_in_tracker
@@ -92,12 +92,28 @@ class FileMigration:
             if outcome.target is None:
                 self._to_lesser(outcome)
         self.edits += [*self.cleanup.edits, *self.cleanup.unused_imports()]
+        self._anchor = self._early(self._anchor)
         # In front of the others: what is put in at the same place uses the names.
         self.edits = [*imports.added(self.source, self._wanted, self._anchor), *self.edits]
         self.edits += tidied(self.source, self.edits)
         return list(self.outcomes.values())
 
     # -- to the wrapper ------------------------------------------------------------------------------------------
+
+    def _early(self, anchor: ast.stmt | None) -> ast.stmt | None:
+        """An import that stands before all that uses the new names: the one at hand, else the last one before."""
+        places = [edit.span.start for edit in self.edits if edit.text not in ("", "pass")]
+        if not places:
+            return anchor
+        first = min(places)
+        if anchor is not None and self.source.span(anchor).end <= first:
+            return anchor
+        before = [
+            statement
+            for statement in self.source.tree.body
+            if isinstance(statement, (ast.Import, ast.ImportFrom)) and self.source.span(statement).end <= first
+        ]
+        return before[-1] if before else None
 
     def _groups(self) -> list[tuple[Maker, list[tuple[Outcome, ast.expr]]]]:
         """Sites by the client that they are called on, where there is one such place."""
@@ -202,7 +218,9 @@ class FileMigration:
         if isinstance(statement, ast.Assign) and len(statement.targets) != 1:
             return None
         parent = self.source.parents.get(statement)
-        if isinstance(parent, (ast.Try, ast.If, ast.With, ast.ClassDef)):
+        if isinstance(
+            parent, (ast.Try, ast.If, ast.With, ast.AsyncWith, ast.ClassDef, ast.For, ast.AsyncFor, ast.While)
+        ):
             return None  # what stands around it checks something, or is a field
         if not self.source.begins_line(statement) or not self.source.ends_line(statement):
             return None
@@ -253,7 +271,7 @@ class FileMigration:
             ),
             None,
         )
-        if statement is None:
+        if statement is None or not self.source.ends_line(statement) or self.texts.holds(b"litellm.callbacks ="):
             return False
         name = imports.name_for(self.source, "setup_litellm_tracking", "llmguard")
         done = any(isinstance(node, ast.Expr) and ast.unparse(node) == f"{name}()" for node in self.source.tree.body)
@@ -288,6 +306,10 @@ class FileMigration:
                 node = node.value
             if node is found.expression or self._is_module(found, node):
                 return False
+            if (self._is_resource(found, node) or getattr(node, "id", "") in ("self", "cls")) and not self._makers(
+                found, node
+            ):
+                return False  # a part of a client: nobody can track that
         places = self._makers(found, node) or [node]
         fresh = [place for place in places if id(place) not in self._tracked]
         if any(self._overlaps(self.source.span(place)) for place in fresh):
@@ -300,6 +322,12 @@ class FileMigration:
         self._want("track", track)
         outcome.moved(Target.CLIENT, reason, review=review)
         return True
+
+    def _is_resource(self, found: Found, node: ast.expr) -> bool:
+        """Whether an expression is a part of a client (`client.chat`), not the client."""
+        self.judge.infer.refill()
+        values = self.judge.infer.values(node, Here(found.site.scope, found.site.block))
+        return any(isinstance(value, Instance) and value.path for value in values)
 
     def _is_module(self, found: Found, node: ast.expr) -> bool:
         """Whether an expression is (or may be) an imported module: that cannot be tracked."""

@@ -23,6 +23,12 @@ def name_for(source: Source, name: str, module: str) -> str:
             taken.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             taken |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+            taken.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            taken.add(node.rest)
+    if "*" in taken:
+        return f"llmguard_{name}"
     return name if name not in taken else f"llmguard_{name}"
 
 

@@ -178,7 +178,13 @@ def _speaks_of(
     assert call is not None
     before = _bound_before(function, statement)
     handlers = {node.name for node in ast.walk(function) if isinstance(node, ast.ExceptHandler) and node.name}
-    known = before | set(timings) | handlers | ({response} if response else set()) | {"str", "int", "len", "getattr"}
+    known = (
+        before
+        | set(timings)
+        | handlers
+        | ({response} if response else set())
+        | {"str", "int", "len", "getattr", *_CLOCKS, "round", "float", "datetime"}
+    )
     known |= _taken_from(function, response, statement)
     return all(
         node.id in known

@@ -42,6 +42,12 @@ class Texts:
             for word in names.intersection(_WORDS.findall(data)) if names else ():
                 self._speaking.setdefault(word, []).append(number)
 
+    def holds(self, text: bytes) -> bool:
+        """Whether some file holds a text (with any blank space before its last sign)."""
+        head, _, tail = text.rpartition(b" ")
+        pattern = re.compile(re.escape(head) + rb"\s*" + re.escape(tail) + rb"[^=]")
+        return any(head in data and pattern.search(data) for _, _, data in self._files)
+
     def _about(self, *names: str) -> list[tuple[str, str, bytes]]:
         """The files that mention one of these names."""
         numbers = {number for name in names for number in self._speaking.get(name.encode(), ())}

@@ -48,6 +48,7 @@ REASONS: dict[str, str] = {
     "kwargs-opaque": "arguments that are unpacked may hold names of the wrapper's: the client is tracked",
     "legacy-api": "the SDK is of before 1.0: upgrade it first",
     "logged-by-hand": "usage is logged by hand too, and stays: the call is counted twice there",
+    "model-unknown": "the model may be None, which the wrapper reads as its default: the client is tracked",
     "module-client": "the SDK's module-level client: make a client, and track it",
     "name-clash": "the name that would be imported means something else here",
     "no-user-id": "no user id was found: the row has none",

@@ -59,12 +59,36 @@ def obstacle(found: Found, asynchronous: bool) -> str:
         return "kwargs-opaque"
     if not {"model", "messages"} <= {keyword.arg for keyword in call.keywords}:
         return "kwargs-opaque"
+    if any(keyword.arg == "model" and _may_be_none(found, keyword.value) for keyword in call.keywords):
+        return "model-unknown"
     awaited = isinstance(found.source.parents.get(call), ast.Await)
     if asynchronous and not awaited:
         return "unawaited-coroutine"
     if not asynchronous and awaited:
         return "async-context-needed"
     return ""
+
+
+def _may_be_none(found: Found, model: ast.expr) -> bool:
+    """Whether a model may be None: the SDK sends that, the wrapper takes its default."""
+    if isinstance(model, ast.Constant):
+        return model.value is None
+    if isinstance(model, ast.Call):
+        return ast.unparse(model.func).rpartition(".")[2] in ("getenv", "get")
+    if not isinstance(model, ast.Name):
+        return False
+    for node in found.source.ancestors(model):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            given = node.args
+            named = [*given.posonlyargs, *given.args]
+            defaults = dict(
+                zip([a.arg for a in named[len(named) - len(given.defaults) :]], given.defaults, strict=True)
+            )
+            defaults |= {a.arg: d for a, d in zip(given.kwonlyargs, given.kw_defaults, strict=True) if d is not None}
+            default = defaults.get(model.id)
+            if isinstance(default, ast.Constant) and default.value is None:
+                return True
+    return False
 
 
 def rewritten(
@@ -74,7 +98,7 @@ def rewritten(
     call = found.call
     assert call is not None
     source = found.source
-    awaits = asynchronous or can_await(source, call)
+    awaits = asynchronous or (can_await(source, call) and not _must_block(source, call))
     notes = ["yields-now"] if awaits and not asynchronous else []
     user = log.user or user_id(found, user_names)
     if log.kept:
@@ -110,6 +134,20 @@ def _own_parenthesis(source: Source, node: ast.expr) -> int | None:
     return at + 1 if source.text[at : at + 1] == ")" else None
 
 
+def _must_block(source: Source, call: ast.Call) -> bool:
+    """Whether a blocking call in an `async def` has to go on blocking: its stream is read by `for`, a lock is held, or
+    the function changes what others read."""
+    stream = next((keyword.value for keyword in call.keywords if keyword.arg == "stream"), None)
+    if stream is not None and not (isinstance(stream, ast.Constant) and not stream.value):
+        return True
+    for node in source.ancestors(call):
+        if isinstance(node, ast.With):
+            return True
+        if isinstance(node, ast.AsyncFunctionDef):
+            return any(isinstance(inner, (ast.Global, ast.Nonlocal)) for inner in ast.walk(node))
+    return False
+
+
 def can_await(source: Source, call: ast.Call) -> bool:
     """Whether `await` may stand where a call stands, and means the same: directly in an `async def`."""
     for node in source.ancestors(call):
@@ -130,13 +168,20 @@ def user_id(found: Found, names: tuple[str, ...]) -> str:
         for name in names:
             bindings = scope.bindings.get(name, ())
             if bindings and all(binding.how in (How.PARAMETER, How.ANNOTATION) for binding in bindings):
-                return name
+                return "" if _is_deleted(found, name) else name
             if bindings:
                 return ""
         if scope.is_class:
             return ""
         scope = scope.parent
     return ""
+
+
+def _is_deleted(found: Found, name: str) -> bool:
+    return any(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Del)
+        for node in ast.walk(found.source.tree)
+    )
 
 
 class ToWrapper(cst.CSTTransformer):

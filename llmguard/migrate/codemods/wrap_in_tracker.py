@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from llmguard.errors import UncheckableError
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.source import Span
 
@@ -26,7 +27,7 @@ def obstacle(found: Found) -> str:
     call, statement, source = found.call, found.site.statement, found.source
     if call is None:
         return "bound-method-reference"
-    if found.site.fstring is not None:
+    if found.site.fstring is not None or isinstance(source.parents.get(statement), ast.ClassDef):
         return "foreign-statement"
     if any(k.arg == "stream" and not (isinstance(k.value, ast.Constant) and not k.value.value) for k in call.keywords):
         return "foreign-statement"
@@ -55,8 +56,9 @@ def rewritten(found: Found, tracker: str, service: str, log: str = "usage_log") 
     waits = isinstance(source.parents.get(call), ast.Await)
     indent, newline = source.indent(statement), source.newline
     span = source.span(statement)
-    arguments = [f'provider="{found.callee.provider}"']
     model = next((keyword.value for keyword in call.keywords if keyword.arg in ("model", "model_id")), None)
+    provider = _provider(found, model)
+    arguments = [f'provider="{provider}"'] if provider else []
     if isinstance(model, (ast.Constant, ast.Name)) or _is_plain(model):
         assert model is not None
         arguments.append(f"model={source.segment(model)}")
@@ -68,6 +70,14 @@ def rewritten(found: Found, tracker: str, service: str, log: str = "usage_log") 
     block = [head, f"{indent}{step}{lines[0]}", *(f"{step}{line}" if line else line for line in lines[1:])]
     text = newline.join([*block, *([indent + rest] if rest else [])])
     return Edit(Span(span.start, span.end), text)
+
+
+def _provider(found: Found, model: ast.expr | None) -> str:
+    """Who answers; of LiteLLM only what the model's name says."""
+    if found.callee.provider != "litellm":
+        return found.callee.provider
+    name = model.value if isinstance(model, ast.Constant) and isinstance(model.value, str) else ""
+    return name.partition("/")[0] if "/" in name else ""
 
 
 class HandResponse(cst.CSTTransformer):
@@ -106,11 +116,13 @@ class HandResponse(cst.CSTTransformer):
         taken = _Taken(self._call, self._response)
         rest = statement.visit(taken)
         assert isinstance(rest, cst.BaseSmallStatement)
+        if not taken.taken:
+            raise UncheckableError("a call could not be taken out of its statement")
         return cst.Assign(targets=[target], value=taken.value), rest
 
     def _is_call(self, node: cst.BaseExpression) -> bool:
         bare = node.expression if isinstance(node, cst.Await) else node
-        return bare.deep_equals(self._call)
+        return _same(bare, self._call)
 
 
 class _Taken(cst.CSTTransformer):
@@ -121,18 +133,28 @@ class _Taken(cst.CSTTransformer):
         self._call = call
         self._response = response
         self.value: cst.BaseExpression = call
+        self.taken = False
 
     def visit_Await(self, node: cst.Await) -> bool:
-        return not node.expression.deep_equals(self._call)
+        return not _same(node.expression, self._call)
 
     def leave_Await(self, original_node: cst.Await, updated_node: cst.Await) -> cst.BaseExpression:
-        if original_node.expression.deep_equals(self._call):
+        if _same(original_node.expression, self._call):
+            self.taken = True
             self.value = original_node.with_changes(lpar=(), rpar=())
             return self._response
         return updated_node
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
-        return self._response if original_node.deep_equals(self._call) else updated_node
+        if not _same(original_node, self._call):
+            return updated_node
+        self.taken = True
+        return self._response
+
+
+def _same(node: cst.BaseExpression, call: cst.BaseExpression) -> bool:
+    """Whether two expressions are the same but for parentheses round them."""
+    return bool(node.with_changes(lpar=(), rpar=()).deep_equals(call))
 
 
 def _value(statement: ast.stmt) -> ast.expr | None:
