@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from llmguard.migrate import clients, imports, logging_by_hand, uses
 from llmguard.migrate.cleanup import Cleanup
 from llmguard.migrate.codemods import to_tracked_client, to_wrapper, wrap_in_tracker
 from llmguard.migrate.edit import Edit
+from llmguard.migrate.mentions import mentions
 from llmguard.migrate.source import Found, Source, Span
 from llmguard.migrate.tidy import tidied
 from llmguard.migrate.verdict import Target, Verdict
@@ -29,6 +31,8 @@ _ON_THE_WAY = frozenset(
         *("transcriptions", "translations", "create_and_poll", "create_and_run", "threads", "runs", "count"),
     }
 )
+#: Round the statement that makes a client: it checks something, repeats it, or makes it a field.
+_AROUND = (ast.Try, ast.If, ast.With, ast.AsyncWith, ast.ClassDef, ast.For, ast.AsyncFor, ast.While)
 _LESSER = {
     "with_raw_response": "raw-response",
     "with_streaming_response": "raw-response",
@@ -176,7 +180,7 @@ class FileMigration:
             reason = to_wrapper.obstacle(outcome.found, asynchronous)
             if reason:
                 return reason
-        read = uses.mentions(self.source, maker)
+        read = mentions(self.source, maker)
         if read is None:
             return "client-escapes"
         roots = {id(root) for _, root in group}
@@ -201,7 +205,10 @@ class FileMigration:
         ):
             return "test-patches-target"
         where = self.texts.outside(self.source.absolute, f"{names[0]}.{made}", names[0])
+        where += self.texts.replacing(self.source.absolute, made, names[0])
         owner = maker.owner
+        if maker.kind == "name" and os.path.basename(self.source.absolute) == "__init__.py":
+            where += self.texts.below(self.source.absolute, maker.name)
         if maker.kind == "attribute" and owner is not None:
             where += self.texts.reading(self.source.absolute, maker.name, names, owner.name)
         elif maker.kind == "name" and owner is not None and not owner.is_function:

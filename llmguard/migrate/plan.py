@@ -95,14 +95,21 @@ def make_plan(
 
 
 def _bytes_of(run: Run) -> Iterable[tuple[str, str, bytes]]:
-    for file in run.extent.files:
-        if file.absolute.endswith(SUFFIX):
+    """All Python files of the projects, not only those that were asked for: any of them may use what would go."""
+    shown = {file.absolute: file.shown for file in run.extent.files}
+    roots = {run.configuration.project_of(checked.settings) for checked in run.checked}
+    for root in sorted(roots - {os.sep, ""}):
+        for path in below(root):
+            if path.endswith(".py"):
+                shown.setdefault(os.path.abspath(path), os.path.relpath(path))
+    for absolute, name in shown.items():
+        if absolute.endswith(SUFFIX):
             continue
         try:
-            with open(file.absolute, "rb") as handle:
-                yield file.shown, file.absolute, handle.read()
+            with open(absolute, "rb") as handle:
+                yield name, absolute, handle.read()
         except OSError:
-            continue  # the check has said so
+            continue  # the check has said so, or it is none of ours
 
 
 def _planned(checked: Checked, run: Run, texts: Texts, options: Options) -> Plan:

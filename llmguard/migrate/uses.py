@@ -1,4 +1,4 @@
-"""Who else uses what a migration would take away: in the file itself, and in the other files of the project."""
+"""Who uses what a migration would take away, in the other files of the project."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from llmguard.errors import UncheckableError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from llmguard.migrate.clients import Maker
-    from llmguard.migrate.source import Source
-
 
 _WORDS = re.compile(rb"[A-Za-z_]\w*")
-_CLASSES = re.compile(rb"^[ \t]*class[ \t]+(\w+)", re.MULTILINE)
+_NAMES = re.compile(rb"^[ \t]*class[ \t]+(\w+)|\bself\.(\w+)[^\n=]*=", re.MULTILINE)
 
 
 class Texts:
@@ -35,8 +32,8 @@ class Texts:
         for _, path, data in self._files:
             if migrating is None or path in migrating:
                 names.update(name.encode() for name in names_of(path))
-                names.update(_CLASSES.findall(data))
-        #: Name of a module or class that migrates -> numbers of the files that mention it. One pass, for all questions.
+                names.update(name for pair in _NAMES.findall(data) for name in pair if name)
+        #: Name of a module, class or attribute that migrates -> numbers of the files that mention it.
         self._speaking: dict[bytes, list[int]] = {}
         for number, (_, _, data) in enumerate(self._files):
             for word in names.intersection(_WORDS.findall(data)) if names else ():
@@ -59,10 +56,26 @@ class Texts:
 
     def reading(self, absolute: str, attribute: str, modules: tuple[str, ...], *beside: str) -> list[str]:
         """The files, but for one, that may read an attribute of an object from one of these modules."""
+        near = {path for _, path, _ in self._about(*modules, *beside)}
         return [
             shown
-            for shown, path, data in self._about(*modules, *beside)
-            if path != absolute and attribute.encode() in data and _may_read(data, attribute, modules)
+            for shown, path, data in self._about(attribute)
+            if path != absolute and _may_read(data, attribute, modules, about=path in near)
+        ]
+
+    def replacing(self, absolute: str, name: str, module: str) -> list[str]:
+        """The files, but for one, that name a class as a text beside a module: `patch.object(module, "Groq")`."""
+        quoted = re.compile(rf"""["']{re.escape(name)}["']""".encode())
+        return [shown for shown, path, data in self._about(module) if path != absolute and quoted.search(data)]
+
+    def below(self, absolute: str, name: str) -> list[str]:
+        """The files below the folder of a package, but for its `__init__`, in which a name stands."""
+        folder = os.path.dirname(absolute) + os.sep
+        word = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])".encode())
+        return [
+            shown
+            for shown, path, data in self._files
+            if path != absolute and path.startswith(folder) and name.encode() in data and word.search(data)
         ]
 
     def outside(self, absolute: str, name: str, *beside: str) -> list[str]:
@@ -77,13 +90,66 @@ def names_of(absolute: str) -> tuple[str, ...]:
     return (os.path.basename(os.path.dirname(absolute)) if stem == "__init__" else stem,)
 
 
-def _may_read(data: bytes, attribute: str, modules: tuple[str, ...]) -> bool:
-    """Whether `x.attribute` in a file may be of an object from one of these modules: not when `x`, or what makes it,
-    is imported from another one."""
+#: What is read of a client.
+_OF_CLIENTS = frozenset(
+    {
+        *("chat", "completions", "messages", "api_key", "base_url", "close", "with_options", "copy", "models", "beta"),
+        *("embeddings", "audio", "files", "responses", "images", "batches", "with_raw_response", "organization"),
+    }
+)
+
+
+def _may_read(data: bytes, attribute: str, modules: tuple[str, ...], *, about: bool) -> bool:
+    """Whether a file may read `x.attribute` of an object from one of these modules.
+
+    Args:
+        data: of the file.
+        attribute: its name.
+        modules: names of the modules.
+        about: whether the file mentions one of them, or a class of theirs.
+    """
     try:
         tree = parse_strictly(decode(data).text)
     except UncheckableError:
         return True
+    origin = _origins(tree, modules)
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == attribute:
+            root: ast.expr = node.value
+            while isinstance(root, (ast.Attribute, ast.Call, ast.Subscript)):
+                root = root.func if isinstance(root, ast.Call) else root.value
+            name = root.id if isinstance(root, ast.Name) else ""
+            if about and name not in ("self", "cls") and origin.get(name, modules[0]) in modules:
+                return True
+            if name in ("self", "cls"):
+                if not _stored_beside(node, parents, attribute):
+                    return True  # of a base or a mixin, perhaps
+            elif getattr(parents.get(node), "attr", "") in _OF_CLIENTS and origin.get(name, "") not in _KNOWN_ELSEWHERE:
+                if not isinstance(node.value, ast.Name) or name not in origin or origin[name] in modules:
+                    return True  # what a getter gives, or nobody knows what
+        elif about and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if attribute in node.value.split("."):
+                return True
+    return False
+
+
+_KNOWN_ELSEWHERE = frozenset({"fastapi", "starlette", "flask", "django", "pytest"})
+
+
+def _stored_beside(node: ast.AST, parents: dict[ast.AST, ast.AST], attribute: str) -> bool:
+    """Whether the class round a node sets the attribute itself."""
+    parent = parents.get(node)
+    while parent is not None and not isinstance(parent, ast.ClassDef):
+        parent = parents.get(parent)
+    return parent is not None and any(
+        isinstance(inner, ast.Attribute) and inner.attr == attribute and isinstance(inner.ctx, ast.Store)
+        for inner in ast.walk(parent)
+    )
+
+
+def _origins(tree: ast.Module, modules: tuple[str, ...]) -> dict[str, str]:
+    """Name -> last part of the module that it, or what makes it, is imported from."""
     origin: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -95,96 +161,18 @@ def _may_read(data: bytes, attribute: str, modules: tuple[str, ...]) -> bool:
             for target in node.targets:
                 if isinstance(target, ast.Name) and made in origin:
                     origin.setdefault(target.id, origin[made])
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr == attribute:
-            root: ast.expr = node.value
-            while isinstance(root, (ast.Attribute, ast.Call, ast.Subscript)):
-                root = root.func if isinstance(root, ast.Call) else root.value
-            if not isinstance(root, ast.Name) or origin.get(root.id, modules[0]) in modules:
-                return True
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and attribute in node.value.split("."):
-            return True
-    return False
+    return origin
 
 
 def _imports(data: bytes, module: str, name: str) -> bool:
-    line = rf"from\s+[\w.]*\b{re.escape(module)}\s+import\s+[^\n]*\b{re.escape(name)}\b"
-    return re.search(line.encode(), data) is not None
-
-
-def mentions(source: Source, maker: Maker) -> list[ast.expr] | None:
-    """The expressions in a file that read a client's name; None when it is used in a way that nobody can follow."""
-    if maker.kind == "inline":
-        return [maker.call]
-    found: list[ast.expr] = []
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Constant) and node.value == maker.name:
-            return None  # getattr, __all__, patch.object
-        if isinstance(node, (ast.Global, ast.Nonlocal)) and maker.name in node.names:
-            return None
-        if isinstance(node, ast.keyword) and node.arg == maker.name and maker.kind == "attribute":
-            continue
-        if maker.kind == "attribute" and isinstance(node, ast.Attribute) and node.attr == maker.name:
-            if isinstance(node.ctx, ast.Load):
-                found.append(node)
-            elif not _is_store_of(source, node, maker):
-                if _class_around(source, node) is _node_of(maker):
-                    return None
-        elif maker.kind == "name" and isinstance(node, ast.Name) and node.id == maker.name:
-            if isinstance(node.ctx, ast.Load):
-                found.append(node)
-            elif not _is_store_of(source, node, maker):
-                if _shares_scope(source, node, maker):
-                    return None
-    if maker.kind == "attribute":
-        return [node for node in found if _belongs(source, node, maker)]
-    return [node for node in found if _shares_scope(source, node, maker)]
-
-
-def _node_of(maker: Maker) -> ast.AST | None:
-    return getattr(maker.owner, "node", None)
-
-
-def _is_store_of(source: Source, node: ast.expr, maker: Maker) -> bool:
-    statement = source.parents.get(node)
-    return isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is maker.call
-
-
-def _class_around(source: Source, node: ast.AST) -> ast.AST | None:
-    return next((parent for parent in source.ancestors(node) if isinstance(parent, ast.ClassDef)), None)
-
-
-def _belongs(source: Source, node: ast.expr, maker: Maker) -> bool:
-    """Whether `x.name` may be the attribute at hand: not when it is `self.name` of another class."""
-    around = _class_around(source, node)
-    own = _node_of(maker)
-    receiver = getattr(getattr(node, "value", None), "id", "")
-    if around is not None and around is not own and receiver in ("self", "cls"):
-        bases = [base for base in getattr(around, "bases", []) if getattr(base, "id", "") == getattr(own, "name", "")]
-        return bool(bases)
-    return True
-
-
-def _shares_scope(source: Source, node: ast.AST, maker: Maker) -> bool:
-    """Whether a variable of this name means the one at hand: nearest function that binds it, else the module."""
-    own = _node_of(maker)  # None: the module
-    for parent in source.ancestors(node):
-        if isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            if parent is own:
-                return True
-            if _binds(parent, maker.name):
-                return False
-        elif isinstance(parent, ast.ClassDef) and parent is own:
-            return True
-    return own is None
-
-
-def _binds(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str) -> bool:
-    arguments = function.args
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    if any(argument is not None and argument.arg == name for argument in named):
+    """Whether a file imports a name, or everything, from a module of this name."""
+    try:
+        tree = parse_strictly(decode(data).text)
+    except UncheckableError:
         return True
     return any(
-        isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
-        for node in ast.walk(function)
+        isinstance(node, ast.ImportFrom)
+        and (node.module or "").rpartition(".")[2] in (module, "")
+        and any(alias.name in (name, "*") for alias in node.names)
+        for node in ast.walk(tree)
     )
