@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.reading import decode, parse_strictly
 from llmguard.errors import UncheckableError
@@ -28,6 +28,7 @@ class Texts:
 
     def __init__(self, files: Iterable[tuple[str, str, bytes]], migrating: frozenset[str] | None = None) -> None:
         self._files = list(files)
+        self._reads: dict[tuple[str, str], Reads | None] = {}
         names: set[bytes] = set()
         for _, path, data in self._files:
             if migrating is None or path in migrating:
@@ -57,11 +58,15 @@ class Texts:
     def reading(self, absolute: str, attribute: str, modules: tuple[str, ...], *beside: str) -> list[str]:
         """The files, but for one, that may read an attribute of an object from one of these modules."""
         near = {path for _, path, _ in self._about(*modules, *beside)}
-        return [
-            shown
-            for shown, path, data in self._about(attribute)
-            if path != absolute and _may_read(data, attribute, modules, about=path in near)
-        ]
+        found = []
+        for shown, path, data in self._about(attribute):
+            key = (path, attribute)
+            if key not in self._reads:
+                self._reads[key] = _reads(data, attribute)
+            reads = self._reads[key]
+            if path != absolute and (reads is None or reads.may_be_of(modules, about=path in near)):
+                found.append(shown)
+        return found
 
     def replacing(self, absolute: str, name: str, module: str) -> list[str]:
         """The files, but for one, that name a class as a text beside a module: `patch.object(module, "Groq")`."""
@@ -99,39 +104,64 @@ _OF_CLIENTS = frozenset(
 )
 
 
-def _may_read(data: bytes, attribute: str, modules: tuple[str, ...], *, about: bool) -> bool:
-    """Whether a file may read `x.attribute` of an object from one of these modules.
+class Reads(NamedTuple):
+    """What a file reads of an attribute.
 
-    Args:
-        data: of the file.
-        attribute: its name.
-        modules: names of the modules.
-        about: whether the file mentions one of them, or a class of theirs.
+    Attributes:
+        own: it is `self.x` in a class that does not set it: of a base or a mixin, perhaps.
+        roots: for each other read: the name that it begins with ("" for none), whether nothing stands between, and
+            whether something of a client is read of it.
+        origin: name -> (last part of the module, name there) that it, or what makes it, is imported from.
+        named: whether a text of the file names the attribute.
     """
+
+    own: bool
+    roots: tuple[tuple[str, bool, bool], ...]
+    origin: dict[str, tuple[str, str]]
+    named: bool
+
+    def may_be_of(self, modules: tuple[str, ...], *, about: bool) -> bool:
+        """Whether it may be an attribute of an object from one of these modules.
+
+        Args:
+            modules: their names.
+            about: whether the file mentions one of them, or a class of theirs.
+        """
+        if self.own or (about and self.named):
+            return True
+        for name, direct, of_client in self.roots:
+            module, original = self.origin.get(name, ("", ""))
+            ours = name not in self.origin or module in modules or original in modules
+            if about and ours:
+                return True
+            if of_client and module not in _KNOWN_ELSEWHERE and (ours or not direct):
+                return True  # what a getter gives, or nobody knows what
+        return False
+
+
+def _reads(data: bytes, attribute: str) -> Reads | None:
+    """What a file reads of an attribute; None for one that cannot be parsed."""
     try:
         tree = parse_strictly(decode(data).text)
     except UncheckableError:
-        return True
-    origin = _origins(tree, modules)
+        return None
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    own = named = False
+    roots = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == attribute:
             root: ast.expr = node.value
             while isinstance(root, (ast.Attribute, ast.Call, ast.Subscript)):
                 root = root.func if isinstance(root, ast.Call) else root.value
             name = root.id if isinstance(root, ast.Name) else ""
-            if about and name not in ("self", "cls") and origin.get(name, modules[0]) in modules:
-                return True
             if name in ("self", "cls"):
-                if not _stored_beside(node, parents, attribute):
-                    return True  # of a base or a mixin, perhaps
-            elif getattr(parents.get(node), "attr", "") in _OF_CLIENTS and origin.get(name, "") not in _KNOWN_ELSEWHERE:
-                if not isinstance(node.value, ast.Name) or name not in origin or origin[name] in modules:
-                    return True  # what a getter gives, or nobody knows what
-        elif about and isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if attribute in node.value.split("."):
-                return True
-    return False
+                own |= not _stored_beside(node, parents, attribute)
+            else:
+                of_client = getattr(parents.get(node), "attr", "") in _OF_CLIENTS
+                roots.append((name, isinstance(node.value, ast.Name), of_client))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named |= attribute in node.value.split(".")
+    return Reads(own, tuple(dict.fromkeys(roots)), _origins(tree), named)
 
 
 _KNOWN_ELSEWHERE = frozenset({"fastapi", "starlette", "flask", "django", "pytest"})
@@ -148,14 +178,12 @@ def _stored_beside(node: ast.AST, parents: dict[ast.AST, ast.AST], attribute: st
     )
 
 
-def _origins(tree: ast.Module, modules: tuple[str, ...]) -> dict[str, str]:
-    """Name -> last part of the module that it, or what makes it, is imported from."""
-    origin: dict[str, str] = {}
+def _origins(tree: ast.Module) -> dict[str, tuple[str, str]]:
+    origin: dict[str, tuple[str, str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                module = alias.name if alias.name in modules else (node.module or "").rpartition(".")[2]
-                origin[alias.asname or alias.name] = module
+                origin[alias.asname or alias.name] = ((node.module or "").rpartition(".")[2], alias.name)
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             made = getattr(node.value.func, "id", "")
             for target in node.targets:
