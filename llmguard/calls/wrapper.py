@@ -341,9 +341,10 @@ class LLMWrapper:
         check_messages(sent["messages"])
         chosen = provider or self.default_provider
         if sent["model"] is NOT_GIVEN or sent["model"] is None:
-            if not self.default_model or chosen != self.default_provider:
+            default = self.default_model if chosen == self.default_provider else ""
+            if not default and sent["model"] is NOT_GIVEN:
                 raise UsageError(f'no model: pass model=..., provider "{chosen}" has no default')
-            sent["model"] = self.default_model
+            sent["model"] = default or None  # None is sent where it was passed, and the provider says what it thinks
         options = {**self._client_options, **client_options} if client_options else self._client_options
         attribution = {"user_id": user_id, "service_name": service_name}
         return Request(shape, chosen, sent, attribution, metadata, options, asynchronous=asynchronous)

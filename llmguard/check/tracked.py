@@ -97,7 +97,7 @@ def _is_module(path: str, module: str) -> bool:
 
 
 #: Files of tests: what they install holds for them only.
-_TEST = re.compile(r"(^|/)(tests?/|test_[^/]*\.py$|[^/]*_test\.py$|conftest\.py$)")
+_TEST = re.compile(r"(^|/)(tests?/|fixtures/|test_[^/]*\.py$|[^/]*_test\.py$|conftest\.py$)")
 
 
 def mentions_setup(data: bytes) -> bool:

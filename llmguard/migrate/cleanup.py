@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 _LOGGING = re.compile(r"\s*#.*\b(log|logs|logging|track|tracking|usage)\b", re.IGNORECASE)
 
 
+def _comment_behind(source: Source, statement: ast.stmt) -> int:
+    """The width of the blank space before a comment behind a statement that says something; 0 when there is none."""
+    number = (statement.end_lineno or statement.lineno) - 1
+    rest = source.lines[number][source.span(statement).end - source.starts[number] :]
+    said = rest.strip()
+    if not said.startswith("#") or re.match(r"#\s*(noqa|type:|pylint:|pragma|isort:|nosec)", said):
+        return 0
+    return len(rest) - len(rest.lstrip())
+
+
 class Cleanup:
     """What is taken out of a file.
 
@@ -50,7 +60,14 @@ class Cleanup:
         end = source.starts[number] if number < len(source.starts) else len(source.text)
         others = [other for other in body if other is not statement and not self._is_removed(other)]
         self.removed.append(source.span(statement))
-        if others or isinstance(parent, ast.Module):
+        comment = _comment_behind(source, statement)
+        if comment and not with_comment:
+            self.edits.append(
+                Edit(source.span(statement), "" if others or isinstance(parent, ast.Module) else "pass  ")
+            )
+            gap = source.span(statement).end
+            self.edits.append(Edit(Span(gap, gap + comment), ""))
+        elif others or isinstance(parent, ast.Module):
             self.edits.append(Edit(Span(start, end), ""))
         else:
             self.edits.append(Edit(source.span(statement), "pass"))

@@ -7,11 +7,9 @@ import os
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from llmguard.check.scopes import How
-from llmguard.check.values import Here, Instance
-from llmguard.migrate import clients, imports, logging_by_hand, uses
+from llmguard.migrate import clients, imports, logging_by_hand, places, uses
 from llmguard.migrate.cleanup import Cleanup
-from llmguard.migrate.codemods import to_tracked_client, to_wrapper, wrap_in_tracker
+from llmguard.migrate.codemods import litellm_setup, to_tracked_client, to_wrapper, wrap_in_tracker
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.mentions import mentions
 from llmguard.migrate.source import Found, Source, Span
@@ -269,26 +267,22 @@ class FileMigration:
         """LiteLLM: its callback, set up where the file imports it."""
         if Target.CLIENT not in self.options.targets:
             return False
-        statement = next(
-            (
-                node
-                for node in self.source.tree.body
-                if (isinstance(node, ast.Import) and any(a.name.partition(".")[0] == "litellm" for a in node.names))
-                or (isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "litellm")
-            ),
-            None,
-        )
-        if statement is None or not self.source.ends_line(statement) or self.texts.holds(b"litellm.callbacks ="):
+        statement = litellm_setup.import_of(outcome.found)
+        if statement is None or not self.source.ends_line(statement) or not self.source.begins_line(statement):
             return False
         name = imports.name_for(self.source, "setup_litellm_tracking", "llmguard")
-        done = any(isinstance(node, ast.Expr) and ast.unparse(node) == f"{name}()" for node in self.source.tree.body)
+        done = any(
+            isinstance(node, ast.Expr) and ast.unparse(node) == f"{name}()" for node in ast.walk(self.source.tree)
+        )
+        at = litellm_setup.behind(self.source, self.texts, statement)
+        if at is None:
+            return False
         if id(statement) not in self._tracked and not done:
             self._tracked.add(id(statement))
-            at = imports.behind_imports(self.source, statement)
             newline = self.source.newline
             lead = "" if at and self.source.text[at - 1] in "\r\n" else newline
-            edit = Edit(Span(at, at), f"{lead}{newline}{name}(){newline}")
-            self._add(outcome, edit)
+            blank = "" if self.source.indent(statement) else newline
+            self._add(outcome, Edit(Span(at, at), f"{lead}{blank}{self.source.indent(statement)}{name}(){newline}"))
             self._wanted.setdefault("llmguard", {})["setup_litellm_tracking"] = name
         outcome.moved(Target.CLIENT)
         return True
@@ -311,14 +305,14 @@ class FileMigration:
             node, review, reason = found.expression, True, reason or "unresolved-client"
             while isinstance(node, ast.Attribute) and node.attr in _ON_THE_WAY:
                 node = node.value
-            if node is found.expression or self._is_module(found, node):
+            if node is found.expression or places.is_module(found, node):
                 return False
-            if (self._is_resource(found, node) or getattr(node, "id", "") in ("self", "cls")) and not self._makers(
-                found, node
-            ):
+            if (
+                places.is_resource(self.judge, found, node) or getattr(node, "id", "") in ("self", "cls")
+            ) and not self._makers(found, node):
                 return False  # a part of a client: nobody can track that
-        places = self._makers(found, node) or [node]
-        fresh = [place for place in places if id(place) not in self._tracked]
+        tracked = places.makers(self.judge, found, node) or [node]
+        fresh = [place for place in tracked if id(place) not in self._tracked]
         if any(self._overlaps(self.source.span(place)) for place in fresh):
             return False
         if any(isinstance(parent, ast.JoinedStr) for place in fresh for parent in self.source.ancestors(place)):
@@ -329,60 +323,6 @@ class FileMigration:
         self._want("track", track)
         outcome.moved(Target.CLIENT, reason, review=review)
         return True
-
-    def _is_resource(self, found: Found, node: ast.expr) -> bool:
-        """Whether an expression is a part of a client (`client.chat`), not the client."""
-        self.judge.infer.refill()
-        values = self.judge.infer.values(node, Here(found.site.scope, found.site.block))
-        return any(isinstance(value, Instance) and value.path for value in values)
-
-    def _is_module(self, found: Found, node: ast.expr) -> bool:
-        """Whether an expression is (or may be) an imported module: that cannot be tracked."""
-        while isinstance(node, ast.Attribute):
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return False
-        scope = clients.owner_of(found.site.scope, node.id)
-        bindings = scope.bindings[node.id] if scope is not None else []
-        return any(binding.how is How.IMPORT for binding in bindings)
-
-    def _makers(self, found: Found, node: ast.expr) -> list[ast.expr]:
-        """The constructor calls in this file that give a name its clients; none when something else may."""
-        bindings = []
-        if isinstance(node, ast.Name):
-            scope = clients.owner_of(found.site.scope, node.id)
-            bindings = scope.bindings[node.id] if scope is not None else []
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            owner = clients.class_of_self(found.site.scope, node.value.id)
-            bindings = owner.attributes.get(node.attr, []) if owner is not None else []
-        made: list[ast.expr] = []
-        for binding in bindings:
-            if binding.how is How.ANNOTATION:
-                continue
-            if binding.how is not How.VALUE or binding.path or binding.node is None:
-                return []
-            here = Here(binding.scope, binding.block)
-            inside = [
-                call
-                for call in ast.walk(binding.node)
-                if isinstance(call, ast.Call) and clients.class_made(self.judge, call, here)
-            ]
-            if not inside and not (isinstance(binding.node, ast.Constant) and binding.node.value is None):
-                return []
-            if any(isinstance(parent, ast.Lambda) for call in inside for parent in self._up_to(call, binding.node)):
-                return []
-            made += inside
-            if any(isinstance(leaf, (ast.Name, ast.Attribute)) for leaf in _leaves(binding.node)):
-                return []  # `client or Groq()`: what is given is to be tracked too
-        return made
-
-    def _up_to(self, node: ast.AST, top: ast.AST) -> list[ast.AST]:
-        found = []
-        parent: ast.AST | None = node
-        while parent is not None and parent is not top:
-            found.append(parent)
-            parent = self.source.parents.get(parent)
-        return found
 
     # -- edits ---------------------------------------------------------------------------------------------------
 
@@ -416,17 +356,6 @@ class FileMigration:
 
 #: Providers whose SDKs have OpenAI's or Anthropic's shape, for calls on a receiver that nobody knows.
 _SHAPED = frozenset({"openai", "azure_openai", "groq", "anthropic", "together", "cerebras", "mistral", "cohere"})
-
-
-def _leaves(node: ast.expr) -> list[ast.expr]:
-    """What an expression may be, conditions aside."""
-    if isinstance(node, ast.IfExp):
-        return _leaves(node.body) + _leaves(node.orelse)
-    if isinstance(node, ast.BoolOp):
-        return [leaf for value in node.values for leaf in _leaves(value)]
-    if isinstance(node, ast.NamedExpr):
-        return _leaves(node.value)
-    return [node]
 
 
 def _cross(spans: list[Span]) -> bool:

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 #: Method of a tracker -> it logs one call.
 _METHODS = frozenset({"log_llm_call", "log_groq_call", "log_llm_usage", "log_groq_usage", "log_openai_call"})
 _TRACKERS = ("usage_tracker", "llm_tracker", "groq_tracker")
+#: Arguments of a log that the ledger has anyway, or that move to the call.
+_KEYWORDS = frozenset(
+    {
+        *("user_id", "model", "endpoint", "status_code", "tokens_used", "prompt_tokens", "completion_tokens"),
+        *("duration_ms", "response_time_ms", "error_message", "error_type", "metadata", "provider", "input_tokens"),
+        *("output_tokens", "success", "service", "service_name", "response"),
+    }
+)
 _CLOCKS = frozenset({"time", "perf_counter", "monotonic", "time_ns", "perf_counter_ns", "now", "utcnow"})
+_PURE = _CLOCKS | {"len", "int", "round", "float", "str", "getattr", "bool", "sum", "total_seconds", "type"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -48,8 +57,11 @@ def beside(source: Source, found: Found, others: list[Found]) -> ByHand:
     if function is None:
         return ByHand()
     logs = [node for node in ast.walk(function) if isinstance(node, ast.Expr) and _is_log(node)]
-    if not logs:
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _is_log_call(node)]
+    if not calls:
         return ByHand()
+    if len(calls) != len(logs):
+        return ByHand(kept=True)  # in another form: a task, a value
     inside = [other for other in others if _function_of(source, other.site.node) is function]
     statement = found.site.statement
     response = _target(statement)
@@ -63,6 +75,8 @@ def beside(source: Source, found: Found, others: list[Found]) -> ByHand:
     metadata = user = ""
     if success:
         metadata = _carried(source, success[0], "metadata", function, statement)
+        if not metadata and _has(success[0], "metadata"):
+            return ByHand(kept=True)  # what it says of the call would be lost
         user = _carried(source, success[0], "user_id", function, statement)
     gone: list[ast.stmt] = [_with_guard(source, log, function, timings) for log in logs]
     gone += _unread_timings(function, gone, timings)
@@ -81,7 +95,11 @@ def _call_of(statement: ast.stmt) -> ast.Call | None:
 
 def _is_log(statement: ast.stmt) -> bool:
     call = _call_of(statement)
-    if call is None or not isinstance(call.func, ast.Attribute) or call.func.attr not in _METHODS:
+    return call is not None and _is_log_call(call)
+
+
+def _is_log_call(call: ast.Call) -> bool:
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in _METHODS:
         return False
     receiver = call.func.value
     name = receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
@@ -176,6 +194,11 @@ def _speaks_of(
     """Whether the arguments of a log name only the response, timings, and what was there before the call."""
     call = _call_of(log)
     assert call is not None
+    if call.args or any(keyword.arg not in _KEYWORDS for keyword in call.keywords):
+        return False
+    for part in ast.walk(log):
+        if isinstance(part, ast.Call) and part is not call and ast.unparse(part.func).rpartition(".")[2] not in _PURE:
+            return False
     before = _bound_before(function, statement)
     handlers = {node.name for node in ast.walk(function) if isinstance(node, ast.ExceptHandler) and node.name}
     known = (
@@ -226,11 +249,28 @@ def _carried(source: Source, log: ast.stmt, name: str, function: Function, state
     value = next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
     if value is None or (isinstance(value, ast.Constant) and value.value is None):
         return ""
-    before = _bound_before(function, statement) | {"len", "str", "int", "bool", "sum"}
+    rebound = {
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name)
+        and not isinstance(node.ctx, ast.Load)
+        and statement.lineno <= node.lineno <= log.lineno
+    }
+    before = (_bound_before(function, statement) - rebound) | {"len", "str", "int", "bool", "sum"}
     names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     if not names <= before or any(isinstance(node, ast.Await) for node in ast.walk(value)):
         return ""
     return source.segment(value)
+
+
+def _has(log: ast.stmt, name: str) -> bool:
+    """Whether a log has an argument that says something."""
+    call = _call_of(log)
+    assert call is not None
+    return any(
+        keyword.arg == name and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is None)
+        for keyword in call.keywords
+    )
 
 
 def _with_guard(source: Source, log: ast.stmt, function: Function, timings: dict[str, list[ast.stmt]]) -> ast.stmt:

@@ -7,6 +7,7 @@ change the files. Everything happens in memory: a name changes everywhere or, wh
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -51,6 +52,9 @@ class Renaming(NamedTuple):
     created: dict[str, bytes]
 
 
+_LARGEST = 1_000_000  # bytes of a file of settings that is looked at
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_SETTINGS = (".toml", ".cfg", ".ini", ".yml", ".yaml", ".json", ".env", ".sh", ".service", ".conf", ".txt", ".tf")
 _SUFFIXES = (".py", ".sql", *script.SUFFIXES)
 
 
@@ -64,14 +68,17 @@ def rename(files: Iterable[tuple[str, bytes]], *, fresh: bool = False, aliases: 
     """
     texts: dict[str, str] = {}
     originals: dict[str, bytes] = {}
+    others: dict[str, set[str]] = {}
     for path, data in files:
+        if not path.endswith(_SUFFIXES) and b"groq" in data.lower() and len(data) < _LARGEST:
+            others[path] = set(_NAME.findall(data.decode("utf-8", "replace"))) if _is_setting(path) else set()
         if (path.endswith(_SUFFIXES) and b"groq" in data.lower()) or "groq" in os.path.basename(path).lower():
             try:
                 texts[path] = data.decode("utf-8")
                 originals[path] = data
             except UnicodeDecodeError:
                 continue  # of another encoding: its names stay, and those that it shares are refused below
-    names = gathered(texts)
+    names = gathered(texts, others)
     tables = sql.tables({path: text for path, text in texts.items() if path.endswith(".sql")})
     changed: dict[str, str] = {}
     counts: dict[str, int] = {}
@@ -91,6 +98,12 @@ def rename(files: Iterable[tuple[str, bytes]], *, fresh: bool = False, aliases: 
     ]
     contents = {path: text.encode() for path, text in changed.items() if text.encode() != originals[path]}
     return Renaming(tuple(outcomes), contents, moves, {path: text.encode() for path, text in created.items()})
+
+
+def _is_setting(path: str) -> bool:
+    """Whether a file tells programs what to run or to read."""
+    name = os.path.basename(path)
+    return name.endswith(_SETTINGS) or "." not in name.strip(".") or name.startswith((".env", "Dockerfile", "docker-"))
 
 
 def _moved(path: str, names: Names) -> str:

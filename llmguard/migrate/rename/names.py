@@ -10,6 +10,7 @@ from typing import NamedTuple
 from llmguard.check.reading import parse_strictly
 from llmguard.errors import UncheckableError
 from llmguard.migrate.rename import script
+from llmguard.migrate.rename.strings import named_strings
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Names of SDKs and of services, never the project's.
@@ -48,19 +49,26 @@ def converted(name: str) -> str:
 
 class _Definitions(NamedTuple):
     kinds: dict[str, str]
+    modules: set[str]
+    keywords: set[str]
+    fields: set[str]
+    loose: set[str]
     signatures: dict[str, set[str]]
     foreign: set[str]
     strings: set[str]
     words: set[str]
 
 
-def gathered(texts: dict[str, str]) -> Names:
+def gathered(texts: dict[str, str], others: dict[str, set[str]] | None = None) -> Names:
     """The names of a project.
 
     Args:
         texts: path -> text of its files that mention Groq.
+        others: path -> words of files that are not changed (settings, entry points, workflows): what they name stays.
     """
-    found = _Definitions({}, {}, set(), set(), set())
+    found = _Definitions({}, _packages(texts), set(), set(), set(), {}, set(), set(), set())
+    for words in (others or {}).values():
+        found.loose.update(words)
     for path, text in texts.items():
         found.words.update(_WORD.findall(text))
         if path.endswith(".py"):
@@ -99,8 +107,21 @@ def _of_python(path: str, text: str, found: _Definitions) -> None:
             found.kinds.setdefault(node.name, "name")
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             _imported(node, found)
+        elif isinstance(node, ast.Call):
+            found.keywords.update(keyword.arg for keyword in node.keywords if keyword.arg)
+        elif isinstance(node, ast.Attribute) and node.attr.isupper():
+            found.fields.add(node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.strings.add(node.value)
+            found.strings.add(node.value.lstrip("-"))
+    named = named_strings(tree)
+    found.loose.update(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and (node.lineno, node.col_offset) not in named
+    )
     for statement in tree.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         for target in targets:
@@ -113,7 +134,7 @@ def _imported(node: ast.Import | ast.ImportFrom, found: _Definitions) -> None:
     for alias in node.names:
         module = alias.name if isinstance(node, ast.Import) else "." * node.level + (node.module or "")
         root = module.partition(".")[0]
-        if root and converted(root) == root and "groq" in root.lower():
+        if root and root not in found.modules:
             found.foreign.add(alias.asname or alias.name)
 
 
@@ -124,6 +145,12 @@ def _why_not(name: str, new: str, found: _Definitions) -> str:
         return "it is the name of a setting outside the code"
     if new in found.words:
         return f"{new} is there already"
+    if name in found.loose:
+        return "it is a text, or stands in a file of settings: whoever reads that would not find it"
+    if name in found.keywords and found.kinds[name] != "module":
+        return "it is the name of an argument too"
+    if name in found.fields:
+        return "it is a field of settings"
     if len(found.signatures.get(name, ())) > 1:
         return "it has several definitions that take different arguments"
     return ""

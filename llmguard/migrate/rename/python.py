@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from llmguard.check.finder import region_of
 from llmguard.check.reading import lines_of, parse_strictly
 from llmguard.errors import UncheckableError
+from llmguard.migrate.rename.strings import named_strings
 
 if TYPE_CHECKING:
     from llmguard.migrate.rename.names import Names
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+(:[A-Za-z_]\w*)?")
-#: Calls whose second argument is the name of an attribute.
-_BY_NAME = frozenset({"getattr", "setattr", "hasattr", "delattr", "object"})
 _ROUTE = re.compile(r"(?<=/)groq(?=/|$)")
 
 
@@ -37,7 +36,7 @@ def renamed(text: str, names: Names, tables: dict[str, str], counts: dict[str, i
     except (UncheckableError, tokenize.TokenError, SyntaxError, IndentationError):
         return text
     starts = [0, *(match.end() for match in re.finditer("\r\n|\r|\n", text))]
-    named = _named_strings(tree)
+    named = named_strings(tree)
     edits: list[tuple[int, int, str]] = []
     for token in tokens:
         new = token.string
@@ -82,20 +81,6 @@ def _counted(word: str, mapping: dict[str, str], counts: dict[str, int]) -> str:
 
 def _in_code(text: str, mapping: dict[str, str], counts: dict[str, int]) -> str:
     return re.sub(r"\b[A-Za-z_]\w*\b", lambda word: _counted(word[0], mapping, counts), text)
-
-
-def _named_strings(tree: ast.Module) -> set[tuple[int, int]]:
-    """Where strings stand that name something: in `__all__`, and as the attribute of `getattr` and its kin."""
-    found: set[tuple[int, int]] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "__all__" for target in node.targets):
-            strings = [part for part in ast.walk(node.value) if isinstance(part, ast.Constant)]
-            found.update((part.lineno, part.col_offset) for part in strings)
-        elif isinstance(node, ast.Call) and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
-            last = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if last in _BY_NAME:
-                found.add((node.args[1].lineno, node.args[1].col_offset))
-    return found
 
 
 def _routes(tree: ast.Module, starts: list[int], text: str, *, aliases: bool) -> list[tuple[int, int, str]]:

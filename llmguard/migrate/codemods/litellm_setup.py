@@ -1,0 +1,58 @@
+"""LiteLLM's part of `to-tracked-client`: where its callback is set up.
+
+import litellm
+from llmguard import setup_litellm_tracking
+
+setup_litellm_tracking()
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from llmguard.migrate import imports
+
+if TYPE_CHECKING:
+    from llmguard.migrate.source import Found, Source
+    from llmguard.migrate.uses import Texts
+
+
+def import_of(found: Found) -> ast.stmt | None:
+    """The import of LiteLLM: that at the top of the file, else the one in the functions round a call."""
+    source = found.source
+    around = {id(node) for node in source.ancestors(found.site.node)}
+    inside: ast.stmt | None = None
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        else:
+            continue
+        if any(name.partition(".")[0] == "litellm" for name in names):
+            parent = source.parents.get(node)
+            if isinstance(parent, ast.Module):
+                return node
+            if id(parent) in around:
+                inside = node
+    return inside
+
+
+def behind(source: Source, texts: Texts, statement: ast.stmt) -> int | None:
+    """Where the callback is set up: behind the imports, and behind what sets LiteLLM's list of callbacks anew; None
+    where another file does that."""
+    number = statement.end_lineno or statement.lineno
+    at = source.starts[number] if number < len(source.starts) else len(source.text)
+    if isinstance(source.parents.get(statement), ast.Module):
+        at = imports.behind_imports(source, statement)
+    setting = [
+        node
+        for node in source.tree.body
+        if isinstance(node, ast.Assign) and any(ast.unparse(t) == "litellm.callbacks" for t in node.targets)
+    ]
+    if not setting:
+        return None if texts.holds(b"litellm.callbacks =") else at
+    number = setting[-1].end_lineno or setting[-1].lineno
+    behind = source.starts[number] if number < len(source.starts) else len(source.text)
+    return max(at, behind)
