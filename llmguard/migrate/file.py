@@ -307,9 +307,8 @@ class FileMigration:
                 node = node.value
             if node is found.expression or places.is_module(found, node):
                 return False
-            if (
-                places.is_resource(self.judge, found, node) or getattr(node, "id", "") in ("self", "cls")
-            ) and not self._makers(found, node):
+            part = places.is_resource(self.judge, found, node) or getattr(node, "id", "") in ("self", "cls")
+            if part and not places.makers(self.judge, found, node):
                 return False  # a part of a client: nobody can track that
         tracked = places.makers(self.judge, found, node) or [node]
         fresh = [place for place in tracked if id(place) not in self._tracked]

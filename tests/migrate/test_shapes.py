@@ -40,3 +40,79 @@ def test_what_is_no_call_or_has_its_place_stays(case: Path) -> None:
 def test_every_case_is_there() -> None:
     assert len(SHAPES) >= 90
     assert len(NOTHING) >= 20
+
+
+_CASES = {
+    "a parenthesised call is made once": (
+        "import httpx\n\n\ndef ask():\n"
+        '    r = (httpx.post("https://api.openai.com/v1/chat/completions", json={}))\n    return r\n',
+        'r = usage_log.response = (httpx.post("https://api.openai.com/v1/chat/completions", json={}))',
+    ),
+    "a stream that `for` reads goes on blocking": (
+        "from groq import Groq\n\nc = Groq()\n\n\nasync def ask():\n"
+        "    for chunk in c.chat.completions.create(model='m', messages=[], stream=True):\n        print(chunk)\n",
+        "for chunk in llm_wrapper.chat_completion_sync(",
+    ),
+    "a call under a lock goes on blocking": (
+        "import threading\n\nfrom groq import Groq\n\nc = Groq()\nlock = threading.Lock()\n\n\nasync def ask():\n"
+        "    with lock:\n        return c.chat.completions.create(model='m', messages=[])\n",
+        "return llm_wrapper.chat_completion_sync(",
+    ),
+    "a mixin reads the client": (
+        "from groq import Groq\n\n\nclass Mixin:\n    def key(self):\n        return self.client.api_key\n\n\n"
+        "class A(Mixin):\n    def __init__(self):\n        self.client = Groq()\n\n    def ask(self):\n"
+        "        return self.client.chat.completions.create(model='m', messages=[])\n",
+        "self.client = track(Groq()",
+    ),
+    "another client is put in its place": (
+        "from groq import Groq\n\n\nclass A:\n    def __init__(self):\n        self.client = Groq()\n\n    def ask(self):\n"
+        "        return self.client.chat.completions.create(model='m', messages=[])\n\n\na = A()\na.client = Groq(api_key='o')\n",
+        "return track(self.client",
+    ),
+    "the environment changes": (
+        "import os\n\nfrom groq import Groq\n\nos.environ['GROQ_API_KEY'] = 'a'\nc = Groq()\nos.environ['GROQ_API_KEY'] = 'b'\n"
+        "print(c.chat.completions.create(model='m', messages=[]))\n",
+        "c = track(Groq()",
+    ),
+    "the model may be None": (
+        "from groq import Groq\n\nc = Groq()\n\n\ndef ask(model=None):\n"
+        "    return c.chat.completions.create(model=model, messages=[])\n",
+        "c = track(Groq()",
+    ),
+    "the user is deleted": (
+        "from groq import Groq\n\nc = Groq()\n\n\ndef ask(user_id):\n    del user_id\n"
+        "    return c.chat.completions.create(model='m', messages=[])\n",
+        'messages=[], service_name="service")',
+    ),
+    "an import below its first use": (
+        "from groq import Groq\n\nc = Groq()\nprint(c.with_raw_response.chat.completions.create(model='m', messages=[]))\n"
+        "from openai import OpenAI\n\no = OpenAI()\nprint(o.chat.completions.create(model='m', messages=[]))\n",
+        "from groq import Groq\nfrom llmguard import llm_wrapper, track\n",
+    ),
+    "a comprehension's variable": (
+        "from groq import Groq\n\nclient = Groq()\n\n\ndef report(customers):\n    names = [client for client in customers]\n"
+        "    return names, client.api_key, client.chat.completions.create(model='m', messages=[])\n",
+        "client = track(Groq()",
+    ),
+    "LiteLLM's callbacks are set anew": (
+        "import litellm\n\nlitellm.callbacks = [print]\nprint(litellm.completion(model='m', messages=[]))\n",
+        "litellm.callbacks = [print]\n\nsetup_litellm_tracking()\n",
+    ),
+    "a part of a client": (
+        "from groq import Groq\n\nchat = Groq().chat\nprint(chat.completions.create(model='m', messages=[]))\n",
+        'chat = track(Groq(), service_name="service").chat\n',
+    ),
+    "a comment stays": (
+        "from groq import Groq\n\nc = Groq()  # TODO: another key\nprint(c.chat.completions.create(model='m', messages=[]))\n",
+        "# TODO: another key\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _CASES)
+def test_what_a_review_found(name: str) -> None:
+    before, expected = _CASES[name]
+    after = migrate_source(before, "service.py")
+    assert expected in after, after
+    compile(after, "service.py", "exec")
+    assert migrate_source(after, "service.py") == after
