@@ -62,7 +62,7 @@ def makers(judge: Judge, found: Found, node: ast.expr) -> list[ast.expr]:
         ):
             return []
         made += inside
-        if any(not _is_made(leaf, inside) for leaf in _leaves(binding.node)):
+        if any(not _is_made(leaf) for leaf in _leaves(binding.node)):
             return []  # `client or Groq()`: what is given is to be tracked too
     return made
 
@@ -83,11 +83,11 @@ def _up_to(source: Source, node: ast.AST, top: ast.AST) -> list[ast.AST]:
     return found
 
 
-def _is_made(leaf: ast.expr, inside: list[ast.Call]) -> bool:
+def _is_made(leaf: ast.expr) -> bool:
     """Whether what an expression may be is made in it: `Groq()`, `Groq().chat`; None counts."""
     while isinstance(leaf, ast.Attribute):
         leaf = leaf.value
-    return not isinstance(leaf, ast.Name) or leaf in inside
+    return not isinstance(leaf, ast.Name)
 
 
 def _leaves(node: ast.expr) -> list[ast.expr]:
