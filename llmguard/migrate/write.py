@@ -26,17 +26,29 @@ _NEW = ".llmguard-new"
 
 
 def dirty(changes: Iterable[Change]) -> list[str]:
-    """The files of a plan that hold changes which git does not have; files outside of a repository count as such."""
+    """The files of a plan that hold changes which git does not have. Outside of a repository nobody has an opinion;
+    inside of one that cannot be asked (git is not installed), every file counts."""
     found = []
     for folder, group in _by_folder(changes).items():
         names = [os.path.basename(change.absolute) for change in group]
         answer = git.ask(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--", *names)
         if answer is None or answer.returncode:
-            found += [change.path for change in group]
+            if _has_repository(folder):
+                found += [change.path for change in group]
         elif answer.stdout:
             told = {os.path.basename(os.fsdecode(line[3:])) for line in answer.stdout.split(b"\0") if len(line) > 3}
             found += [change.path for change in group if os.path.basename(change.absolute) in told]
     return sorted(found)
+
+
+def _has_repository(folder: str) -> bool:
+    while True:
+        if os.path.exists(os.path.join(folder, ".git")):
+            return True
+        above = os.path.dirname(folder)
+        if above == folder:
+            return False
+        folder = above
 
 
 def _by_folder(changes: Iterable[Change]) -> dict[str, list[Change]]:

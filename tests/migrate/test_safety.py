@@ -72,6 +72,26 @@ def test_a_file_with_unsaved_changes_is_not_written(project: Path) -> None:
     assert run("migrate", "--write", cwd=project).returncode == 0
 
 
+def test_without_a_repository_files_are_written(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_bytes(ONE)
+    assert run("migrate", "--write", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "one.py").read_bytes() == AFTER
+
+
+def test_without_git_a_repository_is_left_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    done = run("migrate", "--write", cwd=project)
+    assert (done.returncode, (project / "one.py").read_bytes()) == (2, ONE), done.stderr
+
+
+def test_in_a_worktree_of_its_own(project: Path) -> None:
+    git(project, "worktree", "add", "-q", "--detach", str(project / "tree"))
+    done = run("migrate", "--write", cwd=project / "tree")
+    assert done.returncode == 0, done.stderr
+    assert (project / "tree" / "one.py").read_bytes() == AFTER
+    assert (project / "one.py").read_bytes() == ONE
+
+
 def test_an_untracked_file_counts_as_unsaved(project: Path) -> None:
     (project / "two.py").write_bytes(ONE)
     assert run("migrate", "--write", cwd=project).returncode == 2
