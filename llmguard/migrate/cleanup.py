@@ -126,6 +126,9 @@ class Cleanup:
         number = statement.end_lineno or statement.lineno
         end = source.starts[number] if number < len(source.starts) else len(source.text)
         if not kept:
+            span, gap = source.span(statement), _comment_behind(source, statement)
+            if gap:
+                return Edit(Span(span.start, span.end + gap), "")
             return Edit(Span(source.starts[statement.lineno - 1], end), "")
         if statement.end_lineno != statement.lineno:
             return None  # over several lines, with comments perhaps: an unused name does no harm

@@ -102,6 +102,10 @@ _CASES = {
         "from groq import Groq\n\nchat = Groq().chat\nprint(chat.completions.create(model='m', messages=[]))\n",
         'chat = track(Groq(), service_name="service").chat\n',
     ),
+    "a comment of an import stays": (
+        "from groq import Groq  # the SDK\n\nprint(Groq().chat.completions.create(model='m', messages=[]))\n",
+        "# the SDK\nfrom llmguard import llm_wrapper\n",
+    ),
     "a comment stays": (
         "from groq import Groq\n\nc = Groq()  # TODO: another key\nprint(c.chat.completions.create(model='m', messages=[]))\n",
         "# TODO: another key\n",
