@@ -246,3 +246,12 @@ def test_the_dependency_is_added_where_it_belongs(tmp_path: Path, name: str, bef
 def test_where_the_dependency_belongs_is_said_when_nobody_knows(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_bytes(ONE)
     assert "add llmguard[runtime] to them" in run("migrate", cwd=tmp_path).stderr
+
+
+def test_every_reason_is_one_that_is_given_and_explained() -> None:
+    from llmguard.migrate.verdict import REASONS
+
+    code = "".join(
+        path.read_text() for path in (ROOT / "llmguard" / "migrate").rglob("*.py") if path.name != "verdict.py"
+    )
+    assert [reason for reason in REASONS if f'"{reason}"' not in code] == []

@@ -13,8 +13,6 @@ from tests.command import ROOT
 FOLDER = ROOT / "fixtures" / "migrate"
 SHAPES = sorted((FOLDER / "shapes").glob("*/*"))
 NOTHING = sorted((FOLDER / "noop").glob("*.py"))
-#: Calls that stay, and are reported: the one is an f-string's, the other a module's.
-LEFT: frozenset[str] = frozenset()
 
 
 @pytest.mark.parametrize("case", SHAPES, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -28,7 +26,7 @@ def test_a_shape_becomes_what_is_written_down(case: Path) -> None:
     assert migrate_source(after, "service.py") == after
     # The LiteLLM callback holds for a whole project, which a single source is not.
     findings = [found for found in check_source(after, "service.py").findings if "setup_litellm_tracking" not in after]
-    assert findings == [] or case.name in LEFT
+    assert findings == []
 
 
 @pytest.mark.parametrize("case", NOTHING, ids=lambda path: path.stem)
