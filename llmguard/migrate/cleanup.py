@@ -56,8 +56,7 @@ class Cleanup:
         while with_comment and first > 1 and _LOGGING.match(source.lines[first - 2]):
             first -= 1
         start = source.starts[first - 1]
-        number = statement.end_lineno or statement.lineno
-        end = source.starts[number] if number < len(source.starts) else len(source.text)
+        end = source.line_after(statement)
         others = [other for other in body if other is not statement and not self._is_removed(other)]
         self.removed.append(source.span(statement))
         comment = _comment_behind(source, statement)
@@ -123,8 +122,7 @@ class Cleanup:
                 kept.append(alias)
         if len(kept) == len(statement.names):
             return None
-        number = statement.end_lineno or statement.lineno
-        end = source.starts[number] if number < len(source.starts) else len(source.text)
+        end = source.line_after(statement)
         if not kept:
             span, gap = source.span(statement), _comment_behind(source, statement)
             if gap:

@@ -223,10 +223,8 @@ class FileMigration:
         if isinstance(statement, ast.Assign) and len(statement.targets) != 1:
             return None
         parent = self.source.parents.get(statement)
-        if isinstance(
-            parent, (ast.Try, ast.If, ast.With, ast.AsyncWith, ast.ClassDef, ast.For, ast.AsyncFor, ast.While)
-        ):
-            return None  # what stands around it checks something, or is a field
+        if isinstance(parent, _AROUND):
+            return None
         if not self.source.begins_line(statement) or not self.source.ends_line(statement):
             return None
         return statement

@@ -80,8 +80,7 @@ def behind_imports(source: Source, statement: ast.stmt) -> int:
     """Where the code behind an import begins that the module begins with; right behind the import otherwise."""
     last = _last_leading(source)
     anchor = last if last is not None and last.lineno >= statement.lineno else statement
-    number = anchor.end_lineno or anchor.lineno
-    return source.starts[number] if number < len(source.starts) else len(source.text)
+    return source.line_after(anchor)
 
 
 def _last_leading(source: Source) -> ast.stmt | None:
@@ -103,8 +102,7 @@ def _behind_header(source: Source) -> int:
     """Where the code begins: behind the docstring and the comments at the top."""
     body = source.tree.body
     if body and _is_docstring(body[0]):
-        number = body[0].end_lineno or body[0].lineno
-        return source.starts[number] if number < len(source.starts) else len(source.text)
+        return source.line_after(body[0])
     if not body:
         return len(source.text)
     first = body[0]

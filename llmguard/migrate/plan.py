@@ -91,7 +91,7 @@ def make_plan(
         changes += found.changes
         errors += found.errors
     plan = Plan(tuple(decisions), tuple(changes), tuple(errors), report.files_checked)
-    return _with_renames(plan, list(paths), options) if options.rename else plan
+    return _with_renames(plan, paths, options) if options.rename else plan
 
 
 def _bytes_of(run: Run) -> Iterable[tuple[str, str, bytes]]:
@@ -140,8 +140,9 @@ def _planned(checked: Checked, run: Run, texts: Texts, options: Options) -> Plan
 def moved(
     source: Source, findings: list[Finding], project: Project, texts: Texts, options: Options
 ) -> tuple[list[Decision], Change | None, str]:
+    """What becomes of one file: a decision for each finding, the change, and why there is none where one was due."""
     judge, found = found_in(source, project)
-    by_place = {(finding.region.line, finding.region.column, finding.callee): finding for finding in findings}
+    by_place = {(finding.region.line, finding.region.column): finding for finding in findings}
     pairs: list[tuple[Finding, Found]] = []
     for site in found:
         finding = _finding_of(source, site, by_place)
@@ -170,11 +171,10 @@ def moved(
     return decisions, Change(source.shown, source.absolute, source.data, after), ""
 
 
-def _finding_of(source: Source, site: Found, by_place: dict[tuple[int, int, str], Finding]) -> Finding | None:
+def _finding_of(source: Source, site: Found, by_place: dict[tuple[int, int], Finding]) -> Finding | None:
     span = source.span(site.expression)
     line = site.expression.lineno
-    column = span.start - source.starts[line - 1] + 1
-    return next((f for (row, at, _), f in by_place.items() if (row, at) == (line, column)), None)
+    return by_place.get((line, span.start - source.starts[line - 1] + 1))
 
 
 def _check_result(source: Source, text: str) -> None:

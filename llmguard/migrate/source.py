@@ -121,6 +121,11 @@ class Source:
         rest = self.lines[number - 1][self.span(statement).end - self.starts[number - 1] :].strip()
         return not rest or rest.startswith("#")
 
+    def line_after(self, statement: ast.stmt) -> int:
+        """Where the line behind a statement begins; the end of the text behind the last one."""
+        number = statement.end_lineno or statement.lineno
+        return self.starts[number] if number < len(self.starts) else len(self.text)
+
     def ancestors(self, node: ast.AST) -> list[ast.AST]:
         """The nodes around a node, the innermost first."""
         found = []

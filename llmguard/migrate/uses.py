@@ -76,7 +76,7 @@ class Texts:
     def below(self, absolute: str, name: str) -> list[str]:
         """The files below the folder of a package, but for its `__init__`, in which a name stands."""
         folder = os.path.dirname(absolute) + os.sep
-        word = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])".encode())
+        word = _word(name)
         return [
             shown
             for shown, path, data in self._files
@@ -85,8 +85,12 @@ class Texts:
 
     def outside(self, absolute: str, name: str, *beside: str) -> list[str]:
         """The files, but for one, in which a name stands, and one of the names of a module or class too."""
-        word = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])".encode())
+        word = _word(name)
         return [shown for shown, path, data in self._about(*beside) if path != absolute and word.search(data)]
+
+
+def _word(name: str) -> re.Pattern[bytes]:
+    return re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])".encode())
 
 
 def names_of(absolute: str) -> tuple[str, ...]:

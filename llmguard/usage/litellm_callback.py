@@ -196,18 +196,7 @@ def _stream_made(method: Any) -> Any:
 def _stream_next(method: Any) -> Any:
     def advance(self: Any) -> Any:
         tracking = _tracking(self)
-        if tracking is None:
-            return method(self)
-        try:
-            chunk = method(self)
-        except StopIteration:
-            tracking.end()
-            raise
-        except BaseException as error:
-            tracking.end(error)
-            raise
-        tracking.saw(chunk)
-        return chunk
+        return method(self) if tracking is None else tracking.follow(method, self)
 
     return advance
 
@@ -217,16 +206,7 @@ def _stream_anext(method: Any) -> Any:
         tracking = _tracking(self)
         if tracking is None:
             return await method(self)
-        try:
-            chunk = await method(self)
-        except StopAsyncIteration:
-            tracking.end()
-            raise
-        except BaseException as error:
-            tracking.end(error)
-            raise
-        tracking.saw(chunk)
-        return chunk
+        return await tracking.afollow(method, self)
 
     return advance
 

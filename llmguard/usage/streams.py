@@ -6,7 +6,7 @@ import atexit
 import copy
 import logging
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 from llmguard.usage.call import Call, InnerCall
@@ -40,6 +40,32 @@ class Tracking:
                 self._broken = True
                 LOG.exception("a chunk of a stream could not be counted")
 
+    def follow(self, advance: Callable[[Any], Any], stream: Any) -> Any:
+        """The next chunk of a stream, counted; what it raises ends the record and goes on to the reader."""
+        try:
+            chunk = advance(stream)
+        except StopIteration:
+            self.end()
+            raise
+        except BaseException as error:
+            self.end(error)
+            raise
+        self.saw(chunk)
+        return chunk
+
+    async def afollow(self, advance: Callable[[Any], Awaitable[Any]], stream: Any) -> Any:
+        """`follow` for `async for`."""
+        try:
+            chunk = await advance(stream)
+        except StopAsyncIteration:
+            self.end()
+            raise
+        except BaseException as error:
+            self.end(error)
+            raise
+        self.saw(chunk)
+        return chunk
+
     def end(self, error: BaseException | None = None) -> None:
         """The stream is exhausted, or broke with an exception (a generator that is closed: left)."""
         if isinstance(error, GeneratorExit):
@@ -62,16 +88,7 @@ class TrackedIterator(Iterator[Any]):
         self._tracking = tracking
 
     def __next__(self) -> Any:
-        try:
-            item = next(self._iterator)
-        except StopIteration:
-            self._tracking.end()
-            raise
-        except BaseException as error:
-            self._tracking.end(error)
-            raise
-        self._tracking.saw(item)
-        return item
+        return self._tracking.follow(next, self._iterator)
 
     def close(self) -> None:
         """Close what is underneath, and end the stream."""
@@ -94,16 +111,7 @@ class TrackedAsyncIterator(AsyncIterator[Any]):
         self._tracking = tracking
 
     async def __anext__(self) -> Any:
-        try:
-            item = await self._iterator.__anext__()
-        except StopAsyncIteration:
-            self._tracking.end()
-            raise
-        except BaseException as error:
-            self._tracking.end(error)
-            raise
-        self._tracking.saw(item)
-        return item
+        return await self._tracking.afollow(anext, self._iterator)
 
     async def aclose(self) -> None:
         """Close what is underneath, and end the stream."""

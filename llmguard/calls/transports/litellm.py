@@ -118,30 +118,10 @@ def _counting(cls: Any) -> Any:
     """A subclass of LiteLLM's stream that counts what goes by and says when it ends."""
 
     def following(self: Any) -> Any:
-        tracking: Tracking = self._llmguard_stream
-        try:
-            chunk = cls.__next__(self)
-        except StopIteration:
-            tracking.end()
-            raise
-        except BaseException as error:
-            tracking.end(error)
-            raise
-        tracking.saw(chunk)
-        return chunk
+        return self._llmguard_stream.follow(cls.__next__, self)
 
     async def following_async(self: Any) -> Any:
-        tracking: Tracking = self._llmguard_stream
-        try:
-            chunk = await cls.__anext__(self)
-        except StopAsyncIteration:
-            tracking.end()
-            raise
-        except BaseException as error:
-            tracking.end(error)
-            raise
-        tracking.saw(chunk)
-        return chunk
+        return await self._llmguard_stream.afollow(cls.__anext__, self)
 
     def left(self: Any) -> None:
         self._llmguard_stream.leave()

@@ -141,8 +141,8 @@ class SDKTransport:
         return {"api_key": key, "base_url": base_url}
 
     def _check_key(self, module: Any, options: Mapping[str, Any]) -> None:
-        variables = (*self.row.key_env, *(name for name in self._sdk.environment if "TOKEN" in name or "_CONF" in name))
-        variables += tuple(name for name in self._sdk.environment if name.endswith("_PROFILE"))
+        others = (n for n in self._sdk.environment if "TOKEN" in n or "_CONF" in n or n.endswith("_PROFILE"))
+        variables = (*self.row.key_env, *others)
         given = any(options.get(name) is not None for name in _CREDENTIALS)
         if given or any(os.environ.get(name) for name in variables) or not self.row.key_env:
             return

@@ -42,8 +42,7 @@ def import_of(found: Found) -> ast.stmt | None:
 def behind(source: Source, texts: Texts, statement: ast.stmt) -> int | None:
     """Where the callback is set up: behind the imports, and behind what sets LiteLLM's list of callbacks anew; None
     where another file does that."""
-    number = statement.end_lineno or statement.lineno
-    at = source.starts[number] if number < len(source.starts) else len(source.text)
+    at = source.line_after(statement)
     if isinstance(source.parents.get(statement), ast.Module):
         at = imports.behind_imports(source, statement)
     setting = [
@@ -53,6 +52,4 @@ def behind(source: Source, texts: Texts, statement: ast.stmt) -> int | None:
     ]
     if not setting:
         return None if texts.holds(b"litellm.callbacks =") else at
-    number = setting[-1].end_lineno or setting[-1].lineno
-    behind = source.starts[number] if number < len(source.starts) else len(source.text)
-    return max(at, behind)
+    return max(at, source.line_after(setting[-1]))

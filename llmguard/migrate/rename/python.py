@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from llmguard.check.finder import region_of
 from llmguard.check.reading import lines_of, parse_strictly
 from llmguard.errors import UncheckableError
-from llmguard.migrate.rename.strings import named_strings
+from llmguard.migrate.rename.strings import counted, named_strings
 
 if TYPE_CHECKING:
     from llmguard.migrate.rename.names import Names
@@ -63,24 +63,17 @@ def _string(
     prefix, quote, body = match[1], match[2], match[3]
     changed = body
     if _DOTTED.fullmatch(body) and re.split(r"[.:]", body)[0] in names.packages:
-        changed = re.sub(r"\w+", lambda part: _counted(part[0], names.map, counts), body)
+        changed = re.sub(r"\w+", lambda part: counted(part[0], names.map, counts), body)
     elif body in names.map and token.start in named:
-        changed = _counted(body, names.map, counts)
+        changed = counted(body, names.map, counts)
     elif "f" in prefix.lower():
         changed = re.sub(r"(?<=\{)[^{}]+(?=\})", lambda hole: _in_code(hole[0], names.map, counts), body)
-    changed = re.sub(r"\b\w+\b", lambda word: _counted(word[0], tables, counts), changed)
+    changed = re.sub(r"\b\w+\b", lambda word: counted(word[0], tables, counts), changed)
     return f"{prefix}{quote}{changed}{quote}"
 
 
-def _counted(word: str, mapping: dict[str, str], counts: dict[str, int]) -> str:
-    if word not in mapping:
-        return word
-    counts[word] = counts.get(word, 0) + 1
-    return mapping[word]
-
-
 def _in_code(text: str, mapping: dict[str, str], counts: dict[str, int]) -> str:
-    return re.sub(r"\b[A-Za-z_]\w*\b", lambda word: _counted(word[0], mapping, counts), text)
+    return re.sub(r"\b[A-Za-z_]\w*\b", lambda word: counted(word[0], mapping, counts), text)
 
 
 def _routes(tree: ast.Module, starts: list[int], text: str, *, aliases: bool) -> list[tuple[int, int, str]]:

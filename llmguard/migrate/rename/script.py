@@ -6,6 +6,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from llmguard.migrate.rename.strings import counted
+
 if TYPE_CHECKING:
     from llmguard.migrate.rename.names import Names
 
@@ -34,24 +36,17 @@ def renamed(text: str, names: Names, tables: dict[str, str], counts: dict[str, i
         if match["comment"]:
             return match[0]
         if match["word"]:
-            return _counted(match[0], names.map, counts)
+            return counted(match[0], names.map, counts)
         quoted = match["string"]
         if quoted[1:2] in (".", "@", "~"):  # a path of an import
-            return re.sub(r"[A-Za-z_]\w*", lambda word: _counted(word[0], names.map, counts), quoted)
+            return re.sub(r"[A-Za-z_]\w*", lambda word: counted(word[0], names.map, counts), quoted)
         if quoted[0] == "`":
             quoted = re.sub(
                 r"\$\{[^}]*\}",
-                lambda hole: re.sub(r"[A-Za-z_$][\w$]*", lambda word: _counted(word[0], names.map, counts), hole[0]),
+                lambda hole: re.sub(r"[A-Za-z_$][\w$]*", lambda word: counted(word[0], names.map, counts), hole[0]),
                 quoted,
             )
         quoted = _ROUTE.sub("llm", quoted)
-        return re.sub(r"\b\w+\b", lambda word: _counted(word[0], tables, counts), quoted)
+        return re.sub(r"\b\w+\b", lambda word: counted(word[0], tables, counts), quoted)
 
     return _TOKEN.sub(changed, text)
-
-
-def _counted(word: str, mapping: dict[str, str], counts: dict[str, int]) -> str:
-    if word not in mapping:
-        return word
-    counts[word] = counts.get(word, 0) + 1
-    return mapping[word]

@@ -1,4 +1,4 @@
-"""Strings that name something in the code."""
+"""Names in the text of a file: the strings that name something in the code, and the change of a word."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def named_strings(tree: ast.Module) -> set[tuple[int, int]]:
             if last in _BY_NAME:
                 found.add((node.args[1].lineno, node.args[1].col_offset))
     return found
+
+
+def counted(word: str, mapping: dict[str, str], counts: dict[str, int]) -> str:
+    """The new name of a word, which is counted; the word itself where it has none."""
+    if word not in mapping:
+        return word
+    counts[word] = counts.get(word, 0) + 1
+    return mapping[word]
