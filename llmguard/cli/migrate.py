@@ -123,8 +123,8 @@ def _with_dependency(plan: Plan, root: str) -> tuple[Plan, str]:
     """The plan with the dependency that its changes need, and what to say of it."""
     import os
 
+    from llmguard.migrate.decisions import Change
     from llmguard.migrate.dependency import added
-    from llmguard.migrate.plan import Change
 
     if not any(decision.target is not None for decision in plan.decisions):
         return plan, ""

@@ -38,15 +38,15 @@ def migrate_source(source: str, path: str = "module.py", options: Options | None
     """
     from llmguard.check import check_source
     from llmguard.check.project import Project
+    from llmguard.migrate.decisions import decided
     from llmguard.migrate.options import Options
-    from llmguard.migrate.plan import moved
     from llmguard.migrate.source import Source
     from llmguard.migrate.uses import Texts
 
     data = source.encode()
     made = Source(path, path, data)
     findings = [finding for finding in check_source(data, path).findings if finding.site]
-    _, change, _ = moved(made, findings, Project(None), Texts([(path, path, data)]), options or Options())
+    change = decided(made, findings, Project(None), Texts([(path, path, data)]), options or Options()).change
     return change.after.decode() if change is not None else source
 
 

@@ -41,6 +41,7 @@ class Cleanup:
         self.edits: list[Edit] = []
         self.removed: list[Span] = []
         self.said: set[str] = set()
+        self._forgotten: dict[str, ast.stmt] = {}
 
     def remove(self, statement: ast.stmt, *, with_comment: bool = False) -> None:
         """Take a statement out with its lines; a block that would be empty gets `pass`.
@@ -71,12 +72,21 @@ class Cleanup:
         else:
             self.edits.append(Edit(source.span(statement), "pass"))
 
+    def forget(self, statement: ast.stmt, name: str) -> bool:
+        """Take a name that nothing reads any more out of its import; False, and nothing is done, when that is beyond
+        this."""
+        self._forgotten[name] = statement
+        if self._without(statement, {name}) is None:
+            del self._forgotten[name]
+            return False
+        return True
+
     def _is_removed(self, statement: ast.stmt) -> bool:
         return self.source.span(statement) in self.removed
 
     def unused_imports(self) -> list[Edit]:
         """Imports whose last reader went with a client."""
-        gone: set[str] = set()
+        gone = set(self._forgotten)
         for node in ast.walk(self.source.tree):
             if isinstance(node, ast.Name) and self._inside_removed(node):
                 gone.add(node.id)
@@ -92,6 +102,8 @@ class Cleanup:
         return any(other.start <= span.start and span.end <= other.end for other in self.removed)
 
     def _removable_import(self, name: str) -> ast.stmt | None:
+        if name in self._forgotten:
+            return self._forgotten[name]
         if name in self.said:
             return None
         for node in ast.walk(self.source.tree):
@@ -129,11 +141,23 @@ class Cleanup:
                 return Edit(Span(span.start, span.end + gap), "")
             return Edit(Span(source.starts[statement.lineno - 1], end), "")
         if statement.end_lineno != statement.lineno:
-            return None  # over several lines, with comments perhaps: an unused name does no harm
+            return self._without_lines([alias for alias in statement.names if alias not in kept])
         parts = ", ".join(alias.name + (f" as {alias.asname}" if alias.asname else "") for alias in kept)
         if isinstance(statement, ast.Import):
             return Edit(source.span(statement), f"import {parts}")
         return Edit(source.span(statement), f"from {'.' * statement.level}{statement.module or ''} import {parts}")
+
+    def _without_lines(self, aliases: list[ast.alias]) -> Edit | None:
+        """The edit that takes names out of an import of several lines; None when they do not have lines of their own,
+        next to each other: an unused name does no harm."""
+        numbers = [alias.lineno - 1 for alias in aliases]
+        for alias, number in zip(aliases, numbers, strict=True):
+            said = alias.name + (f" as {alias.asname}" if alias.asname else "")
+            if self.source.lines[number].strip().rstrip(",").rstrip() != said:
+                return None
+        if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+            return None
+        return Edit(Span(self.source.starts[numbers[0]], self.source.starts[numbers[-1] + 1]), "")
 
     def _is_docstring(self, node: ast.Constant) -> bool:
         return isinstance(self.source.parents.get(node), ast.Expr)

@@ -33,6 +33,13 @@ WRAPPED = {
     "anthropic.Anthropic": ("anthropic", "messages", False),
     "anthropic.AsyncAnthropic": ("anthropic", "messages", True),
 }
+
+
+def shape_of(cls: str) -> str:
+    """The shape in which the wrapper stands for clients of a class: "chat", "messages", or "" for none."""
+    return WRAPPED[cls][1] if cls in WRAPPED else ""
+
+
 #: Variables that the SDK of a provider reads by itself: option of the client -> variable.
 _READ = {
     "groq": {"api_key": "GROQ_API_KEY", "base_url": "GROQ_BASE_URL"},
@@ -91,11 +98,11 @@ def maker_of(judge: Judge, found: Found, root: ast.expr) -> Maker | None:
         scope = owner_of(found.site.scope, root.id)
         if scope is None:
             return None
-        return _single(judge, scope.bindings[root.id], "name", root.id, scope)
+        return single(judge, scope.bindings[root.id], "name", root.id, scope)
     if isinstance(root, ast.Attribute) and isinstance(root.value, ast.Name):
         owner = class_of_self(found.site.scope, root.value.id)
         if owner is not None and root.attr not in owner.bindings:
-            return _single(judge, owner.attributes.get(root.attr, []), "attribute", root.attr, owner)
+            return single(judge, owner.attributes.get(root.attr, []), "attribute", root.attr, owner)
     return None
 
 
@@ -118,7 +125,8 @@ def class_of_self(scope: Scope | None, name: str) -> ClassScope | None:
     return None
 
 
-def _single(judge: Judge, bindings: list[Binding], kind: str, name: str, owner: Scope) -> Maker | None:
+def single(judge: Judge, bindings: list[Binding], kind: str, name: str, owner: Scope) -> Maker | None:
+    """What makes the client behind a name that gets its value once, by the call of a client's class."""
     values = [binding for binding in bindings if binding.how is not How.ANNOTATION]
     if len(values) != 1 or values[0].how is not How.VALUE or values[0].path:
         return None
@@ -167,26 +175,46 @@ def is_trackable(cls: str) -> bool:
     return cls.partition(".")[0] in TRACKABLE or cls.startswith("google.genai.")
 
 
-def options_of(source: Source, maker: Maker, provider: str) -> dict[str, str] | str:
+def options_of(source: Source, maker: Maker, provider: str, *, elsewhere: bool = False) -> dict[str, str] | str:
     """The client's options as they have to be said at a call (name -> expression); a reason code when they cannot be.
 
     What the SDK reads from the environment by itself is left out.
+
+    Args:
+        source: the file that makes the client.
+        maker: the client.
+        provider: whose it is.
+        elsewhere: they are to be said in other files, which do not have this one's names.
     """
     if maker.call.args:
         return "client-headers"
-    if _CHANGES_ENVIRONMENT.search(source.text):
+    if changes_environment(source):
         return "provider-dynamic"  # what is read at the call may not be what was read when the client was made
     options = {}
     for keyword in maker.call.keywords:
         if keyword.arg is None:
             return "kwargs-opaque"
         variable = _READ[provider].get(keyword.arg)
-        if variable is not None and _environment_variable(keyword.value) == variable:
+        value = _behind_name(source, keyword.value) if elsewhere else keyword.value
+        if variable is not None and environment_variable(value) == variable:
             continue
-        if not _is_constant(keyword.value) and not _is_setting(source, keyword.value):
+        if not _is_constant(value) and (elsewhere or not _is_setting(source, value)):
             return "custom-endpoint" if keyword.arg in ("base_url", "azure_endpoint") else "client-headers"
-        options[keyword.arg] = source.segment(keyword.value)
+        options[keyword.arg] = source.segment(value)
     return options
+
+
+def _behind_name(source: Source, node: ast.expr) -> ast.expr:
+    """The value of a variable of the module that gets one once, where its name stands."""
+    if isinstance(node, ast.Name) and _is_setting(source, node):
+        (binding,) = source.facts.scope.bindings[node.id]
+        return binding.node if binding.how is How.VALUE and binding.node is not None else node
+    return node
+
+
+def changes_environment(source: Source) -> bool:
+    """Whether a file changes environment variables: what is read at a call may not be what a client has read."""
+    return _CHANGES_ENVIRONMENT.search(source.text) is not None
 
 
 _CHANGES_ENVIRONMENT = re.compile(
@@ -195,7 +223,7 @@ _CHANGES_ENVIRONMENT = re.compile(
 )
 
 
-def _environment_variable(node: ast.expr) -> str:
+def environment_variable(node: ast.expr) -> str:
     """The variable that `os.environ["X"]`, `os.environ.get("X")` or `os.getenv("X")` reads, "" for anything else."""
     argument: ast.expr | None = None
     if isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("os.environ", "environ"):
@@ -220,7 +248,7 @@ def _is_setting(source: Source, node: ast.expr) -> bool:
     if binding.how is How.VALUE:
         if isinstance(node, ast.Attribute) or binding.node is None:
             return False
-        if not _is_constant(binding.node) and not _environment_variable(binding.node):
+        if not _is_constant(binding.node) and not environment_variable(binding.node):
             return False
     elif binding.how not in (How.FROM, How.IMPORT):
         return False

@@ -21,12 +21,41 @@ def mentions(source: Source, maker: Maker) -> list[ast.expr] | None:
     """The expressions in a file that may read a client; None when it is used in a way that nobody can follow."""
     if maker.kind == "inline":
         return [maker.call]
+    if maker.kind == "name":
+        return named(source, maker.name, getattr(maker.owner, "node", None), maker.call)
+    return None if _is_spoken_of(source, maker.name) else _of_attribute(source, maker)
+
+
+def named(source: Source, name: str, own: ast.AST | None = None, made: ast.Call | None = None) -> list[ast.expr] | None:
+    """The reads of a variable in a file; None when something else is put there, or names are looked up.
+
+    Args:
+        source: the file.
+        name: the variable.
+        own: the function whose variable it is, None for one of the module.
+        made: the call that gives it its value.
+    """
+    if _is_spoken_of(source, name):
+        return None
+    found: list[ast.expr] = []
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Constant) and node.value == maker.name:
-            return None  # getattr, __all__, patch.object
-        if isinstance(node, (ast.Global, ast.Nonlocal)) and maker.name in node.names:
+        if not isinstance(node, ast.Name) or node.id != name or (made is not None and _is_store_of(source, node, made)):
+            continue
+        if not _means(source, node, name, own):
+            continue
+        if not isinstance(node.ctx, ast.Load):
             return None
-    return _of_attribute(source, maker) if maker.kind == "attribute" else _of_name(source, maker)
+        found.append(node)
+    return found
+
+
+def _is_spoken_of(source: Source, name: str) -> bool:
+    """Whether a text is the name (getattr, __all__, patch.object), or a scope declares it."""
+    return any(
+        (isinstance(node, ast.Constant) and node.value == name)
+        or (isinstance(node, (ast.Global, ast.Nonlocal)) and name in node.names)
+        for node in ast.walk(source.tree)
+    )
 
 
 def _of_attribute(source: Source, maker: Maker) -> list[ast.expr] | None:
@@ -38,7 +67,7 @@ def _of_attribute(source: Source, maker: Maker) -> list[ast.expr] | None:
     for node in ast.walk(source.tree):
         if getattr(node, "id", getattr(node, "attr", "")) in _WHOLE:
             return None
-        if not isinstance(node, ast.Attribute) or node.attr != maker.name or _is_store_of(source, node, maker):
+        if not isinstance(node, ast.Attribute) or node.attr != maker.name or _is_store_of(source, node, maker.call):
             continue
         around = _class_around(source, node)
         receiver = getattr(node.value, "id", "")
@@ -87,26 +116,12 @@ def _stores(cls: ast.ClassDef, name: str) -> bool:
     )
 
 
-def _of_name(source: Source, maker: Maker) -> list[ast.expr] | None:
-    found: list[ast.expr] = []
-    for node in ast.walk(source.tree):
-        if not isinstance(node, ast.Name) or node.id != maker.name or _is_store_of(source, node, maker):
-            continue
-        if not _means(source, node, maker):
-            continue
-        if not isinstance(node.ctx, ast.Load):
-            return None
-        found.append(node)
-    return found
-
-
-def _means(source: Source, node: ast.AST, maker: Maker) -> bool:
+def _means(source: Source, node: ast.AST, name: str, own: ast.AST | None) -> bool:
     """Whether a variable of this name is the one at hand: the innermost scope that binds it decides."""
-    own = getattr(maker.owner, "node", None)  # None: the module
     for parent in source.ancestors(node):
         if parent is own:
             return True
-        if isinstance(parent, _SCOPES) and _binds(parent, maker.name):
+        if isinstance(parent, _SCOPES) and _binds(parent, name):
             return False
     return own is None
 
@@ -138,9 +153,9 @@ def _inside(scope: ast.AST) -> Iterator[ast.AST]:
             pending.extend(ast.iter_child_nodes(node))
 
 
-def _is_store_of(source: Source, node: ast.expr, maker: Maker) -> bool:
+def _is_store_of(source: Source, node: ast.expr, made: ast.Call) -> bool:
     statement = source.parents.get(node)
-    return isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is maker.call
+    return isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is made
 
 
 def _class_around(source: Source, node: ast.AST) -> ast.ClassDef | None:

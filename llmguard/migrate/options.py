@@ -13,7 +13,7 @@ class Options(NamedTuple):
     Attributes:
         targets: where calls may move.
         providers: whose calls move; empty for all.
-        module: where `llm_wrapper`, `track` and `llm_tracker` are imported from.
+        module: where `llm_wrapper` is imported from.
         default_provider: of the wrapper: it is not named in calls.
         user_names: variables that hold the user's identifier, the best first.
         service: pattern of the service's name: `{stem}` is that of the module.

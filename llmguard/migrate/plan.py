@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import ast
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.discover import below
+from llmguard.check.finding import FileReport
 from llmguard.check.notebook import SUFFIX
 from llmguard.check.project import Project
 from llmguard.check.run import Options as CheckOptions
 from llmguard.check.run import Run
 from llmguard.errors import UncheckableError
-from llmguard.migrate.edit import Edit, OverlapError, applied, within
-from llmguard.migrate.file import FileMigration, Outcome
+from llmguard.migrate import shared
+from llmguard.migrate.decisions import Change, Decided, decided, ignored, manual
 from llmguard.migrate.options import Options
 from llmguard.migrate.rename import Renamed, rename
-from llmguard.migrate.source import Found, Source, Span, found_in
+from llmguard.migrate.source import Source
 from llmguard.migrate.uses import Texts
-from llmguard.migrate.verdict import Decision, Verdict
+from llmguard.migrate.verdict import Decision
 from llmguard.providers import vocabulary
 
 if TYPE_CHECKING:
-    from llmguard.check.finding import Finding
+    from llmguard.check.discover import File
     from llmguard.check.run import Checked
-    from llmguard.config import Configuration
-
-
-class Change(NamedTuple):
-    """A file that changes: its path as shown, where it is, and its bytes before and after."""
-
-    path: str
-    absolute: str
-    before: bytes
-    after: bytes
+    from llmguard.config import Configuration, Settings
+    from llmguard.migrate.shared import Shared, Use, Way
 
 
 class Plan(NamedTuple):
@@ -82,16 +75,89 @@ def make_plan(
     report = run.over(paths)
     migrating = frozenset(checked.file.absolute for checked in run.checked if checked.report.findings)
     texts = Texts(_bytes_of(run), migrating)
-    decisions: list[Decision] = []
-    changes: list[Change] = []
+    pieces = Planning(run, texts, options).decide()
+    decisions = [decision for piece in pieces.values() for decision in sorted(piece.decisions, key=lambda d: d.line)]
+    changes = [piece.change for piece in pieces.values() if piece.change is not None]
     errors = [(note.path, note.message) for note in report.unchecked]
-    for checked in run.checked:
-        found = _planned(checked, run, texts, options)
-        decisions += found.decisions
-        changes += found.changes
-        errors += found.errors
+    errors += [(shown, piece.error) for shown, piece in pieces.items() if piece.error]
     plan = Plan(tuple(decisions), tuple(changes), tuple(errors), report.files_checked)
     return _with_renames(plan, paths, options) if options.rename else plan
+
+
+class Planning:
+    """The files of a run, decided one by one; those that share a client that can move, once more together.
+
+    Args:
+        run: the check, done.
+        texts: the bytes of the project's files.
+        options: what is asked for.
+    """
+
+    def __init__(self, run: Run, texts: Texts, options: Options) -> None:
+        self._run = run
+        self._texts = texts
+        self._options = options
+        self._checked = {checked.file.absolute: checked for checked in run.checked}
+        self._files = {file.absolute: file for file in run.extent.files}
+
+    def decide(self) -> dict[str, Decided]:
+        """What becomes of each file that has a site or changes: path as shown -> decisions."""
+        pieces = {path: self._file(checked) for path, checked in self._checked.items()}
+        willing = shared.willing(use for piece in pieces.values() for use in piece.borrowed)
+        moving = {key: way for key, their in willing.items() if (way := self._way(key, their)) is not None}
+        while moving:
+            concerned = dict.fromkeys(path for key in moving for path in (key.home, *(u.path for u in willing[key])))
+            again = {path: self._again(path, willing, moving) for path in concerned}
+            stuck = {key for piece in again.values() for key in piece.stuck}
+            if not stuck:
+                pieces |= again
+                break
+            moving = {key: way for key, way in moving.items() if key not in stuck}
+        return {self._files[path].shown: piece for path, piece in pieces.items()}
+
+    def _file(self, checked: Checked, moving: Mapping[Shared, Way] | None = None) -> Decided:
+        file, settings, report = checked
+        silent = [*report.tracked, *report.suppressed]
+        decisions = [ignored(finding) for finding in silent if finding.site]
+        sites = [finding for finding in report.findings if finding.site]
+        if not sites and not moving:
+            return Decided(decisions)
+        if file.absolute.endswith(SUFFIX):
+            return Decided([*decisions, *(manual(finding, "notebook") for finding in sites)])
+        try:
+            source = self._source(file)
+        except (OSError, UncheckableError) as error:
+            reason = "syntax-error" if "syntax" in str(error) or "invalid" in str(error) else "cannot-round-trip"
+            return Decided([*decisions, *(manual(finding, reason) for finding in sites)], error=str(error))
+        with self._vocabulary(settings) as project:
+            made = decided(source, sites, project, self._texts, self._options, moving)
+        return made._replace(decisions=[*decisions, *made.decisions])
+
+    def _again(self, path: str, willing: Mapping[Shared, list[Use]], moving: Mapping[Shared, Way]) -> Decided:
+        """A file, knowing which shared clients move."""
+        if path in self._checked:
+            return self._file(self._checked[path], moving)
+        user = next(use.path for key in moving if key.home == path for use in willing[key])
+        return self._file(self._checked[user]._replace(file=self._files[path], report=FileReport(())), moving)
+
+    def _way(self, key: Shared, their: list[Use]) -> Way | None:
+        if key.home not in self._files:
+            return None  # it is not to be touched
+        try:
+            source = self._source(self._files[key.home])
+        except (OSError, UncheckableError):
+            return None
+        with self._vocabulary(self._checked[their[0].path].settings) as project:
+            return shared.way_of(key, their, source, project, self._texts)
+
+    def _source(self, file: File) -> Source:
+        with open(file.absolute, "rb") as handle:
+            return Source(file.shown, file.absolute, handle.read())
+
+    @contextmanager
+    def _vocabulary(self, settings: Settings) -> Iterator[Project]:
+        with vocabulary.extended(settings.providers, settings.sanctioned):
+            yield Project(self._run.configuration.project_of(settings))
 
 
 def _bytes_of(run: Run) -> Iterable[tuple[str, str, bytes]]:
@@ -110,131 +176,6 @@ def _bytes_of(run: Run) -> Iterable[tuple[str, str, bytes]]:
                 yield name, absolute, handle.read()
         except OSError:
             continue  # the check has said so, or it is none of ours
-
-
-def _planned(checked: Checked, run: Run, texts: Texts, options: Options) -> Plan:
-    file, settings, report = checked
-    silent = [*report.tracked, *report.suppressed]
-    decisions = [_ignored(finding) for finding in silent if finding.site]
-    sites = [finding for finding in report.findings if finding.site]
-    if not sites:
-        return Plan(tuple(decisions), (), (), 1)
-    if file.absolute.endswith(SUFFIX):
-        decisions += [_manual(finding, "notebook") for finding in sites]
-        return Plan(tuple(decisions), (), (), 1)
-    try:
-        with open(file.absolute, "rb") as handle:
-            source = Source(file.shown, file.absolute, handle.read())
-    except (OSError, UncheckableError) as error:
-        reason = "syntax-error" if "syntax" in str(error) or "invalid" in str(error) else "cannot-round-trip"
-        decisions += [_manual(finding, reason) for finding in sites]
-        return Plan(tuple(decisions), (), ((file.shown, str(error)),), 1)
-    with vocabulary.extended(settings.providers, settings.sanctioned):
-        project = Project(run.configuration.project_of(settings))
-        decided, change, error_text = moved(source, sites, project, texts, options)
-    decisions += decided
-    errors = ((file.shown, error_text),) if error_text else ()
-    return Plan(tuple(sorted(decisions, key=lambda d: d.line)), (change,) if change else (), errors, 1)
-
-
-def moved(
-    source: Source, findings: list[Finding], project: Project, texts: Texts, options: Options
-) -> tuple[list[Decision], Change | None, str]:
-    """What becomes of one file: a decision for each finding, the change, and why there is none where one was due."""
-    judge, found = found_in(source, project)
-    by_place = {(finding.region.line, finding.region.column): finding for finding in findings}
-    pairs: list[tuple[Finding, Found]] = []
-    for site in found:
-        finding = _finding_of(source, site, by_place)
-        if finding is not None:
-            pairs.append((finding, site))
-    wanted = [site for finding, site in pairs if not options.providers or finding.provider in options.providers]
-    migration = FileMigration(source, judge, wanted, texts, options)
-    outcomes = {id(outcome.found): outcome for outcome in migration.decide()}
-    decisions = [
-        _decided(source, finding, outcomes[id(site)], migration.edits)
-        if id(site) in outcomes
-        else _manual(finding, "deselected")
-        for finding, site in pairs
-    ]
-    seen = {id(finding) for finding, _ in pairs}
-    decisions += [_manual(finding, "syntax-error") for finding in findings if id(finding) not in seen]
-    if not migration.edits:
-        return decisions, None, ""
-    try:
-        text = applied(source.text, migration.edits)
-        after = source.encoded(text)
-        _check_result(source, text)
-    except (OverlapError, UncheckableError, SyntaxError) as error:
-        undone = [_manual(finding, "cannot-round-trip") for finding, _ in pairs]
-        return undone, None, f"left as it is: {error}"
-    return decisions, Change(source.shown, source.absolute, source.data, after), ""
-
-
-def _finding_of(source: Source, site: Found, by_place: dict[tuple[int, int], Finding]) -> Finding | None:
-    span = source.span(site.expression)
-    line = site.expression.lineno
-    return by_place.get((line, span.start - source.starts[line - 1] + 1))
-
-
-def _check_result(source: Source, text: str) -> None:
-    """Refuse a result that no longer runs where the file did.
-
-    Raises:
-        SyntaxError: it does not parse with the oldest grammar that the file parses with.
-    """
-    for minor in range(7, 15):
-        try:
-            ast.parse(source.text, feature_version=(3, minor))
-        except (SyntaxError, ValueError):
-            continue
-        ast.parse(text, feature_version=(3, minor))
-        return
-    ast.parse(text)
-
-
-def _decided(source: Source, finding: Finding, outcome: Outcome, edits: list[Edit]) -> Decision:
-    statement = outcome.found.site.statement
-    span = source.span(statement)
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.If, ast.For, ast.With, ast.Try)):
-        span = source.span(outcome.found.site.node)
-    before = source.text[span.start : span.end]
-    after = ""
-    if outcome.target is not None:
-        after = applied(before, within(edits, span))
-        if after == before and outcome.edits:
-            edit = outcome.edits[0]
-            whole = Span(source.starts[source.text.count("\n", 0, edit.span.start)], edit.span.end)
-            before, after = (
-                source.text[whole.start : whole.end],
-                applied(source.text[whole.start : whole.end], within([edit], whole)),
-            )
-    return Decision(
-        finding.path,
-        finding.region.line,
-        finding.region.end_line,
-        finding.callee,
-        finding.site,
-        outcome.verdict,
-        outcome.target,
-        outcome.reason,
-        before,
-        after,
-    )
-
-
-def _ignored(finding: Finding) -> Decision:
-    reason = "tracked" if finding.tracked else "suppressed"
-    return _of(finding, Verdict.IGNORED, reason)
-
-
-def _manual(finding: Finding, reason: str) -> Decision:
-    return _of(finding, Verdict.MANUAL, reason)
-
-
-def _of(finding: Finding, verdict: Verdict, reason: str) -> Decision:
-    region = finding.region
-    return Decision(finding.path, region.line, region.end_line, finding.callee, finding.site, verdict, None, reason)
 
 
 def shown_root(paths: Iterable[str]) -> str:

@@ -105,9 +105,9 @@ class Source:
         span = self.span(node)
         return self.text[span.start : span.end]
 
-    def indent(self, statement: ast.stmt) -> str:
-        """The blank space before a statement that begins its line."""
-        line = self.lines[statement.lineno - 1]
+    def indent(self, node: ast.stmt | ast.expr) -> str:
+        """The blank space at the beginning of the line where a node begins."""
+        line = self.lines[node.lineno - 1]
         return line[: len(line) - len(line.lstrip(" \t"))]
 
     def begins_line(self, statement: ast.stmt) -> bool:

@@ -29,7 +29,7 @@ class Texts:
     def __init__(self, files: Iterable[tuple[str, str, bytes]], migrating: frozenset[str] | None = None) -> None:
         self._files = list(files)
         self._reads: dict[tuple[str, str], Reads | None] = {}
-        names: set[bytes] = set()
+        names: set[bytes] = set()  # that are looked up without a search
         for _, path, data in self._files:
             if migrating is None or path in migrating:
                 names.update(name.encode() for name in names_of(path))
@@ -39,6 +39,7 @@ class Texts:
         for number, (_, _, data) in enumerate(self._files):
             for word in names.intersection(_WORDS.findall(data)) if names else ():
                 self._speaking.setdefault(word, []).append(number)
+        self._indexed = names
 
     def holds(self, text: bytes) -> bool:
         """Whether some file holds a text (with any blank space before its last sign)."""
@@ -48,7 +49,12 @@ class Texts:
 
     def _about(self, *names: str) -> list[tuple[str, str, bytes]]:
         """The files that mention one of these names."""
-        numbers = {number for name in names for number in self._speaking.get(name.encode(), ())}
+        numbers: set[int] = set()
+        for name in map(str.encode, names):
+            if name in self._indexed:
+                numbers.update(self._speaking.get(name, ()))
+            else:
+                numbers.update(number for number, (_, _, data) in enumerate(self._files) if name in data)
         return [self._files[number] for number in sorted(numbers)]
 
     def imported_from(self, module: str, name: str) -> bool:
@@ -87,6 +93,12 @@ class Texts:
         """The files, but for one, in which a name stands, and one of the names of a module or class too."""
         word = _word(name)
         return [shown for shown, path, data in self._about(*beside) if path != absolute and word.search(data)]
+
+    def beyond(self, absolute: str, name: str, users: set[str]) -> list[str]:
+        """The files, but for one and its users, in which a name of its stands, and the name of the module too."""
+        word = _word(name)
+        about = self._about(*names_of(absolute))
+        return [shown for shown, path, data in about if path != absolute and path not in users and word.search(data)]
 
 
 def _word(name: str) -> re.Pattern[bytes]:

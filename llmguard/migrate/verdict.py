@@ -34,6 +34,7 @@ REASONS: dict[str, str] = {
     "async-context-needed": "the call would have to be awaited where nothing can be: use the synchronous twin",
     "bound-method-reference": "the method is kept or passed on: its client is tracked instead",
     "cannot-round-trip": "the file does not come back byte for byte: migrate it by hand",
+    "client-elsewhere": "the client is made elsewhere, and stays: it is tracked where it is used",
     "client-escapes": "the client is used for something else too: it stays, and is tracked",
     "client-flag": "the client is also a flag (`if client`): it stays, and is tracked",
     "client-headers": "an option of the client cannot be said at the call: the client is tracked",

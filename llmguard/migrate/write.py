@@ -19,7 +19,7 @@ from llmguard.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from llmguard.migrate.plan import Change
+    from llmguard.migrate.decisions import Change
 
 JOURNAL = ".llmguard-migrate.json"
 _NEW = ".llmguard-new"

@@ -14,13 +14,13 @@ import pytest
 
 from llmguard.errors import UsageError
 from llmguard.migrate import write as writing
-from llmguard.migrate.plan import Change
+from llmguard.migrate.decisions import Change
 from tests.command import ROOT, run
 
 ONE = b"from groq import Groq\n\nclient = Groq()\nprint(client.chat.completions.create(model='m', messages=[]))\n"
 AFTER = (
     b"from llmguard import llm_wrapper\n\n"
-    b'print(llm_wrapper.chat_completion_sync(model=\'m\', messages=[], service_name="one")["response"])\n'
+    b'print(llm_wrapper.chat_completion_sync(\n    model=\'m\',\n    messages=[],\n    service_name="one",\n)["response"])\n'
 )
 
 
@@ -131,7 +131,7 @@ def test_a_link_is_followed_and_modes_stay(tmp_path: Path) -> None:
 _DYING = """
 import os, signal, sys
 from llmguard.migrate import write as writing
-from llmguard.migrate.plan import Change
+from llmguard.migrate.decisions import Change
 folder, name, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
 real, left = getattr(os, name), [number]
 def dying(*arguments, **keywords):

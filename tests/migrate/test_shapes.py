@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from llmguard.check import check_source
 from llmguard.migrate import migrate_source
-from tests.command import ROOT
+from tests.command import ROOT, run
 
 FOLDER = ROOT / "fixtures" / "migrate"
 SHAPES = sorted((FOLDER / "shapes").glob("*/*"))
+SEVERAL = sorted((FOLDER / "several").glob("*"))
 NOTHING = sorted((FOLDER / "noop").glob("*.py"))
 
 
@@ -27,6 +30,28 @@ def test_a_shape_becomes_what_is_written_down(case: Path) -> None:
     # The LiteLLM callback holds for a whole project, which a single source is not.
     findings = [found for found in check_source(after, "service.py").findings if "setup_litellm_tracking" not in after]
     assert findings == []
+
+
+@pytest.mark.parametrize("case", SEVERAL, ids=lambda path: path.name)
+def test_files_that_share_a_client_become_what_is_written_down(case: Path, tmp_path: Path) -> None:
+    """All of them, or none: never a file that imports what another has given up."""
+    project = tmp_path / "project"
+    shutil.copytree(case / "before", project)
+    done = run("migrate", "--write", "--isolated", "--output-format", "json", ".", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert _files(project) == _files(case / "after")
+    assert run("migrate", "--check", "--isolated", ".", cwd=project).returncode == 0
+    assert run("check", "--isolated", ".", cwd=project).returncode == 0
+    sites = [" ".join(str(site[key]) for key in _SHOWN).rstrip() for site in json.loads(done.stdout)["sites"]]
+    assert sites == (case / "sites.txt").read_text(encoding="utf-8").splitlines()
+
+
+_SHOWN = ("path", "line", "verdict", "target", "reason")
+
+
+def _files(folder: Path) -> dict[str, str]:
+    found = sorted(folder.rglob("*.py"))
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in found}
 
 
 @pytest.mark.parametrize("case", NOTHING, ids=lambda path: path.stem)
@@ -80,7 +105,7 @@ _CASES = {
     "the user is deleted": (
         "from groq import Groq\n\nc = Groq()\n\n\ndef ask(user_id):\n    del user_id\n"
         "    return c.chat.completions.create(model='m', messages=[])\n",
-        'messages=[], service_name="service")',
+        '        messages=[],\n        service_name="service",\n    )',
     ),
     "an import below its first use": (
         "from groq import Groq\n\nc = Groq()\nprint(c.with_raw_response.chat.completions.create(model='m', messages=[]))\n"

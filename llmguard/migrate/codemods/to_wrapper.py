@@ -26,6 +26,8 @@ _OURS = frozenset({"user_id", "service_name", "provider", "client_options", "pro
 
 
 _NO_LOG = ByHand()
+#: Columns that most formatters keep to, and the most that a file's own lines make of it.
+_WIDTH, _WIDEST = 88, 120
 
 
 class Ask(NamedTuple):
@@ -115,12 +117,25 @@ def rewritten(
     assert isinstance(outer, ast.expr)
     span = source.span(outer)
     text = codemod.applied(source.segment(call))
+    if _is_too_long(source, outer, text):
+        text = codemod.applied(source.segment(call), source.indent(outer))
     if not awaits:
         return [Edit(span, f'{text}["response"]')], notes
     closing = _own_parenthesis(source, outer) if asynchronous else None
     if closing is not None:  # `(await x).y`: the parentheses are there
         return [Edit(span, f"await {text}"), Edit(Span(closing, closing), '["response"]')], notes
     return [Edit(span, f'(await {text})["response"]')], notes
+
+
+def _is_too_long(source: Source, node: ast.expr, text: str) -> bool:
+    """Whether a line that keeps to the file's width would no longer do so with a text in a node's place. One with a
+    comment stays a line: the comment may be a pragma, which speaks of the line."""
+    if node.end_lineno != node.lineno or "\n" in text or "#" in source.lines[node.lineno - 1]:
+        return False
+    widths = [len(line.rstrip("\r\n")) for line in source.lines]
+    width = max(_WIDTH, min(max(widths), _WIDEST))
+    span = source.span(node)
+    return widths[node.lineno - 1] - (span.end - span.start) + len(text) + len('["response"]') > width
 
 
 def _own_parenthesis(source: Source, node: ast.expr) -> int | None:
@@ -200,15 +215,20 @@ class ToWrapper(cst.CSTTransformer):
         self._added = added
         self._depth = 0
 
-    def applied(self, text: str) -> str:
-        """The text of the call after the rewrite."""
+    def applied(self, text: str, indent: str | None = None) -> str:
+        """The text of the call after the rewrite.
+
+        Args:
+            text: of the call.
+            indent: of its line, to give each argument a line of its own; None to lay them out as they are.
+        """
         wrapped = cst.parse_expression(f"({text}{self._newline})")
         assert isinstance(wrapped, cst.Call)
         bare = wrapped.with_changes(lpar=(), rpar=())
-        return cst.Module([], default_newline=self._newline).code_for_node(self.changed(bare))
+        return cst.Module([], default_newline=self._newline).code_for_node(self.changed(bare, indent))
 
-    def changed(self, node: cst.Call) -> cst.Call:
-        """The call after the rewrite."""
+    def changed(self, node: cst.Call, indent: str | None = None) -> cst.Call:
+        """The call after the rewrite; see `applied`."""
         args = [
             arg.with_changes(keyword=cst.Name("provider_metadata"))
             if arg.keyword is not None and arg.keyword.value == "metadata"
@@ -216,7 +236,11 @@ class ToWrapper(cst.CSTTransformer):
             for arg in node.args
         ]
         new = [_argument(name, value) for name, value in self._added]
-        return node.with_changes(func=cst.parse_expression(self._callee), args=_joined(args, new, _indent(node)))
+        func = cst.parse_expression(self._callee)
+        if indent is not None:
+            inner, outer = _line_end(indent + ("\t" if indent.endswith("\t") else "    ")), _line_end(indent)
+            return node.with_changes(func=func, whitespace_before_args=inner, args=_lines([*args, *new], inner, outer))
+        return node.with_changes(func=func, args=_joined(args, new, _indent(node)))
 
 
 def _argument(name: str, value: str) -> cst.Arg:
@@ -271,6 +295,19 @@ def _joined(args: list[cst.Arg], new: list[cst.Arg], between: cst.BaseParenthesi
     else:
         end = end.with_changes(whitespace_after_arg=closing)
     return [*args[:-1], kept, *appended[:-1], end]
+
+
+def _line_end(indent: str) -> cst.ParenthesizedWhitespace:
+    return cst.ParenthesizedWhitespace(
+        first_line=cst.TrailingWhitespace(newline=cst.Newline()), last_line=cst.SimpleWhitespace(indent)
+    )
+
+
+def _lines(
+    args: list[cst.Arg], inner: cst.ParenthesizedWhitespace, outer: cst.ParenthesizedWhitespace
+) -> list[cst.Arg]:
+    """Each argument on a line of its own, with a comma behind it."""
+    return [arg.with_changes(comma=cst.Comma(whitespace_after=inner if arg is not args[-1] else outer)) for arg in args]
 
 
 def _comma_separated(new: list[cst.Arg], between: cst.BaseParenthesizableWhitespace) -> list[cst.Arg]:

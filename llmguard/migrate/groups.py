@@ -1,0 +1,143 @@
+"""Sites by the client that they are called on, and what keeps such a group from the wrapper."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from llmguard.migrate import clients, uses
+from llmguard.migrate.codemods import to_wrapper
+from llmguard.migrate.mentions import mentions
+
+if TYPE_CHECKING:
+    from llmguard.check.judge import Judge
+    from llmguard.migrate.clients import Maker
+    from llmguard.migrate.outcome import Outcome
+    from llmguard.migrate.source import Source
+    from llmguard.migrate.uses import Texts
+
+#: Round the statement that makes a client: it checks something, repeats it, or makes it a field.
+_AROUND = (ast.Try, ast.If, ast.With, ast.AsyncWith, ast.ClassDef, ast.For, ast.AsyncFor, ast.While)
+
+
+class Call(NamedTuple):
+    """A call of a group: what becomes of it, and the expression that is its client."""
+
+    outcome: Outcome
+    root: ast.expr
+
+
+class Group(NamedTuple):
+    """A client that this file makes, and the calls on it."""
+
+    maker: Maker
+    calls: list[Call]
+
+
+def roots_of(outcome: Outcome) -> Iterable[tuple[str, ast.expr]]:
+    """(shape, client) for each method of the wrapper that a callee may be by its names."""
+    for shape, path in to_wrapper.PATHS.items():
+        root = clients.root_of(outcome.found.expression, path)
+        if root is not None:
+            yield shape, root
+
+
+def groups_of(judge: Judge, outcomes: Iterable[Outcome]) -> list[Group]:
+    """Sites by the place of this file where their client is made, when there is one such place."""
+    groups: dict[tuple[str, str, int], Group] = {}
+    for outcome in outcomes:
+        for shape, root in roots_of(outcome):
+            maker = clients.maker_of(judge, outcome.found, root)
+            if maker is not None and clients.shape_of(maker.cls) == shape:
+                key = (maker.kind, maker.name, id(maker.call))
+                groups.setdefault(key, Group(maker, []))[1].append(Call(outcome, root))
+    return list(groups.values())
+
+
+def obstacle(source: Source, calls: list[Call], read: list[ast.expr] | None, asynchronous: bool) -> str:
+    """The reason code for which calls on one client cannot be the wrapper's, as far as their file tells.
+
+    Args:
+        source: their file.
+        calls: all that are to move.
+        read: every expression of the file that reads the client, None when nobody knows.
+        asynchronous: whether the client is.
+    """
+    for outcome, _ in calls:
+        reason = to_wrapper.obstacle(outcome.found, asynchronous)
+        if reason:
+            return reason
+    if read is None:
+        return "client-escapes"
+    roots = {id(root) for _, root in calls}
+    others = [node for node in read if id(node) not in roots]
+    if others:
+        return "client-flag" if any(_is_test(source, node) for node in others) else "client-escapes"
+    return ""
+
+
+def obstacle_here(source: Source, texts: Texts, group: Group, asynchronous: bool) -> str:
+    """`obstacle` for a client of the file's own, which no other file may use."""
+    read = mentions(source, group.maker)
+    return obstacle(source, group.calls, read, asynchronous) or used_outside(source, texts, group.maker)
+
+
+def _is_test(source: Source, node: ast.expr) -> bool:
+    parent = source.parents.get(node)
+    return isinstance(parent, (ast.UnaryOp, ast.BoolOp, ast.Compare)) or (
+        isinstance(parent, (ast.If, ast.IfExp, ast.While)) and parent.test is node
+    )
+
+
+def replaced(source: Source, texts: Texts, maker: Maker) -> list[str] | None:
+    """The files that may replace what makes a client; None when its own file may."""
+    (name,) = uses.names_of(source.absolute)
+    made = ast.unparse(maker.call.func).rpartition(".")[2]
+    dotted = re.compile(rf"([\w.]+\.)?{re.escape(made)}")  # as a patch names it
+    if any(
+        isinstance(node, ast.Constant) and isinstance(node.value, str) and dotted.fullmatch(node.value)
+        for node in ast.walk(source.tree)
+    ):
+        return None
+    where = texts.outside(source.absolute, f"{name}.{made}", name)
+    return where + texts.replacing(source.absolute, made, name)
+
+
+def used_outside(source: Source, texts: Texts, maker: Maker) -> str:
+    """The reason code when another file of the project uses the client, or replaces what makes it."""
+    names = uses.names_of(source.absolute)
+    where = replaced(source, texts, maker)
+    if where is None:
+        return "test-patches-target"
+    owner = maker.owner
+    if maker.kind == "name" and os.path.basename(source.absolute) == "__init__.py":
+        where += texts.below(source.absolute, maker.name)
+    if maker.kind == "attribute" and owner is not None:
+        where += texts.reading(source.absolute, maker.name, names, owner.name)
+    elif maker.kind == "name" and owner is not None and not owner.is_function:
+        where += texts.outside(source.absolute, maker.name, *names)
+    return whose(where)
+
+
+def whose(where: list[str]) -> str:
+    """The reason code for a client that these files use."""
+    if not where:
+        return ""
+    return "test-patches-target" if any("test" in path.lower() for path in where) else "client-escapes"
+
+
+def statement_of(source: Source, maker: Maker) -> ast.stmt | None:
+    """The statement that does nothing but keep the client; None when there is none that can go."""
+    statement = source.parents.get(maker.call)
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is not maker.call:
+        return None
+    if isinstance(statement, ast.Assign) and len(statement.targets) != 1:
+        return None
+    if isinstance(source.parents.get(statement), _AROUND):
+        return None
+    if not source.begins_line(statement) or not source.ends_line(statement):
+        return None
+    return statement

@@ -1,0 +1,149 @@
+"""What becomes of a site that does not move to the wrapper: its client is tracked, or a block tracks the call."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from llmguard.migrate import clients, imports, places
+from llmguard.migrate.codemods import litellm_setup, to_tracked_client, wrap_in_tracker
+from llmguard.migrate.edit import Edit
+from llmguard.migrate.source import Found, Span
+from llmguard.migrate.verdict import Target
+
+if TYPE_CHECKING:
+    from llmguard.migrate.file import FileMigration
+    from llmguard.migrate.outcome import Outcome
+
+#: What may stand between a client and its generating method.
+_ON_THE_WAY = frozenset(
+    {
+        *("chat", "completions", "create", "parse", "stream", "messages", "responses", "embeddings", "beta", "batches"),
+        *("with_raw_response", "with_streaming_response", "images", "generate", "edit", "audio", "speech"),
+        *("transcriptions", "translations", "create_and_poll", "create_and_run", "threads", "runs", "count"),
+    }
+)
+#: Part of a callee -> why the wrapper does not stand for it.
+_REASONS = {
+    "with_raw_response": "raw-response",
+    "with_streaming_response": "raw-response",
+    "with_options": "client-headers",
+    "parse": "parse-api",
+    "beta": "parse-api",
+    "responses": "parse-api",
+}
+#: Providers whose SDKs have OpenAI's or Anthropic's shape, for calls on a receiver that nobody knows.
+_SHAPED = frozenset({"openai", "azure_openai", "groq", "anthropic", "together", "cerebras", "mistral", "cohere"})
+
+
+def move(migration: FileMigration, outcome: Outcome) -> None:
+    """Decide for a site that the wrapper does not stand for."""
+    found = outcome.found
+    targets = migration.options.targets
+    reason = outcome.reason or _why_not(found)
+    if Target.CLIENT in targets:
+        if found.callee.provider == "litellm" and _to_callback(migration, outcome):
+            return
+        if _to_client(migration, outcome, reason):
+            return
+    if Target.TRACKER in targets:
+        problem = _to_tracker(migration, outcome, reason)
+        if not problem:
+            return
+        reason = problem
+    outcome.stays(reason if targets == frozenset(Target) else "deselected")
+
+
+def _why_not(found: Found) -> str:
+    if found.call is None:
+        return "bound-method-reference"
+    for node in ast.walk(found.expression):
+        if isinstance(node, ast.Attribute) and node.attr in _REASONS:
+            return _REASONS[node.attr]
+    return ""
+
+
+def _to_tracker(migration: FileMigration, outcome: Outcome, reason: str) -> str:
+    """Put the statement into a block of the tracker's; the reason code when that cannot be."""
+    found = outcome.found
+    problem = wrap_in_tracker.obstacle(found)
+    if problem:
+        return problem
+    tracker = imports.name_for(migration.source, "llm_tracker", "llmguard")
+    log = imports.name_for(migration.source, "usage_log", "")
+    edit = wrap_in_tracker.rewritten(found, tracker, migration.service, log)
+    if migration.overlaps(edit.span) or migration.holds_others(edit.span, found):
+        return "foreign-statement"
+    migration.add(outcome, edit)
+    migration.want("llm_tracker", tracker)
+    outcome.moved(Target.TRACKER, reason)
+    return ""
+
+
+def _to_callback(migration: FileMigration, outcome: Outcome) -> bool:
+    """LiteLLM: its callback, set up where the file imports it."""
+    source = migration.source
+    statement = litellm_setup.import_of(outcome.found)
+    if statement is None or not source.ends_line(statement) or not source.begins_line(statement):
+        return False
+    name = imports.name_for(source, "setup_litellm_tracking", "llmguard")
+    done = any(isinstance(node, ast.Expr) and ast.unparse(node) == f"{name}()" for node in ast.walk(source.tree))
+    at = litellm_setup.behind(source, migration.texts, statement)
+    if at is None:
+        return False
+    if id(statement) not in migration.tracked and not done:
+        migration.tracked.add(id(statement))
+        newline, indent = source.newline, source.indent(statement)
+        lead = "" if at and source.text[at - 1] in "\r\n" else newline
+        blank = "" if indent else newline
+        migration.add(outcome, Edit(Span(at, at), f"{lead}{blank}{indent}{name}(){newline}"))
+        migration.want("setup_litellm_tracking", name)
+    outcome.moved(Target.CLIENT)
+    return True
+
+
+def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
+    """Track the client where it is made in this file, else where it is used."""
+    found, source, judge = outcome.found, migration.source, migration.judge
+    known = clients.client_in(judge, found)
+    if known is not None:
+        node, classes, sure = known
+        if not all(map(clients.is_trackable, classes)):
+            return False
+        review = not sure
+        reason = reason or ("" if sure else "injected-client")
+    else:
+        unknown = _unknown_client(migration, found)
+        if unknown is None:
+            return False
+        node, review, reason = unknown, True, reason or "unresolved-client"
+    tracked = places.makers(judge, found, node) or [node]
+    if tracked == [node] and not isinstance(node, ast.Call):
+        reason = reason or "client-elsewhere"
+    fresh = [place for place in tracked if id(place) not in migration.tracked]
+    if any(migration.overlaps(source.span(place)) for place in fresh):
+        return False
+    if any(isinstance(parent, ast.JoinedStr) for place in fresh for parent in source.ancestors(place)):
+        return False
+    track = imports.name_for(source, "track", "llmguard")
+    for place in fresh:
+        migration.tracked.add(id(place))
+        migration.add(outcome, to_tracked_client.tracked(source, place, track, migration.service))
+    migration.want("track", track)
+    outcome.moved(Target.CLIENT, reason, review=review)
+    return True
+
+
+def _unknown_client(migration: FileMigration, found: Found) -> ast.expr | None:
+    """The expression that is the client by the shape of a callee; None when it may be something else."""
+    if found.callee.provider not in _SHAPED or not isinstance(found.expression, ast.Attribute):
+        return None
+    node: ast.expr = found.expression
+    while isinstance(node, ast.Attribute) and node.attr in _ON_THE_WAY:
+        node = node.value
+    if node is found.expression or places.is_module(found, node):
+        return None
+    part = places.is_resource(migration.judge, found, node) or getattr(node, "id", "") in ("self", "cls")
+    if part and not places.makers(migration.judge, found, node):
+        return None  # a part of a client: nobody can track that
+    return node
