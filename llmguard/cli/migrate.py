@@ -31,8 +31,12 @@ def migrate(
         str, typer.Option("--wrapper-module", metavar="MODULE", help="Where llm_wrapper is imported from.")
     ] = "llmguard",
     user_id: Annotated[
-        str, typer.Option("--user-id", metavar="NAMES", help="Parameters that hold the user's identifier, best first.")
+        str, typer.Option("--user-id", metavar="NAMES", help="Names that hold the user's identifier, best first.")
     ] = "user_id",
+    log_call: Annotated[
+        str,
+        typer.Option("--log-call", metavar="NAMES", help="More functions that log usage by hand: token_tracker.add."),
+    ] = "",
     service_name: Annotated[
         str, typer.Option("--service-name", metavar="PATTERN", help="Name of the service; {stem} is the module's.")
     ] = "{stem}",
@@ -67,6 +71,7 @@ def migrate(
     if output_format not in _FORMATS:
         raise UsageError(f"--output-format must be one of {', '.join(_FORMATS)}, not {output_format!r}")
     asked = _options(only, exclude, provider, wrapper_module, user_id, service_name)
+    asked = asked._replace(log_calls=_dotted("--log-call", log_call))
     asked = asked._replace(rename=rename, fresh=fresh, aliases=not no_aliases)
     configuration = options.configuration(config, isolated, "", "", "")
     root = shown_root(paths or ["."])
@@ -153,9 +158,7 @@ def _options(only: str, exclude: str, provider: str, module: str, user_id: str, 
         raise UsageError(f"no provider is called {min(unknown)!r}; docs/providers.md lists them")
     if not all(part.isidentifier() for part in module.split(".")):
         raise UsageError(f"--wrapper-module must be a dotted module name, not {module!r}")
-    names = tuple(_names(user_id))
-    if not all(name.isidentifier() for name in names):
-        raise UsageError(f"--user-id must be names of parameters, not {user_id!r}")
+    names = _dotted("--user-id", user_id)
     try:
         service.format(stem="x")
     except (KeyError, IndexError, ValueError):
@@ -163,6 +166,15 @@ def _options(only: str, exclude: str, provider: str, module: str, user_id: str, 
     if not service.isprintable() or any(sign in service for sign in "\"'\\"):
         raise UsageError(f"--service-name must be plain text without quotes, not {service!r}")
     return Options(frozenset(targets), providers, module, user_names=names, service=service)
+
+
+def _dotted(option: str, text: str) -> tuple[str, ...]:
+    from llmguard.errors import UsageError
+
+    names = tuple(_names(text))
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise UsageError(f"{option} must be names or dotted names (a, b.c), by comma, not {text!r}")
+    return names
 
 
 def _names(text: str) -> list[str]:

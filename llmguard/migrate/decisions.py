@@ -148,6 +148,7 @@ def _decision(source: Source, finding: Finding, outcome: Outcome, edits: list[Ed
         outcome.reason,
         before,
         after,
+        outcome.related,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llmguard.migrate import clients, groups, imports, lesser, logging_by_hand, shared, uses
 from llmguard.migrate.cleanup import Cleanup
 from llmguard.migrate.codemods import to_wrapper
-from llmguard.migrate.outcome import Outcome
+from llmguard.migrate.outcome import Outcome, Why
 from llmguard.migrate.source import Found, Source, Span
 from llmguard.migrate.tidy import tidied
 from llmguard.migrate.verdict import Target
@@ -89,18 +89,18 @@ class FileMigration:
         """Move the calls on a client that this file makes, and take the client out."""
         maker = group.maker
         if shared.key_of(self.source, maker) in self._moving:
-            reason = ""
+            why = Why()
         else:
-            reason = groups.obstacle_here(self.source, self.texts, group, clients.WRAPPED[maker.cls][2])
+            why = groups.obstacle_here(self.source, self.texts, group, clients.WRAPPED[maker.cls][2])
         options = clients.options_of(self.source, maker, clients.WRAPPED[maker.cls][0])
         if isinstance(options, str):
-            reason, options = options, {}
+            why, options = Why(options), {}
         statement = groups.statement_of(self.source, maker)
-        if not reason and maker.kind != "inline" and statement is None:
-            reason = "client-escapes"
-        if reason or not self._rewrite(group.calls, maker.cls, options):
+        if not why.code and maker.kind != "inline" and statement is None:
+            why = Why("client-escapes")
+        if why.code or not self._rewrite(group.calls, maker.cls, options):
             for outcome, _ in group.calls:
-                outcome.reason = reason or "client-escapes"
+                outcome.refused(why if why.code else Why("client-escapes"))
             return
         self._anchor = self._anchor or self._import_of(ast.unparse(maker.call.func).partition(".")[0])
         if statement is not None:
@@ -113,7 +113,7 @@ class FileMigration:
             use = shared.use_of(self.source, self.texts, borrowed)
             self.borrowed.append(use)
             for outcome, _ in borrowed.calls:
-                outcome.reason = use.reason
+                outcome.refused(use.why)
         elif self._rewrite(borrowed.calls, way.cls, way.options) and (
             not shared.is_read_up(self.source, borrowed) or self.cleanup.forget(borrowed.statement, borrowed.local)
         ):
@@ -139,7 +139,8 @@ class FileMigration:
         named = "" if provider == self.options.default_provider or shape == "messages" else provider
         ask = to_wrapper.Ask(shape, named, self.service, options, wrapper)
         wanted = [outcome.found for outcome in self.outcomes.values()]
-        by_hand = [logging_by_hand.beside(self.source, outcome.found, wanted) for outcome, _ in calls]
+        logs = self.options.log_calls
+        by_hand = [logging_by_hand.beside(outcome.found, wanted, self.texts, logs) for outcome, _ in calls]
         rewritten = [
             (outcome, *to_wrapper.rewritten(outcome.found, ask, asynchronous, self.options.user_names, log))
             for (outcome, _), log in zip(calls, by_hand, strict=True)

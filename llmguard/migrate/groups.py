@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from llmguard.migrate import clients, uses
 from llmguard.migrate.codemods import to_wrapper
 from llmguard.migrate.mentions import mentions
+from llmguard.migrate.outcome import Outcome, Why
 
 if TYPE_CHECKING:
     from llmguard.check.judge import Judge
     from llmguard.migrate.clients import Maker
-    from llmguard.migrate.outcome import Outcome
     from llmguard.migrate.source import Source
     from llmguard.migrate.uses import Texts
 
@@ -58,7 +58,7 @@ def groups_of(judge: Judge, outcomes: Iterable[Outcome]) -> list[Group]:
 
 
 def obstacle(source: Source, calls: list[Call], read: list[ast.expr] | None, asynchronous: bool) -> str:
-    """The reason code for which calls on one client cannot be the wrapper's, as far as their file tells.
+    """The reason code for which the calls on one client cannot be the wrapper's, as far as their file tells.
 
     Args:
         source: their file.
@@ -79,10 +79,10 @@ def obstacle(source: Source, calls: list[Call], read: list[ast.expr] | None, asy
     return ""
 
 
-def obstacle_here(source: Source, texts: Texts, group: Group, asynchronous: bool) -> str:
+def obstacle_here(source: Source, texts: Texts, group: Group, asynchronous: bool) -> Why:
     """`obstacle` for a client of the file's own, which no other file may use."""
-    read = mentions(source, group.maker)
-    return obstacle(source, group.calls, read, asynchronous) or used_outside(source, texts, group.maker)
+    code = obstacle(source, group.calls, mentions(source, group.maker), asynchronous)
+    return Why(code) if code else used_outside(source, texts, group.maker)
 
 
 def _is_test(source: Source, node: ast.expr) -> bool:
@@ -93,7 +93,7 @@ def _is_test(source: Source, node: ast.expr) -> bool:
 
 
 def replaced(source: Source, texts: Texts, maker: Maker) -> list[str] | None:
-    """The files that may replace what makes a client; None when its own file may."""
+    """The places of other files that may replace what makes a client; None when its own file may."""
     (name,) = uses.names_of(source.absolute)
     made = ast.unparse(maker.call.func).rpartition(".")[2]
     dotted = re.compile(rf"([\w.]+\.)?{re.escape(made)}")  # as a patch names it
@@ -106,27 +106,31 @@ def replaced(source: Source, texts: Texts, maker: Maker) -> list[str] | None:
     return where + texts.replacing(source.absolute, made, name)
 
 
-def used_outside(source: Source, texts: Texts, maker: Maker) -> str:
-    """The reason code when another file of the project uses the client, or replaces what makes it."""
+def used_outside(source: Source, texts: Texts, maker: Maker) -> Why:
+    """The reason when another file of the project uses the client, or replaces what makes it."""
     names = uses.names_of(source.absolute)
     where = replaced(source, texts, maker)
     if where is None:
-        return "test-patches-target"
+        return Why("test-patches-target")
     owner = maker.owner
     if maker.kind == "name" and os.path.basename(source.absolute) == "__init__.py":
         where += texts.below(source.absolute, maker.name)
     if maker.kind == "attribute" and owner is not None:
+        guarding = texts.guarding(owner.name)
+        if guarding:
+            return Why("client-guarded", tuple(guarding))
         where += texts.reading(source.absolute, maker.name, names, owner.name)
     elif maker.kind == "name" and owner is not None and not owner.is_function:
         where += texts.outside(source.absolute, maker.name, *names)
     return whose(where)
 
 
-def whose(where: list[str]) -> str:
-    """The reason code for a client that these files use."""
+def whose(where: list[str]) -> Why:
+    """The reason for a client that is used, or replaced, at these places of other files."""
     if not where:
-        return ""
-    return "test-patches-target" if any("test" in path.lower() for path in where) else "client-escapes"
+        return Why()
+    tests = tuple(place for place in where if "test" in place.lower())
+    return Why("test-patches-target", tests) if tests else Why("client-escapes", tuple(where))
 
 
 def statement_of(source: Source, maker: Maker) -> ast.stmt | None:

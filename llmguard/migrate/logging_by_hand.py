@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from llmguard.migrate.source import Found, Source
+    from llmguard.migrate.uses import Texts
 
 #: Method of a tracker -> it logs one call.
 _METHODS = frozenset({"log_llm_call", "log_groq_call", "log_llm_usage", "log_groq_usage", "log_openai_call"})
@@ -45,23 +46,25 @@ class ByHand(NamedTuple):
     kept: bool = False
 
 
-def beside(source: Source, found: Found, others: list[Found]) -> ByHand:
+def beside(found: Found, others: list[Found], texts: Texts, known: tuple[str, ...] = ()) -> ByHand:
     """The logging by hand of one call.
 
     Args:
-        source: the file.
         found: the call.
         others: all calls of the file that are to move.
+        texts: the bytes of the project's files.
+        known: dotted endings of more functions that log usage: `token_tracker.add`.
     """
+    source = found.source
     function = _function_of(source, found.site.node)
     if function is None:
         return ByHand()
-    logs = [node for node in ast.walk(function) if isinstance(node, ast.Expr) and _is_log(node)]
-    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _is_log_call(node)]
+    logs = [node for node in ast.walk(function) if isinstance(node, ast.Expr) and _is_log(node, known)]
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _is_log_call(node, known)]
     if not calls:
         return ByHand()
-    if len(calls) != len(logs):
-        return ByHand(kept=True)  # in another form: a task, a value
+    if len(calls) != len(logs) or any(_is_watched(source, texts, call) for call in calls):
+        return ByHand(kept=True)  # in another form (a task, a value), or with another use
     inside = [other for other in others if _function_of(source, other.site.node) is function]
     statement = found.site.statement
     response = _target(statement)
@@ -70,7 +73,7 @@ def beside(source: Source, found: Found, others: list[Found]) -> ByHand:
     if len(inside) != 1 or len(good) != len(logs) or len(success) > 1:
         return ByHand(kept=True)
     timings = _timings(function)
-    if not all(_speaks_of(log, function, statement, response, timings) for log in logs):
+    if not all(_speaks_of(log, function, statement, response, timings, known) for log in logs):
         return ByHand(kept=True)
     metadata = user = ""
     if success:
@@ -93,17 +96,39 @@ def _call_of(statement: ast.stmt) -> ast.Call | None:
     return value if isinstance(value, ast.Call) else None
 
 
-def _is_log(statement: ast.stmt) -> bool:
+def _is_log(statement: ast.stmt, known: tuple[str, ...]) -> bool:
     call = _call_of(statement)
-    return call is not None and _is_log_call(call)
+    return call is not None and _is_log_call(call, known)
 
 
-def _is_log_call(call: ast.Call) -> bool:
+def _is_log_call(call: ast.Call, known: tuple[str, ...]) -> bool:
+    if _is_known(call, known):
+        return True
     if not isinstance(call.func, ast.Attribute) or call.func.attr not in _METHODS:
         return False
     receiver = call.func.value
     name = receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
     return name.endswith(_TRACKERS)
+
+
+def _is_known(call: ast.Call, known: tuple[str, ...]) -> bool:
+    return bool(known) and f".{ast.unparse(call.func)}".endswith(tuple(f".{name}" for name in known))
+
+
+def _is_watched(source: Source, texts: Texts, call: ast.Call) -> bool:
+    """Whether a log may be noticed beside its books: its tracker is made, or looked at, in this file, or it prints."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    receiver = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    for node in ast.walk(source.tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
+            return True
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr not in (*_METHODS, name)
+            and ast.unparse(node.value) == receiver
+        ):
+            return True
+    return texts.prints(name)
 
 
 def _target(statement: ast.stmt) -> str:
@@ -189,12 +214,17 @@ def _is_timing(statement: ast.stmt, names: set[str]) -> bool:
 
 
 def _speaks_of(
-    log: ast.stmt, function: Function, statement: ast.stmt, response: str, timings: dict[str, list[ast.stmt]]
+    log: ast.stmt,
+    function: Function,
+    statement: ast.stmt,
+    response: str,
+    timings: dict[str, list[ast.stmt]],
+    trackers: tuple[str, ...],
 ) -> bool:
     """Whether the arguments of a log name only the response, timings, and what was there before the call."""
     call = _call_of(log)
     assert call is not None
-    if call.args or any(keyword.arg not in _KEYWORDS for keyword in call.keywords):
+    if not _is_known(call, trackers) and (call.args or any(key.arg not in _KEYWORDS for key in call.keywords)):
         return False
     for part in ast.walk(log):
         if isinstance(part, ast.Call) and part is not call and ast.unparse(part.func).rpartition(".")[2] not in _PURE:

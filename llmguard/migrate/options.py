@@ -15,7 +15,8 @@ class Options(NamedTuple):
         providers: whose calls move; empty for all.
         module: where `llm_wrapper` is imported from.
         default_provider: of the wrapper: it is not named in calls.
-        user_names: variables that hold the user's identifier, the best first.
+        user_names: names, or dotted names, that hold the user's identifier, the best first.
+        log_calls: dotted endings of functions that log usage by hand, beside the known ones.
         service: pattern of the service's name: `{stem}` is that of the module.
         rename: change the names that the project has after Groq, too.
         fresh: edit SQL migrations in place, instead of writing a new one.
@@ -27,6 +28,7 @@ class Options(NamedTuple):
     module: str = "llmguard"
     default_provider: str = "groq"
     user_names: tuple[str, ...] = ("user_id",)
+    log_calls: tuple[str, ...] = ()
     service: str = "{stem}"
     rename: bool = False
     fresh: bool = False

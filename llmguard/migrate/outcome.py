@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.migrate.verdict import Target, Verdict
 
 if TYPE_CHECKING:
     from llmguard.migrate.edit import Edit
     from llmguard.migrate.source import Found
+
+
+class Why(NamedTuple):
+    """Why a call does not move to the wrapper: a reason code ("" when it does), and the places that make it so."""
+
+    code: str = ""
+    related: tuple[str, ...] = ()
 
 
 class Outcome:
@@ -19,7 +26,12 @@ class Outcome:
         self.verdict = Verdict.MANUAL
         self.target: Target | None = None
         self.reason = ""
+        self.related: tuple[str, ...] = ()
         self.edits: list[Edit] = []
+
+    def refused(self, why: Why) -> None:
+        """The wrapper is not for it; another target may be."""
+        self.reason, self.related = why
 
     def moved(self, target: Target, reason: str = "", *, review: bool = False) -> None:
         """It moved."""

@@ -18,7 +18,7 @@ from llmguard.check.values import Here, Instance
 from llmguard.migrate import clients, groups, uses
 from llmguard.migrate.clients import Maker
 from llmguard.migrate.mentions import named
-from llmguard.migrate.outcome import Outcome
+from llmguard.migrate.outcome import Outcome, Why
 from llmguard.migrate.source import found_in
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class Borrowed(NamedTuple):
 
 
 class Use(NamedTuple):
-    """How a file uses a client that another makes: where, why it cannot move there ("" when it can), and whether the
-    file would no longer import the module afterwards."""
+    """How a file uses a client that another makes: where, why it cannot move there, and whether the file would no
+    longer import the module afterwards."""
 
     key: Shared
     path: str
-    reason: str
+    why: Why
     leaves: bool
 
 
@@ -154,7 +154,7 @@ def use_of(source: Source, texts: Texts, borrowed: Borrowed) -> Use:
     if os.path.basename(source.absolute) == "__init__.py" or (borrowed.direct and texts.imported_from(stem, local)):
         around.append(source.shown)  # what it imports, others import from it
     leaves = len(borrowed.statement.names) == 1 and is_read_up(source, borrowed)
-    return Use(key, source.absolute, reason or groups.whose(around), leaves)
+    return Use(key, source.absolute, Why(reason) if reason else groups.whose(around), leaves)
 
 
 def is_read_up(source: Source, borrowed: Borrowed) -> bool:
@@ -188,7 +188,7 @@ def willing(noted: Iterable[Use]) -> dict[Shared, list[Use]]:
     found: dict[Shared, list[Use]] = defaultdict(list)
     for use in noted:
         found[use.key].append(use)
-    return {key: their for key, their in found.items() if not any(use.reason for use in their)}
+    return {key: their for key, their in found.items() if not any(use.why.code for use in their)}
 
 
 def way_of(key: Shared, their: list[Use], source: Source, project: Project, texts: Texts) -> Way | None:

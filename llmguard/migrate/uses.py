@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.reading import decode, parse_strictly
 from llmguard.errors import UncheckableError
+from llmguard.migrate.guards import guarded_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _WORDS = re.compile(rb"[A-Za-z_]\w*")
 _NAMES = re.compile(rb"^[ \t]*class[ \t]+(\w+)|\bself\.(\w+)[^\n=]*=", re.MULTILINE)
 
@@ -57,12 +58,27 @@ class Texts:
                 numbers.update(number for number, (_, _, data) in enumerate(self._files) if name in data)
         return [self._files[number] for number in sorted(numbers)]
 
+    def prints(self, name: str) -> bool:
+        """Whether a function of this name, of those that the project defines, prints."""
+        defined = re.compile(rf"\bdef\s+{re.escape(name)}\b".encode())
+        for _, _, data in self._files:
+            if name.encode() in data and b"print" in data and defined.search(data):
+                try:
+                    tree = parse_strictly(decode(data).text)
+                except UncheckableError:
+                    return True
+                if any(_is_printing(node) for node in ast.walk(tree) if getattr(node, "name", "") == name):
+                    return True
+        return False
+
     def imported_from(self, module: str, name: str) -> bool:
         """Whether some file imports a name from a module of this name."""
         return any(_imports(data, module, name) for _, _, data in self._about(module))
 
+    # -- places: "path:line" in the files but for one ------------------------------------------------------------
+
     def reading(self, absolute: str, attribute: str, modules: tuple[str, ...], *beside: str) -> list[str]:
-        """The files, but for one, that may read an attribute of an object from one of these modules."""
+        """Where an attribute of an object from one of these modules may be read."""
         near = {path for _, path, _ in self._about(*modules, *beside)}
         found = []
         for shown, path, data in self._about(attribute):
@@ -71,34 +87,57 @@ class Texts:
                 self._reads[key] = _reads(data, attribute)
             reads = self._reads[key]
             if path != absolute and (reads is None or reads.may_be_of(modules, about=path in near)):
-                found.append(shown)
+                found += _places(_word(attribute), [(shown, path, data)])
         return found
 
     def replacing(self, absolute: str, name: str, module: str) -> list[str]:
-        """The files, but for one, that name a class as a text beside a module: `patch.object(module, "Groq")`."""
+        """Where a class is named as a text, in a file that speaks of a module: `patch.object(module, "Groq")`."""
         quoted = re.compile(rf"""["']{re.escape(name)}["']""".encode())
-        return [shown for shown, path, data in self._about(module) if path != absolute and quoted.search(data)]
+        return _places(quoted, self._about(module), {absolute})
 
     def below(self, absolute: str, name: str) -> list[str]:
-        """The files below the folder of a package, but for its `__init__`, in which a name stands."""
+        """Where a name stands in the files below the folder of a package."""
         folder = os.path.dirname(absolute) + os.sep
-        word = _word(name)
-        return [
-            shown
-            for shown, path, data in self._files
-            if path != absolute and path.startswith(folder) and name.encode() in data and word.search(data)
-        ]
+        near = [file for file in self._files if file[1].startswith(folder) and name.encode() in file[2]]
+        return _places(_word(name), near, {absolute})
 
     def outside(self, absolute: str, name: str, *beside: str) -> list[str]:
-        """The files, but for one, in which a name stands, and one of the names of a module or class too."""
-        word = _word(name)
-        return [shown for shown, path, data in self._about(*beside) if path != absolute and word.search(data)]
+        """Where a name stands, in files that speak of a module or class too."""
+        return _places(_word(name), self._about(*beside), {absolute})
+
+    def guarding(self, name: str) -> list[str]:
+        """Where the error of making an object of a class is handled apart from its use, in any file."""
+        found = []
+        for shown, _, data in self._about(name):
+            if b"try" in data:
+                try:
+                    line = guarded_at(parse_strictly(decode(data).text), name)
+                except UncheckableError:
+                    continue  # it does not run
+                found += [f"{shown}:{line}"] if line else []
+        return found
 
     def beyond(self, absolute: str, name: str, users: set[str]) -> list[str]:
-        """The files, but for one and its users, in which a name of its stands, and the name of the module too."""
-        word = _word(name)
-        about = self._about(*names_of(absolute))
-        return [shown for shown, path, data in about if path != absolute and path not in users and word.search(data)]
+        """Where a name of a module stands, in files that speak of the module and are none of its known users."""
+        return _places(_word(name), self._about(*names_of(absolute)), {absolute, *users})
+
+
+def _is_printing(function: ast.AST) -> bool:
+    return any(
+        isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write", "rich.print")
+        for node in ast.walk(function)
+    )
+
+
+def _places(
+    pattern: re.Pattern[bytes], files: Iterable[tuple[str, str, bytes]], but: Collection[str] = ()
+) -> list[str]:
+    """The first place of a pattern in each file that has it, but for some: "path:line"."""
+    return [
+        f"{shown}:{len(_LINE_END.findall(data, 0, match.start())) + 1}"
+        for shown, path, data in files
+        if path not in but and (match := pattern.search(data)) is not None
+    ]
 
 
 def _word(name: str) -> re.Pattern[bytes]:

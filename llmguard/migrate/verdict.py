@@ -37,6 +37,7 @@ REASONS: dict[str, str] = {
     "client-elsewhere": "the client is made elsewhere, and stays: it is tracked where it is used",
     "client-escapes": "the client is used for something else too: it stays, and is tracked",
     "client-flag": "the client is also a flag (`if client`): it stays, and is tracked",
+    "client-guarded": "the error of making the client is handled apart from the calls: it stays, and is tracked",
     "client-headers": "an option of the client cannot be said at the call: the client is tracked",
     "custom-endpoint": "the base URL is known only at run time: the client is tracked",
     "deselected": "left out by --only, --exclude or --provider",
@@ -57,6 +58,7 @@ REASONS: dict[str, str] = {
     "tracked": "on the books already",
     "unawaited-coroutine": "the coroutine is not awaited where it is made: the client is tracked",
     "unresolved-client": "the client is not known for sure: it is tracked where it is used, if it is one",
+    "user-attribute": "the user's identifier is read from an attribute at the call: is it always there?",
     "yields-now": "a blocking call that now yields to the loop",
 }
 
@@ -73,6 +75,7 @@ class Decision(NamedTuple):
         target: where it moved, None when it did not.
         reason: a code of `REASONS`, "" when there is nothing to say.
         before, after: the statement's text; `after` is "" for a site that stays.
+        related: "path:line" of what the reason speaks of, in other files: tests that replace the client, say.
     """
 
     path: str
@@ -85,11 +88,13 @@ class Decision(NamedTuple):
     reason: str = ""
     before: str = ""
     after: str = ""
+    related: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The documented object."""
         return {
             **self._asdict(),
+            "related": list(self.related),
             "verdict": self.verdict.value,
             "target": self.target.value if self.target is not None else "",
         }

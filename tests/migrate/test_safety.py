@@ -20,7 +20,8 @@ from tests.command import ROOT, run
 ONE = b"from groq import Groq\n\nclient = Groq()\nprint(client.chat.completions.create(model='m', messages=[]))\n"
 AFTER = (
     b"from llmguard import llm_wrapper\n\n"
-    b'print(llm_wrapper.chat_completion_sync(\n    model=\'m\',\n    messages=[],\n    service_name="one",\n)["response"])\n'
+    b"print(llm_wrapper.chat_completion_sync(\n"
+    b'    model=\'m\',\n    messages=[],\n    service_name="one",\n)["response"])\n'
 )
 
 
@@ -188,7 +189,8 @@ def test_a_dead_run_is_said_and_finished_by_the_next(project: Path) -> None:
         (("--provider", "nobody"), "no provider is called 'nobody'"),
         (("--wrapper-module", "a-b"), "--wrapper-module must be a dotted module name"),
         (("--service-name", "{x}"), "--service-name may hold {stem}"),
-        (("--user-id", "a.b"), "--user-id must be names of parameters"),
+        (("--user-id", "a-b"), "--user-id must be names or dotted names"),
+        (("--log-call", "a b"), "--log-call must be names or dotted names"),
         (("--output-format", "xml"), "--output-format must be one of text, json, markdown"),
         (("nothing.py",), "nothing.py: no such file or folder"),
     ],

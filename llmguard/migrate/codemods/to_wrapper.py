@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
-from llmguard.check.scopes import How, Scope
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.logging_by_hand import ByHand
 from llmguard.migrate.source import Span
+from llmguard.migrate.users import user_id
 
 if TYPE_CHECKING:
     from llmguard.migrate.source import Found, Source
@@ -107,6 +107,8 @@ def rewritten(
         notes.append("logged-by-hand")
     if not user:
         notes.append("no-user-id")
+    elif not log.user and "." in user:
+        notes.append("user-attribute")
     name = _METHODS[ask.shape] if awaits else f"{_METHODS[ask.shape]}_sync"
     added = [("user_id", user), ("service_name", f'"{ask.service}"'), ("metadata", log.metadata)]
     added.append(("provider", f'"{ask.provider}"' if ask.provider else ""))
@@ -174,29 +176,6 @@ def can_await(source: Source, call: ast.Call) -> bool:
         if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp)):
             return False  # it would make the comprehension asynchronous, which older Pythons refuse inside another
     return False
-
-
-def user_id(found: Found, names: tuple[str, ...]) -> str:
-    """The name that surely holds the user's identifier at a call: a parameter of the function around it."""
-    scope: Scope | None = found.site.scope
-    while scope is not None:
-        for name in names:
-            bindings = scope.bindings.get(name, ())
-            if bindings and all(binding.how in (How.PARAMETER, How.ANNOTATION) for binding in bindings):
-                return "" if _is_deleted(found, name) else name
-            if bindings:
-                return ""
-        if scope.is_class:
-            return ""
-        scope = scope.parent
-    return ""
-
-
-def _is_deleted(found: Found, name: str) -> bool:
-    return any(
-        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Del)
-        for node in ast.walk(found.source.tree)
-    )
 
 
 class ToWrapper(cst.CSTTransformer):
