@@ -49,11 +49,29 @@ def attribute_values(infer: Inference, node: ast.Attribute, here: Here) -> Value
         if text in stores:
             stored = bindings.bound_values(infer, stores[text], here.frame, node.attr)
             if stored != ANYTHING:
-                return stored
+                return stored if _is_put_before(stores[text], here) else stored | _of_clients(infer, node, here)
     found: set[Value] = set()
     for value in infer.values(node.value, here):
         found |= member(infer, value, node.attr, here)
     return frozenset(found) or ANYTHING
+
+
+def _is_put_before(stored: list[Binding], here: Here) -> bool:
+    """Whether a value is put in an attribute where it is used, or on import; else nobody knows when, and whether."""
+    return any(binding.scope is here.scope or binding.scope.parent is None for binding in stored)
+
+
+def _of_clients(infer: Inference, node: ast.Attribute, here: Here) -> Values:
+    """What an attribute is by itself, as far as it leads to a call of an SDK: a fake in a test of the file does not
+    hide the file's own calls."""
+    own = (member(infer, value, node.attr, here) for value in infer.values(node.value, here))
+    found = frozenset().union(*own)
+    return frozenset(
+        value
+        for value in found
+        if (isinstance(value, Instance) and index.client_class(value.cls) is not None)
+        or (isinstance(value, External) and is_public_call(value.path))
+    )
 
 
 def member(infer: Inference, value: Value, name: str, here: Here | None = None) -> Values:
