@@ -129,10 +129,10 @@ class LLMWrapper:
             `{"response": the SDK's own object, "usage": {...}}`, see `Result` and `AsyncStreamed`.
 
         Raises:
-            ConfigError: the key or the SDK is missing.
+            ConfigError: the SDK is missing, or the key of a provider that has no SDK of its own.
             UsageError: the provider is unknown, or there is no model.
             SpoolError: the record cannot be written, and `strict` is on.
-            Exception: whatever the SDK raises, as it is.
+            Exception: whatever the SDK raises, as it is; for a missing key too.
         """
         sent = {"messages": messages, "model": model, "temperature": temperature, "max_tokens": max_tokens}
         sent |= {"stream": stream, **provider_arguments}

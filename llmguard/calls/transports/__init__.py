@@ -53,7 +53,7 @@ class Transport(Protocol):
             asynchronous: whether the method is to be awaited.
 
         Raises:
-            ConfigError: the SDK is not installed, or the key is missing.
+            ConfigError: the SDK is not installed, or the key of a provider without one of its own is missing.
         """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -59,13 +60,6 @@ _OPENAI = SDK(
     "AsyncOpenAI",
     ("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
 )
-#: Options that say who is asking in another way than by a key.
-_CREDENTIALS = frozenset(
-    {
-        *("api_key", "auth_token", "admin_api_key", "azure_ad_token", "azure_ad_token_provider", "credentials"),
-        *("http_client", "default_headers", "workload_identity", "profile", "config"),
-    }
-)
 
 
 class SDKTransport:
@@ -79,7 +73,7 @@ class SDKTransport:
         self.row = row
         sdk = _SDKS.get(row.name, _OPENAI)
         self._foreign = sdk is _OPENAI and row.name != "openai"
-        if row.name == "groq" and find_spec("groq") is None and find_spec("openai") is not None:
+        if row.name == "groq" and not _is_there("groq") and _is_there("openai"):
             sdk, self._foreign = _OPENAI, True  # who has no Groq SDK has no code that knows its classes
         self._sdk = sdk
         own = f"{row.name.upper()}_BASE_URL"
@@ -110,8 +104,6 @@ class SDKTransport:
                 f'provider "{self.row.name}"', "", f"needs the package {name}: pip install {name}"
             ) from None
         given = {**options, **self._own_place(options)} if self._foreign else dict(options)
-        if not self._foreign:
-            self._check_key(module, given)
         borrowed = given.get("http_client") is not None
         if asynchronous and not borrowed:
             over_aiohttp = http_client(module)
@@ -140,16 +132,9 @@ class SDKTransport:
             raise ConfigError(self._base_url_variable, "", f"is not set: the URL of {self.row.title}")
         return {"api_key": key, "base_url": base_url}
 
-    def _check_key(self, module: Any, options: Mapping[str, Any]) -> None:
-        others = (n for n in self._sdk.environment if "TOKEN" in n or "_CONF" in n or n.endswith("_PROFILE"))
-        variables = (*self.row.key_env, *others)
-        given = any(options.get(name) is not None for name in _CREDENTIALS)
-        if given or any(os.environ.get(name) for name in variables) or not self.row.key_env:
-            return
-        discovers = getattr(getattr(module, "_client", None), "_has_auto_discoverable_credentials", None)
-        if discovers is not None and discovers():
-            return  # Anthropic's SDK has other ways to know who is asking
-        raise ConfigError(self.row.key_env[0], "", f"is not set: the API key of {self.row.title}; {_SET_IT}")
+
+def _is_there(module: str) -> bool:
+    return module in sys.modules or find_spec(module) is not None
 
 
 _SET_IT = "set it, or pass client_options={'api_key': ...}"
