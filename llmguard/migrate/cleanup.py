@@ -113,7 +113,12 @@ class Cleanup:
                 if not self._is_docstring(node):
                     return None
         names = uses.names_of(self.source.absolute)
-        if self.texts.outside(self.source.absolute, name, *names) and self.texts.imported_from(names[0], name):
+        absolute = self.source.absolute
+        if self.texts.outside(absolute, name, *names) and self.texts.imported_from(names[0], name):
+            return None
+        if self.texts.outside(absolute, f"{names[0]}.{name}", *names):
+            return None  # in code, or in the text of a patch
+        if self.texts.is_renamed(absolute) and self.texts.attributes(absolute, name):
             return None
         for statement in self.source.tree.body:
             if isinstance(statement, (ast.Import, ast.ImportFrom)) and getattr(statement, "module", "") != "__future__":

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.scopes import How, Scope
 from llmguard.check.values import UNKNOWN, External, Here, Instance
+from llmguard.migrate.uses import CHANGES_ENVIRONMENT
 from llmguard.providers import index
 
 if TYPE_CHECKING:
     from llmguard.check.judge import Judge
     from llmguard.check.scopes import Binding, ClassScope
     from llmguard.migrate.source import Found, Source
+    from llmguard.migrate.uses import Texts
 
 #: SDKs whose clients `llmguard.track` knows, by the root of their classes' paths.
 TRACKABLE = frozenset(
@@ -175,52 +179,74 @@ def is_trackable(cls: str) -> bool:
     return cls.partition(".")[0] in TRACKABLE or cls.startswith("google.genai.")
 
 
-def options_of(source: Source, maker: Maker, provider: str, *, elsewhere: bool = False) -> dict[str, str] | str:
+def options_of(
+    source: Source, texts: Texts, maker: Maker, provider: str, *, elsewhere: bool = False
+) -> dict[str, str] | str:
     """The client's options as they have to be said at a call (name -> expression); a reason code when they cannot be.
 
     What the SDK reads from the environment by itself is left out.
 
     Args:
         source: the file that makes the client.
+        texts: the bytes of the project's files.
         maker: the client.
         provider: whose it is.
         elsewhere: they are to be said in other files, which do not have this one's names.
     """
-    if maker.call.args:
-        return "client-headers"
-    if changes_environment(source):
+    if maker.call.args or has_comment(source, maker.call):
+        return "client-headers" if maker.call.args else "comments"
+    if _is_kept(source, maker) and changes_environment(source, texts, provider):
         return "provider-dynamic"  # what is read at the call may not be what was read when the client was made
     options = {}
     for keyword in maker.call.keywords:
         if keyword.arg is None:
             return "kwargs-opaque"
         variable = _READ[provider].get(keyword.arg)
-        value = _behind_name(source, keyword.value) if elsewhere else keyword.value
+        value = _behind_name(source, texts, keyword.value) if elsewhere else keyword.value
         if variable is not None and environment_variable(value) == variable:
+            if isinstance(value, ast.Subscript) and keyword.arg != "api_key":
+                return "client-headers"  # without the variable, no client is made
             continue
-        if not _is_constant(value) and (elsewhere or not _is_setting(source, value)):
+        if not _is_constant(value) and (
+            elsewhere or keyword.arg == "http_client" or not _is_setting(source, texts, value)
+        ):
             return "custom-endpoint" if keyword.arg in ("base_url", "azure_endpoint") else "client-headers"
         options[keyword.arg] = source.segment(value)
     return options
 
 
-def _behind_name(source: Source, node: ast.expr) -> ast.expr:
+def _behind_name(source: Source, texts: Texts, node: ast.expr) -> ast.expr:
     """The value of a variable of the module that gets one once, where its name stands."""
-    if isinstance(node, ast.Name) and _is_setting(source, node):
+    if isinstance(node, ast.Name) and _is_setting(source, texts, node):
         (binding,) = source.facts.scope.bindings[node.id]
         return binding.node if binding.how is How.VALUE and binding.node is not None else node
     return node
 
 
-def changes_environment(source: Source) -> bool:
-    """Whether a file changes environment variables: what is read at a call may not be what a client has read."""
-    return _CHANGES_ENVIRONMENT.search(source.text) is not None
+def changes_environment(source: Source, texts: Texts, provider: str) -> bool:
+    """Whether environment variables change, in a file or, those of a provider, in others: what is read at a call may
+    not be what a client has read."""
+    if CHANGES_ENVIRONMENT.search(source.data):
+        return True
+    return bool(texts.changing_environment(source.absolute, set(_READ[provider].values())))
 
 
-_CHANGES_ENVIRONMENT = re.compile(
-    r"environ\s*\[[^\]]*\]\s*=[^=]|environ\s*\.\s*(pop|update|setdefault|clear|popitem)\b|\bputenv\b|\bsetenv\b"
-    r"|\bdel\s+(os\.)?environ"
-)
+def _is_kept(source: Source, maker: Maker) -> bool:
+    """Whether a client lives on when what makes it is done; one of a function's own is made anew for its calls."""
+    return maker.kind == "attribute" or maker.owner is source.facts.scope
+
+
+def has_comment(source: Source, node: ast.expr) -> bool:
+    """Whether a comment stands inside an expression."""
+    text = source.segment(node)
+    if "#" not in text:
+        return False
+    try:
+        return any(
+            token.type == tokenize.COMMENT for token in tokenize.generate_tokens(io.StringIO(f"({text})").readline)
+        )
+    except (tokenize.TokenError, SyntaxError):
+        return True
 
 
 def environment_variable(node: ast.expr) -> str:
@@ -234,7 +260,7 @@ def environment_variable(node: ast.expr) -> str:
     return argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else ""
 
 
-def _is_setting(source: Source, node: ast.expr) -> bool:
+def _is_setting(source: Source, texts: Texts, node: ast.expr) -> bool:
     """Whether an expression is a dotted name that means the same everywhere in the file: `settings.GROQ_API_KEY`."""
     root = node
     while isinstance(root, ast.Attribute):
@@ -252,8 +278,11 @@ def _is_setting(source: Source, node: ast.expr) -> bool:
             return False
     elif binding.how not in (How.FROM, How.IMPORT):
         return False
-    if re.search(rf"\bdel\s+{root.id}\b|\b{re.escape(ast.unparse(node))}\s*=[^=]", source.text) and (
-        binding.how is not How.VALUE or f"del {root.id}" in source.text
+    last = node.attr if isinstance(node, ast.Attribute) else root.id
+    if texts.assigning(last):
+        return False
+    if re.search(rf"\bdel\b[^\n]*\b{root.id}\b|\b{re.escape(ast.unparse(node))}\s*=[^=]", source.text) and (
+        binding.how is not How.VALUE or re.search(rf"\bdel\b[^\n]*\b{root.id}\b", source.text)
     ):
         return False
     return not any(

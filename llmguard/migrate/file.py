@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from llmguard.migrate import clients, groups, imports, lesser, logging_by_hand, shared, uses
+from llmguard.migrate import awaiting, clients, groups, imports, lesser, logging_by_hand, shared, uses
 from llmguard.migrate.cleanup import Cleanup
 from llmguard.migrate.codemods import to_wrapper
 from llmguard.migrate.outcome import Outcome, Why
@@ -92,7 +92,7 @@ class FileMigration:
             why = Why()
         else:
             why = groups.obstacle_here(self.source, self.texts, group, clients.WRAPPED[maker.cls][2])
-        options = clients.options_of(self.source, maker, clients.WRAPPED[maker.cls][0])
+        options = clients.options_of(self.source, self.texts, maker, clients.WRAPPED[maker.cls][0])
         if isinstance(options, str):
             why, options = Why(options), {}
         statement = groups.statement_of(self.source, maker)
@@ -137,7 +137,8 @@ class FileMigration:
         provider, shape, asynchronous = clients.WRAPPED[cls]
         wrapper = imports.name_for(self.source, "llm_wrapper", self.options.module)
         named = "" if provider == self.options.default_provider or shape == "messages" else provider
-        ask = to_wrapper.Ask(shape, named, self.service, options, wrapper)
+        concurrent = awaiting.is_concurrent(self.source, self.texts)
+        ask = to_wrapper.Ask(shape, named, self.service, options, wrapper, concurrent)
         wanted = [outcome.found for outcome in self.outcomes.values()]
         logs = self.options.log_calls
         by_hand = [logging_by_hand.beside(outcome.found, wanted, self.texts, logs) for outcome, _ in calls]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.migrate import clients, uses
 from llmguard.migrate.codemods import to_wrapper
-from llmguard.migrate.mentions import mentions
+from llmguard.migrate.mentions import is_named_by_text, mentions
 from llmguard.migrate.outcome import Outcome, Why
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from llmguard.migrate.clients import Maker
     from llmguard.migrate.source import Source
     from llmguard.migrate.uses import Texts
-
-#: Round the statement that makes a client: it checks something, repeats it, or makes it a field.
-_AROUND = (ast.Try, ast.If, ast.With, ast.AsyncWith, ast.ClassDef, ast.For, ast.AsyncFor, ast.While)
 
 
 class Call(NamedTuple):
@@ -94,16 +90,13 @@ def _is_test(source: Source, node: ast.expr) -> bool:
 
 def replaced(source: Source, texts: Texts, maker: Maker) -> list[str] | None:
     """The places of other files that may replace what makes a client; None when its own file may."""
-    (name,) = uses.names_of(source.absolute)
     made = ast.unparse(maker.call.func).rpartition(".")[2]
-    dotted = re.compile(rf"([\w.]+\.)?{re.escape(made)}")  # as a patch names it
-    if any(
-        isinstance(node, ast.Constant) and isinstance(node.value, str) and dotted.fullmatch(node.value)
+    if is_named_by_text(source, made) or any(
+        isinstance(node, ast.Attribute) and node.attr == made and not isinstance(node.ctx, ast.Load)
         for node in ast.walk(source.tree)
     ):
         return None
-    where = texts.outside(source.absolute, f"{name}.{made}", name)
-    return where + texts.replacing(source.absolute, made, name)
+    return texts.replacing(source.absolute, made) + texts.without(maker.cls.partition(".")[0])
 
 
 def used_outside(source: Source, texts: Texts, maker: Maker) -> Why:
@@ -115,6 +108,8 @@ def used_outside(source: Source, texts: Texts, maker: Maker) -> Why:
     owner = maker.owner
     if maker.kind == "name" and os.path.basename(source.absolute) == "__init__.py":
         where += texts.below(source.absolute, maker.name)
+    if maker.kind == "name" and not (owner is not None and owner.is_function):
+        where += texts.replacing(source.absolute, maker.name)
     if maker.kind == "attribute" and owner is not None:
         guarding = texts.guarding(owner.name)
         if guarding:
@@ -122,6 +117,8 @@ def used_outside(source: Source, texts: Texts, maker: Maker) -> Why:
         where += texts.reading(source.absolute, maker.name, names, owner.name)
     elif maker.kind == "name" and owner is not None and not owner.is_function:
         where += texts.outside(source.absolute, maker.name, *names)
+        where += texts.starring(source.absolute)
+        where += texts.attributes(source.absolute, maker.name) if texts.is_renamed(source.absolute) else []
     return whose(where)
 
 
@@ -140,8 +137,23 @@ def statement_of(source: Source, maker: Maker) -> ast.stmt | None:
         return None
     if isinstance(statement, ast.Assign) and len(statement.targets) != 1:
         return None
-    if isinstance(source.parents.get(statement), _AROUND):
+    if not _is_always_made(source, maker, statement):
         return None
     if not source.begins_line(statement) or not source.ends_line(statement):
         return None
     return statement
+
+
+def _is_always_made(source: Source, maker: Maker, statement: ast.stmt) -> bool:
+    """Whether a client is made before anybody can ask for it: on import, in its function, or in `__init__`."""
+    parent = source.parents.get(statement)
+    if isinstance(parent, ast.Module):
+        return True
+    if not isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return False
+    if maker.kind == "name":
+        return True
+    ends = (ast.Return, ast.Raise)
+    return parent.name in ("__init__", "__post_init__") and not any(
+        isinstance(node, ends) and node.lineno < statement.lineno for node in ast.walk(parent)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,14 @@ if TYPE_CHECKING:
 #: Bases that surely do nothing with the attributes of a class.
 _HARMLESS = frozenset({"object", "ABC", "Protocol", "Generic"})
 #: What reads all attributes of an object.
-_WHOLE = frozenset({"__dict__", "vars", "asdict", "astuple", "__getattr__", "__getattribute__", "locals", "globals"})
+_WHOLE = frozenset(
+    {
+        *("__dict__", "vars", "asdict", "astuple", "__getattr__", "__getattribute__", "__setattr__", "locals"),
+        *("globals", "eval", "exec", "getmembers", "__slots__", "__getstate__", "__reduce__"),
+    }
+)
+#: What reads variables by their names.
+_BY_NAME = frozenset({"locals", "globals", "eval", "exec"})
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -35,7 +43,7 @@ def named(source: Source, name: str, own: ast.AST | None = None, made: ast.Call 
         own: the function whose variable it is, None for one of the module.
         made: the call that gives it its value.
     """
-    if _is_spoken_of(source, name):
+    if _is_spoken_of(source, name) or any(getattr(node, "id", "") in _BY_NAME for node in ast.walk(source.tree)):
         return None
     found: list[ast.expr] = []
     for node in ast.walk(source.tree):
@@ -51,9 +59,20 @@ def named(source: Source, name: str, own: ast.AST | None = None, made: ast.Call 
 
 def _is_spoken_of(source: Source, name: str) -> bool:
     """Whether a text is the name (getattr, __all__, patch.object), or a scope declares it."""
+    return is_named_by_text(source, name) or any(
+        isinstance(node, (ast.Global, ast.Nonlocal)) and name in node.names for node in ast.walk(source.tree)
+    )
+
+
+def is_named_by_text(source: Source, name: str) -> bool:
+    """Whether a text of a file names something: it is the name, a dotted path with it, or a field of a format."""
+    word = re.escape(name)
+    pattern = re.compile(rf"{word}|[\w.]*\.{word}(\.[\w.]*)?|.*\{{[\w.]*\.{word}\b.*", re.DOTALL)
     return any(
-        (isinstance(node, ast.Constant) and node.value == name)
-        or (isinstance(node, (ast.Global, ast.Nonlocal)) and name in node.names)
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and name in node.value
+        and pattern.fullmatch(node.value)
         for node in ast.walk(source.tree)
     )
 
@@ -65,14 +84,16 @@ def _of_attribute(source: Source, maker: Maker) -> list[ast.expr] | None:
         return None
     found: list[ast.expr] = []
     for node in ast.walk(source.tree):
-        if getattr(node, "id", getattr(node, "attr", "")) in _WHOLE:
+        if getattr(node, "id", getattr(node, "attr", getattr(node, "name", ""))) in _WHOLE or _sets_any(node):
+            return None
+        if isinstance(node, ast.ClassDef) and _defines(node, maker.name):
             return None
         if not isinstance(node, ast.Attribute) or node.attr != maker.name or _is_store_of(source, node, maker.call):
             continue
         around = _class_around(source, node)
         receiver = getattr(node.value, "id", "")
         if around is not None and around is not own and receiver in ("self", "cls"):
-            if _stores(around, maker.name) and not _related(around, own, classes):
+            if _stores(around, maker.name) and not _meet(around, own, classes):
                 continue  # its own
         if not isinstance(node.ctx, ast.Load):
             return None
@@ -104,8 +125,31 @@ def _ancestry(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> set[str]:
     return found
 
 
-def _related(one: ast.ClassDef, other: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
-    return other.name in _ancestry(one, classes) or one.name in _ancestry(other, classes)
+def _meet(one: ast.ClassDef, other: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
+    """Whether an object may be of both classes."""
+    return any(
+        {one.name, other.name} <= {node.name, *_ancestry(node, classes)} for node in [one, other, *classes.values()]
+    )
+
+
+def _sets_any(node: ast.AST) -> bool:
+    """Whether attributes are set whose names nobody can read: `setattr(self, name, value)`."""
+    return (
+        isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") in ("setattr", "delattr", "getattr", "hasattr")
+        and len(node.args) > 1
+        and not isinstance(node.args[1], ast.Constant)
+    )
+
+
+def _defines(cls: ast.ClassDef, name: str) -> bool:
+    """Whether a class has something of this name itself, as a default or a property."""
+    return any(
+        getattr(statement, "name", "") == name
+        or (isinstance(statement, ast.AnnAssign) and statement.value and ast.unparse(statement.target) == name)
+        or (isinstance(statement, ast.Assign) and any(ast.unparse(target) == name for target in statement.targets))
+        for statement in cls.body
+    )
 
 
 def _stores(cls: ast.ClassDef, name: str) -> bool:
@@ -118,12 +162,30 @@ def _stores(cls: ast.ClassDef, name: str) -> bool:
 
 def _means(source: Source, node: ast.AST, name: str, own: ast.AST | None) -> bool:
     """Whether a variable of this name is the one at hand: the innermost scope that binds it decides."""
+    path = [node]
     for parent in source.ancestors(node):
-        if parent is own:
+        if parent is own and _is_inside(parent, path):
             return True
-        if isinstance(parent, _SCOPES) and _binds(parent, name):
+        if isinstance(parent, _SCOPES) and _is_inside(parent, path) and _binds(parent, name):
             return False
+        path.append(parent)
     return own is None
+
+
+def _is_inside(scope: ast.AST, path: list[ast.AST]) -> bool:
+    """Whether a node is evaluated in a scope round it: defaults, decorators and the first iterable are not.
+
+    Args:
+        scope: the scope.
+        path: the nodes from the node up to the scope.
+    """
+    if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return path[-1] in scope.body
+    if isinstance(scope, ast.Lambda):
+        return path[-1] is scope.body
+    if isinstance(scope, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        return path[-1] is not scope.generators[0] or len(path) < 2 or path[-2] is not scope.generators[0].iter
+    return True
 
 
 def _binds(scope: ast.AST, name: str) -> bool:

@@ -145,12 +145,10 @@ def use_of(source: Source, texts: Texts, borrowed: Borrowed) -> Use:
     key, local = borrowed.key, borrowed.local
     read = named(source, local) if borrowed.direct else _of_module(source, local, key.name)
     reason = groups.obstacle(source, borrowed.calls, read, clients.WRAPPED[borrowed.cls][2])
-    if clients.changes_environment(source):
-        reason = reason or "provider-dynamic"
     if not source.begins_line(borrowed.statement) or not source.ends_line(borrowed.statement):
         reason = reason or "client-escapes"
     (stem,) = uses.names_of(source.absolute)
-    around = texts.outside(source.absolute, f"{stem}.{local}", stem) + texts.replacing(source.absolute, local, stem)
+    around = texts.outside(source.absolute, f"{stem}.{local}", stem) + texts.replacing(source.absolute, local)
     if os.path.basename(source.absolute) == "__init__.py" or (borrowed.direct and texts.imported_from(stem, local)):
         around.append(source.shown)  # what it imports, others import from it
     leaves = len(borrowed.statement.names) == 1 and is_read_up(source, borrowed)
@@ -212,7 +210,7 @@ def way_of(key: Shared, their: list[Use], source: Source, project: Project, text
     provider, _, asynchronous = clients.WRAPPED[maker.cls]
     if groups.obstacle(source, own.calls, named(source, key.name, None, maker.call), asynchronous):
         return None
-    options = clients.options_of(source, maker, provider, elsewhere=True)
+    options = clients.options_of(source, texts, maker, provider, elsewhere=True)
     if isinstance(options, str) or groups.replaced(source, texts, maker) != []:
         return None
     users = {use.path for use in their}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from llmguard.check.reading import decode, parse_strictly
 from llmguard.errors import UncheckableError
 from llmguard.migrate.guards import guarded_at
+from llmguard.migrate.reads import Reads, reads_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -30,6 +31,7 @@ class Texts:
     def __init__(self, files: Iterable[tuple[str, str, bytes]], migrating: frozenset[str] | None = None) -> None:
         self._files = list(files)
         self._reads: dict[tuple[str, str], Reads | None] = {}
+        self._holding: dict[str, list[tuple[str, str, bytes]]] = {}
         names: set[bytes] = set()  # that are looked up without a search
         for _, path, data in self._files:
             if migrating is None or path in migrating:
@@ -52,11 +54,19 @@ class Texts:
         """The files that mention one of these names."""
         numbers: set[int] = set()
         for name in map(str.encode, names):
-            if name in self._indexed:
-                numbers.update(self._speaking.get(name, ()))
-            else:
-                numbers.update(number for number, (_, _, data) in enumerate(self._files) if name in data)
+            if name not in self._indexed:
+                self._indexed.add(name)
+                self._speaking[name] = [number for number, (_, _, data) in enumerate(self._files) if name in data]
+            numbers.update(self._speaking.get(name, ()))
         return [self._files[number] for number in sorted(numbers)]
+
+    def _with(self, text: str) -> list[tuple[str, str, bytes]]:
+        """The files that hold a text."""
+        found = self._holding.get(text)
+        if found is None:
+            data = text.encode()
+            found = self._holding[text] = [file for file in self._files if data in file[2]]
+        return found
 
     def prints(self, name: str) -> bool:
         """Whether a function of this name, of those that the project defines, prints."""
@@ -80,20 +90,71 @@ class Texts:
     def reading(self, absolute: str, attribute: str, modules: tuple[str, ...], *beside: str) -> list[str]:
         """Where an attribute of an object from one of these modules may be read."""
         near = {path for _, path, _ in self._about(*modules, *beside)}
+        stems = frozenset(names_of(path)[0] for path in near)
         found = []
-        for shown, path, data in self._about(attribute):
-            key = (path, attribute)
-            if key not in self._reads:
-                self._reads[key] = _reads(data, attribute)
-            reads = self._reads[key]
-            if path != absolute and (reads is None or reads.may_be_of(modules, about=path in near)):
+        for file in self._about(attribute):
+            shown, path, data = file
+            reads = self._reads_of(file, attribute)
+            if path != absolute and (reads is None or reads.may_be_of(modules, stems, about=path in near)):
                 found += _places(_word(attribute), [(shown, path, data)])
         return found
 
-    def replacing(self, absolute: str, name: str, module: str) -> list[str]:
-        """Where a class is named as a text, in a file that speaks of a module: `patch.object(module, "Groq")`."""
-        quoted = re.compile(rf"""["']{re.escape(name)}["']""".encode())
-        return _places(quoted, self._about(module), {absolute})
+    def replacing(self, absolute: str, name: str) -> list[str]:
+        """Where a name of a module or object may be given another value, or is looked up by a text."""
+        files = [file for file in self._with(name) if file[1] != absolute]
+        put = [file for file in files if _looks_like(name).search(file[2]) and self._puts(file, absolute, name)]
+        return _places(_looks_like(name), put) + _places(_named_by_text(name), files)
+
+    def _puts(self, file: tuple[str, str, bytes], absolute: str, name: str) -> bool:
+        reads = self._reads_of(file, name)
+        own = names_of(absolute)
+        near = frozenset(names_of(path)[0] for _, path, _ in self._about(*own)) if absolute else frozenset()
+        return reads is None or reads.may_be_put(own, near)
+
+    def _reads_of(self, file: tuple[str, str, bytes], attribute: str) -> Reads | None:
+        key = (file[1], attribute)
+        if key not in self._reads:
+            self._reads[key] = reads_of(file[2], attribute)
+        return self._reads[key]
+
+    def without(self, package: str) -> list[str]:
+        """Where an imported package may be replaced in `sys.modules`, in any file."""
+        quoted = re.compile(rf"""["']{re.escape(package)}["']""".encode())
+        return _places(quoted, [file for file in self._with(package) if b"sys.modules" in file[2]])
+
+    def starring(self, absolute: str) -> list[str]:
+        """Where all names of a module are imported."""
+        (name,) = names_of(absolute)
+        return _places(re.compile(rf"\b{name}\s+import\s+\*".encode()), self._about(name), {absolute})
+
+    def beside(self, absolute: str, pattern: re.Pattern[bytes]) -> bool:
+        """Whether a file that speaks of a module holds a pattern."""
+        return bool(_places(pattern, self._about(*names_of(absolute)), {absolute}))
+
+    def is_renamed(self, absolute: str) -> bool:
+        """Whether a module is imported under another name, by which others may know it."""
+        (name,) = names_of(absolute)
+        return bool(_places(re.compile(rf"\b{name}\s+as\s+\w".encode()), self._about(name), {absolute}))
+
+    def attributes(self, absolute: str, name: str) -> list[str]:
+        """Where something's attribute of a name is read or set, but for those of `self`."""
+        pattern = rf"(?<!\bself)(?<!\bcls)\.\s*{re.escape(name)}\b"
+        return _places(re.compile(pattern.encode()), self._with(name), {absolute})
+
+    def changing_environment(self, absolute: str, variables: Collection[str]) -> list[str]:
+        """Where environment variables may change, or all of them are taken away, in other files."""
+        files = [file for file in self._with("environ") if any(name.encode() in file[2] for name in variables)]
+        return _places(CHANGES_ENVIRONMENT, files, {absolute}) + _places(
+            re.compile(rb"environ\s*\.\s*clear\b|environ[^)]*clear\s*=\s*True"), self._with("environ"), {absolute}
+        )
+
+    def assigning(self, name: str) -> list[str]:
+        """Where a setting may get another value, or is computed by more than a look into the environment."""
+        files = self._with(name)
+        given = re.compile(rf"\bglobal\s[^\n]*\b{re.escape(name)}\b".encode())
+        computed = [f"{shown}:1" for shown, _, data in files if _computes(data, name)]
+        put = [file for file in files if _looks_like(name).search(file[2]) and self._puts(file, "", name)]
+        return _places(_looks_like(name), put) + _places(given, files) + computed
 
     def below(self, absolute: str, name: str) -> list[str]:
         """Where a name stands in the files below the folder of a package."""
@@ -122,10 +183,54 @@ class Texts:
         return _places(_word(name), self._about(*names_of(absolute)), {absolute, *users})
 
 
+def _computes(data: bytes, name: str) -> bool:
+    """Whether a file defines a function of a name that does more than to return what it reads."""
+    if not re.search(rf"\bdef\s+{re.escape(name)}\b".encode(), data):
+        return False
+    try:
+        tree = parse_strictly(decode(data).text)
+    except UncheckableError:
+        return True
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
+            calls = [ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)]
+            if not isinstance(node.body[-1], ast.Return) or len(node.body) > 2 or set(calls) - _READING:
+                return True
+    return False
+
+
+_READING = frozenset({"os.getenv", "os.environ.get", "getenv", "environ.get", "str"})
+
+
 def _is_printing(function: ast.AST) -> bool:
     return any(
         isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write", "rich.print")
         for node in ast.walk(function)
+    )
+
+
+#: What changes environment variables.
+CHANGES_ENVIRONMENT = re.compile(
+    rb"environ\s*\[[^\]]*\]\s*=[^=]|environ\s*\.\s*(pop|update|setdefault|clear|popitem)\b|\bputenv\b|\bsetenv\b"
+    rb"|\bdel\s+(os\.)?environ|\bdelenv\b|environ\s*\|=|patch\.dict\s*\([^)]*environ|override\s*=\s*True"
+)
+
+
+def _looks_like(name: str) -> re.Pattern[bytes]:
+    """What may give a name of a module or object another value, or looks it up."""
+    word = re.escape(name)
+    return re.compile(
+        rf"""(?<!\bself)(?<!\bcls)\.{word}[ ]*(?::[^=\n]*)?=(?!=)|\bdel\b.*\.{word}\b"""
+        rf"""|\b(?:getattr|setattr|hasattr|delattr|object|setitem)\s*\([^"']{{0,200}}["']{word}["']""".encode()
+    )
+
+
+def _named_by_text(name: str) -> re.Pattern[bytes]:
+    """A dotted path with a name in a text, and a field of a format."""
+    word = re.escape(name)
+    return re.compile(
+        rf"""["'][\w.]*\.{word}(?:\.[\w.]*)?["']|\{{[\w.]*\.{word}\b"""
+        rf"""|\b(?:attrgetter|methodcaller)\s*\(\s*["']{word}["']""".encode()
     )
 
 
@@ -148,103 +253,6 @@ def names_of(absolute: str) -> tuple[str, ...]:
     """The names by which other files speak of a module."""
     stem = os.path.splitext(os.path.basename(absolute))[0]
     return (os.path.basename(os.path.dirname(absolute)) if stem == "__init__" else stem,)
-
-
-#: What is read of a client.
-_OF_CLIENTS = frozenset(
-    {
-        *("chat", "completions", "messages", "api_key", "base_url", "close", "with_options", "copy", "models", "beta"),
-        *("embeddings", "audio", "files", "responses", "images", "batches", "with_raw_response", "organization"),
-    }
-)
-
-
-class Reads(NamedTuple):
-    """What a file reads of an attribute.
-
-    Attributes:
-        own: it is `self.x` in a class that does not set it: of a base or a mixin, perhaps.
-        roots: for each other read: the name that it begins with ("" for none), whether nothing stands between, and
-            whether something of a client is read of it.
-        origin: name -> (last part of the module, name there) that it, or what makes it, is imported from.
-        named: whether a text of the file names the attribute.
-    """
-
-    own: bool
-    roots: tuple[tuple[str, bool, bool], ...]
-    origin: dict[str, tuple[str, str]]
-    named: bool
-
-    def may_be_of(self, modules: tuple[str, ...], *, about: bool) -> bool:
-        """Whether it may be an attribute of an object from one of these modules.
-
-        Args:
-            modules: their names.
-            about: whether the file mentions one of them, or a class of theirs.
-        """
-        if self.own or (about and self.named):
-            return True
-        for name, direct, of_client in self.roots:
-            module, original = self.origin.get(name, ("", ""))
-            ours = name not in self.origin or module in modules or original in modules
-            if about and ours:
-                return True
-            if of_client and module not in _KNOWN_ELSEWHERE and (ours or not direct):
-                return True  # what a getter gives, or nobody knows what
-        return False
-
-
-def _reads(data: bytes, attribute: str) -> Reads | None:
-    """What a file reads of an attribute; None for one that cannot be parsed."""
-    try:
-        tree = parse_strictly(decode(data).text)
-    except UncheckableError:
-        return None
-    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    own = named = False
-    roots = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr == attribute:
-            root: ast.expr = node.value
-            while isinstance(root, (ast.Attribute, ast.Call, ast.Subscript)):
-                root = root.func if isinstance(root, ast.Call) else root.value
-            name = root.id if isinstance(root, ast.Name) else ""
-            if name in ("self", "cls"):
-                own |= not _stored_beside(node, parents, attribute)
-            else:
-                of_client = getattr(parents.get(node), "attr", "") in _OF_CLIENTS
-                roots.append((name, isinstance(node.value, ast.Name), of_client))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            named |= attribute in node.value.split(".")
-    return Reads(own, tuple(dict.fromkeys(roots)), _origins(tree), named)
-
-
-_KNOWN_ELSEWHERE = frozenset({"fastapi", "starlette", "flask", "django", "pytest"})
-
-
-def _stored_beside(node: ast.AST, parents: dict[ast.AST, ast.AST], attribute: str) -> bool:
-    """Whether the class round a node sets the attribute itself."""
-    parent = parents.get(node)
-    while parent is not None and not isinstance(parent, ast.ClassDef):
-        parent = parents.get(parent)
-    return parent is not None and any(
-        isinstance(inner, ast.Attribute) and inner.attr == attribute and isinstance(inner.ctx, ast.Store)
-        for inner in ast.walk(parent)
-    )
-
-
-def _origins(tree: ast.Module) -> dict[str, tuple[str, str]]:
-    origin: dict[str, tuple[str, str]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                origin[alias.asname or alias.name] = ((node.module or "").rpartition(".")[2], alias.name)
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            made = getattr(node.value.func, "id", "")
-            for target in node.targets:
-                if isinstance(target, ast.Name) and made in origin:
-                    origin.setdefault(target.id, origin[made])
-    return origin
 
 
 def _imports(data: bytes, module: str, name: str) -> bool:

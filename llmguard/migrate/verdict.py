@@ -32,6 +32,7 @@ class Target(str, Enum):
 #: Reason code -> what it means, and what to do. A code is on a site that is manual, or that moved to a lesser target.
 REASONS: dict[str, str] = {
     "async-context-needed": "the call would have to be awaited where nothing can be: use the synchronous twin",
+    "blocks-loop": "the call blocks the event loop, as it did; awaited, it would let other tasks in between",
     "bound-method-reference": "the method is kept or passed on: its client is tracked instead",
     "cannot-round-trip": "the file does not come back byte for byte: migrate it by hand",
     "client-elsewhere": "the client is made elsewhere, and stays: it is tracked where it is used",
@@ -39,6 +40,7 @@ REASONS: dict[str, str] = {
     "client-flag": "the client is also a flag (`if client`): it stays, and is tracked",
     "client-guarded": "the error of making the client is handled apart from the calls: it stays, and is tracked",
     "client-headers": "an option of the client cannot be said at the call: the client is tracked",
+    "comments": "comments stand inside what would go: it stays, and the client is tracked",
     "custom-endpoint": "the base URL is known only at run time: the client is tracked",
     "deselected": "left out by --only, --exclude or --provider",
     "foreign-statement": "the statement cannot be moved into a block: wrap it by hand in llm_tracker.track_llm_call()",

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from llmguard.migrate import clients
+from llmguard.migrate.awaiting import can_await, must_block
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.logging_by_hand import ByHand
+from llmguard.migrate.models import may_be_none
 from llmguard.migrate.source import Span
 from llmguard.migrate.users import user_id
 
@@ -39,6 +42,7 @@ class Ask(NamedTuple):
         service: name of the service.
         options: client options, name -> expression.
         wrapper: name of the wrapper in this file.
+        concurrent: whether the file's coroutines run beside each other.
     """
 
     shape: str
@@ -46,6 +50,7 @@ class Ask(NamedTuple):
     service: str
     options: dict[str, str]
     wrapper: str
+    concurrent: bool = False
 
 
 def obstacle(found: Found, asynchronous: bool) -> str:
@@ -61,9 +66,12 @@ def obstacle(found: Found, asynchronous: bool) -> str:
         return "kwargs-opaque"
     if not {"model", "messages"} <= {keyword.arg for keyword in call.keywords}:
         return "kwargs-opaque"
-    if any(keyword.arg == "model" and _may_be_none(found, keyword.value) for keyword in call.keywords):
+    if any(keyword.arg == "model" and may_be_none(found, keyword.value) for keyword in call.keywords):
         return "model-unknown"
-    awaited = isinstance(found.source.parents.get(call), ast.Await)
+    outer = found.source.parents.get(call)
+    awaited = isinstance(outer, ast.Await)
+    if clients.has_comment(found.source, call.func) or _has_gap(found.source, outer, call):
+        return "comments"
     if asynchronous and not awaited:
         return "unawaited-coroutine"
     if not asynchronous and awaited:
@@ -71,26 +79,12 @@ def obstacle(found: Found, asynchronous: bool) -> str:
     return ""
 
 
-def _may_be_none(found: Found, model: ast.expr) -> bool:
-    """Whether a model may be None: the SDK sends that, the wrapper takes its default."""
-    if isinstance(model, ast.Constant):
-        return model.value is None
-    if isinstance(model, ast.Call):
-        return ast.unparse(model.func).rpartition(".")[2] in ("getenv", "get")
-    if not isinstance(model, ast.Name):
+def _has_gap(source: Source, outer: ast.AST | None, call: ast.Call) -> bool:
+    """Whether a comment stands between an `await` and its call, or behind the call in their parentheses."""
+    if not isinstance(outer, ast.Await):
         return False
-    for node in found.source.ancestors(model):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            given = node.args
-            named = [*given.posonlyargs, *given.args]
-            defaults = dict(
-                zip([a.arg for a in named[len(named) - len(given.defaults) :]], given.defaults, strict=True)
-            )
-            defaults |= {a.arg: d for a, d in zip(given.kwonlyargs, given.kw_defaults, strict=True) if d is not None}
-            default = defaults.get(model.id)
-            if isinstance(default, ast.Constant) and default.value is None:
-                return True
-    return False
+    whole, inner = source.span(outer), source.span(call)
+    return "#" in source.text[whole.start : inner.start] + source.text[inner.end : whole.end]
 
 
 def rewritten(
@@ -100,8 +94,10 @@ def rewritten(
     call = found.call
     assert call is not None
     source = found.source
-    awaits = asynchronous or (can_await(source, call) and not _must_block(source, call))
-    notes = ["yields-now"] if awaits and not asynchronous else []
+    awaits, notes = asynchronous, []
+    if not asynchronous and can_await(source, call):
+        awaits = not (ask.concurrent or must_block(source, call))
+        notes.append("yields-now" if awaits else "blocks-loop")
     user = log.user or user_id(found, user_names)
     if log.kept:
         notes.append("logged-by-hand")
@@ -149,33 +145,6 @@ def _own_parenthesis(source: Source, node: ast.expr) -> int | None:
     rest = source.text[end:]
     at = end + len(rest) - len(rest.lstrip())
     return at + 1 if source.text[at : at + 1] == ")" else None
-
-
-def _must_block(source: Source, call: ast.Call) -> bool:
-    """Whether a blocking call in an `async def` has to go on blocking: its stream is read by `for`, a lock is held, or
-    the function changes what others read."""
-    stream = next((keyword.value for keyword in call.keywords if keyword.arg == "stream"), None)
-    if stream is not None and not (isinstance(stream, ast.Constant) and not stream.value):
-        return True
-    for node in source.ancestors(call):
-        if isinstance(node, ast.With):
-            return True
-        if isinstance(node, ast.AsyncFunctionDef):
-            return any(isinstance(inner, (ast.Global, ast.Nonlocal)) for inner in ast.walk(node))
-    return False
-
-
-def can_await(source: Source, call: ast.Call) -> bool:
-    """Whether `await` may stand where a call stands, and means the same: directly in an `async def`."""
-    for node in source.ancestors(call):
-        if isinstance(node, ast.AsyncFunctionDef):
-            inside = [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
-            return not any(call in ast.walk(part) for part in inside)
-        if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.GeneratorExp, ast.ClassDef)):
-            return False
-        if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp)):
-            return False  # it would make the comprehension asynchronous, which older Pythons refuse inside another
-    return False
 
 
 class ToWrapper(cst.CSTTransformer):
