@@ -8,6 +8,7 @@ call, and timings.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _KEYWORDS = frozenset(
     }
 )
 _CLOCKS = frozenset({"time", "perf_counter", "monotonic", "time_ns", "perf_counter_ns", "now", "utcnow"})
+_CLOCK_MODULES = frozenset({"", "time", "datetime", "datetime.datetime", "dt", "dt.datetime", "timeit"})
 _PURE = _CLOCKS | {"len", "int", "round", "float", "str", "getattr", "bool", "sum", "total_seconds", "type"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -72,6 +74,8 @@ def beside(found: Found, others: list[Found], texts: Texts, known: tuple[str, ..
     success = [log for log in good if _follows(source, statement, log)]
     if len(inside) != 1 or len(good) != len(logs) or len(success) > 1:
         return ByHand(kept=True)
+    if not all(_has_lines(source, log) for log in logs):
+        return ByHand(kept=True)
     timings = _timings(function)
     if not all(_speaks_of(log, function, statement, response, timings, known) for log in logs):
         return ByHand(kept=True)
@@ -82,8 +86,13 @@ def beside(found: Found, others: list[Found], texts: Texts, known: tuple[str, ..
             return ByHand(kept=True)  # what it says of the call would be lost
         user = _carried(source, success[0], "user_id", function, statement)
     gone: list[ast.stmt] = [_with_guard(source, log, function, timings) for log in logs]
-    gone += _unread_timings(function, gone, timings)
+    gone += [timing for timing in _unread_timings(function, logs, gone, timings) if _has_lines(source, timing)]
     return ByHand(tuple(gone), metadata, user)
+
+
+def _has_lines(source: Source, statement: ast.stmt) -> bool:
+    """Whether a statement has its lines for itself."""
+    return source.begins_line(statement) and source.ends_line(statement)
 
 
 def _function_of(source: Source, node: ast.AST) -> Function | None:
@@ -128,7 +137,7 @@ def _is_watched(source: Source, texts: Texts, call: ast.Call) -> bool:
             and ast.unparse(node.value) == receiver
         ):
             return True
-    return texts.prints(name)
+    return texts.watched(name, receiver.rpartition(".")[2])
 
 
 def _target(statement: ast.stmt) -> str:
@@ -152,10 +161,15 @@ def _bodies(source: Source, node: ast.AST) -> list[tuple[ast.AST, list[ast.stmt]
 
 
 def _follows(source: Source, statement: ast.stmt, log: ast.stmt) -> bool:
-    """Whether a log stands on the success path behind the call: in its block or one around it, guarded at most."""
+    """Whether a log stands on the success path behind the call, which is on all ways to it: in the call's block or one
+    that its block always goes on into, guarded at most."""
     if log.lineno <= statement.lineno:
         return False
-    around = [id(body) for _, body in _bodies(source, statement)]
+    around = []
+    for parent, body in _bodies(source, statement):
+        around.append(id(body))
+        if not _goes_on(parent, body):
+            break
     for parent, body in _bodies(source, log):
         if id(body) in around:
             return True
@@ -167,6 +181,19 @@ def _follows(source: Source, statement: ast.stmt, log: ast.stmt) -> bool:
         if len(body) > 1 and any(not _is_timing(other, set()) for other in body if other is not log):
             return False
     return False
+
+
+def _goes_on(parent: ast.AST, body: list[ast.stmt]) -> bool:
+    """Whether what follows a block is reached through the block alone: that of a `with`, and of a `try` whose handlers
+    all leave."""
+    if isinstance(parent, (ast.With, ast.AsyncWith)):
+        return True
+    leaves = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+    return (
+        isinstance(parent, ast.Try)
+        and body in (parent.body, parent.orelse)
+        and all(isinstance(handler.body[-1], leaves) for handler in parent.handlers)
+    )
 
 
 def _in_except(source: Source, statement: ast.stmt, log: ast.stmt) -> bool:
@@ -185,12 +212,15 @@ def _is_plain_test(test: ast.expr) -> bool:
 def _timings(function: Function) -> dict[str, list[ast.stmt]]:
     """Locals that hold times -> the statements that set them."""
     names: set[str] = set()
+    elsewhere = {
+        name for node in ast.walk(function) if isinstance(node, (ast.Global, ast.Nonlocal)) for name in node.names
+    }
     found: dict[str, list[ast.stmt]] = {}
     for _ in range(3):  # a duration is made of a start
         for node in ast.walk(function):
             if isinstance(node, ast.Assign) and _is_timing(node, names):
                 name = _target(node)
-                if name and node not in found.setdefault(name, []):
+                if name and name not in elsewhere and node not in found.setdefault(name, []):
                     found[name].append(node)
                     names.add(name)
     assigned = [n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
@@ -205,9 +235,11 @@ def _is_timing(statement: ast.stmt, names: set[str]) -> bool:
     for node in ast.walk(statement.value):
         if isinstance(node, ast.Call):
             last = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if last not in _CLOCKS and last not in ("int", "round", "float", "total_seconds"):
+            asked = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+            if last in _CLOCKS and asked in _CLOCK_MODULES:
+                clock = True
+            elif last not in ("int", "round", "float", "total_seconds"):
                 return False
-            clock |= last in _CLOCKS
         elif isinstance(node, ast.Name) and node.id in names:
             clock = True
     return clock
@@ -260,6 +292,31 @@ def _taken_from(function: Function, response: str, statement: ast.stmt) -> set[s
     }
 
 
+def _surely_bound(source: Source, function: Function, statement: ast.stmt) -> set[str]:
+    """Names that are bound when a call is reached: parameters, and what statements in front of it have set, in its
+    block and those around it."""
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    names = {argument.arg for argument in every if argument is not None}
+    for parent, body in _bodies(source, statement):
+        targets: list[ast.AST] = [
+            other
+            for other in body
+            if other.lineno < statement.lineno and isinstance(other, (ast.Assign, ast.AnnAssign, ast.AugAssign))
+        ]
+        if isinstance(parent, (ast.For, ast.AsyncFor)) and body is parent.body:
+            targets.append(parent.target)
+        if isinstance(parent, (ast.With, ast.AsyncWith)):
+            targets += [item.optional_vars for item in parent.items if item.optional_vars is not None]
+        names |= {
+            node.id
+            for target in targets
+            for node in ast.walk(target)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+    return names
+
+
 def _bound_before(function: Function, statement: ast.stmt) -> set[str]:
     arguments = function.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
@@ -279,18 +336,39 @@ def _carried(source: Source, log: ast.stmt, name: str, function: Function, state
     value = next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
     if value is None or (isinstance(value, ast.Constant) and value.value is None):
         return ""
-    rebound = {
-        node.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name)
-        and not isinstance(node.ctx, ast.Load)
-        and statement.lineno <= node.lineno <= log.lineno
-    }
-    before = (_bound_before(function, statement) - rebound) | {"len", "str", "int", "bool", "sum"}
+    between = [node for node in ast.walk(function) if statement.lineno <= getattr(node, "lineno", 0) < log.lineno]
+    changed = {_root(node) for node in between if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load)}
+    changed |= {_changed_by(node) for node in between}
+    before = _surely_bound(source, function, statement) - changed
+    before |= {"len", "str", "int", "bool", "sum"}
+    if _bodies(source, log)[0][1] is not _bodies(source, statement)[0][1] and not _is_safe(source, log, value):
+        return ""  # what guards the log may guard this
     names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     if not names <= before or any(isinstance(node, ast.Await) for node in ast.walk(value)):
         return ""
     return source.segment(value)
+
+
+def _is_safe(source: Source, log: ast.stmt, value: ast.expr) -> bool:
+    """Whether an argument of a log can be evaluated without the `if` or `try` round it."""
+    if isinstance(value, ast.Name):
+        return True
+    if any(isinstance(node, (ast.Attribute, ast.Subscript, ast.BinOp)) for node in ast.walk(value)):
+        return False
+    tests = [parent.test for parent, _ in _bodies(source, log) if isinstance(parent, ast.If)]
+    tested = {node.id for test in tests for node in ast.walk(test) if isinstance(node, ast.Name)}
+    return not any(isinstance(node, ast.Name) and node.id in tested for node in ast.walk(value))
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
+        node = node.value
+    return getattr(node, "id", "")
+
+
+def _changed_by(node: ast.AST) -> str:
+    """The variable that a call of its method may change, "" for none."""
+    return _root(node.func.value) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
 
 
 def _has(log: ast.stmt, name: str) -> bool:
@@ -319,9 +397,18 @@ def _with_guard(source: Source, log: ast.stmt, function: Function, timings: dict
     return node
 
 
-def _unread_timings(function: Function, gone: list[ast.stmt], timings: dict[str, list[ast.stmt]]) -> list[ast.stmt]:
-    """Statements that set times which nobody reads any more."""
+def _unread_timings(
+    function: Function, logs: Sequence[ast.stmt], gone: list[ast.stmt], timings: dict[str, list[ast.stmt]]
+) -> list[ast.stmt]:
+    """Statements that set times which the logs have read, and nobody reads any more."""
     removed = list(gone)
+    read: set[str] = set()
+    pending: list[ast.stmt] = list(logs)
+    while pending:
+        names = {node.id for node in ast.walk(pending.pop()) if isinstance(node, ast.Name)} & set(timings) - read
+        read |= names
+        pending += [statement for name in names for statement in timings[name]]
+    timings = {name: statements for name, statements in timings.items() if name in read}
     found: list[ast.stmt] = []
     for _ in range(len(timings) + 1):
         inside = {id(node) for statement in removed for node in ast.walk(statement)}

@@ -68,18 +68,24 @@ class Texts:
             found = self._holding[text] = [file for file in self._files if data in file[2]]
         return found
 
-    def prints(self, name: str) -> bool:
-        """Whether a function of this name, of those that the project defines, prints."""
+    def watched(self, name: str, receiver: str) -> bool:
+        """Whether what a log of the project's own does may be noticed: it prints, or its keeper is asked elsewhere.
+
+        Args:
+            name: of the function that logs.
+            receiver: name of the object whose method it is.
+        """
         defined = re.compile(rf"\bdef\s+{re.escape(name)}\b".encode())
-        for _, _, data in self._files:
-            if name.encode() in data and b"print" in data and defined.search(data):
-                try:
-                    tree = parse_strictly(decode(data).text)
-                except UncheckableError:
-                    return True
-                if any(_is_printing(node) for node in ast.walk(tree) if getattr(node, "name", "") == name):
-                    return True
-        return False
+        own = [file for file in self._with(name) if defined.search(file[2]) and b"llmguard" not in file[2]]
+        for _, _, data in own:
+            try:
+                tree = parse_strictly(decode(data).text)
+            except UncheckableError:
+                return True
+            if any(_is_printing(node) for node in ast.walk(tree) if getattr(node, "name", "") == name):
+                return True
+        asked = re.compile(rf"\b{re.escape(receiver)}\s*\.\s*(?!log_|import\b)\w".encode())
+        return bool(own) and bool(_places(asked, self._with(receiver)))
 
     def imported_from(self, module: str, name: str) -> bool:
         """Whether some file imports a name from a module of this name."""
@@ -153,8 +159,7 @@ class Texts:
         files = self._with(name)
         given = re.compile(rf"\bglobal\s[^\n]*\b{re.escape(name)}\b".encode())
         computed = [f"{shown}:1" for shown, _, data in files if _computes(data, name)]
-        put = [file for file in files if _looks_like(name).search(file[2]) and self._puts(file, "", name)]
-        return _places(_looks_like(name), put) + _places(given, files) + computed
+        return _places(_looks_like(name), files) + _places(given, files) + computed
 
     def below(self, absolute: str, name: str) -> list[str]:
         """Where a name stands in the files below the folder of a package."""
