@@ -57,8 +57,14 @@ def attribute_values(infer: Inference, node: ast.Attribute, here: Here) -> Value
 
 
 def _is_put_before(stored: list[Binding], here: Here) -> bool:
-    """Whether a value is put in an attribute where it is used, or on import; else nobody knows when, and whether."""
-    return any(binding.scope is here.scope or binding.scope.parent is None for binding in stored)
+    """Whether a value is put in an attribute where it is used, or on every import; else nobody knows when, and
+    whether."""
+    return any(
+        binding.block.holds(here.block)
+        if binding.scope is here.scope
+        else binding.block is binding.scope.module.scope.block
+        for binding in stored
+    )
 
 
 def _of_clients(infer: Inference, node: ast.Attribute, here: Here) -> Values:

@@ -157,13 +157,12 @@ def client_in(judge: Judge, found: Found) -> tuple[ast.expr, frozenset[str], boo
     that it may be; None when no part of the callee is known to be a client."""
     here = Here(found.site.scope, found.site.block)
     node = found.expression
-    if isinstance(node, ast.Name):
-        scope = owner_of(found.site.scope, node.id)
-        bindings = scope.bindings[node.id] if scope is not None else []
-        if len(bindings) != 1 or bindings[0].how is not How.VALUE or not isinstance(bindings[0].node, ast.Attribute):
+    while True:
+        kept = _part_kept_in(node, here)  # `create = client.messages.create`, `self.chat = client.chat`
+        if kept is not None and isinstance(kept.node, ast.Attribute):
+            node, here = kept.node, Here(kept.scope, kept.block)
+        if not isinstance(node, ast.Attribute):
             return None
-        node, here = bindings[0].node, Here(bindings[0].scope, bindings[0].block)  # `create = client.messages.create`
-    while isinstance(node, ast.Attribute):
         node = node.value
         judge.infer.refill()
         values = judge.infer.values(node, here)
@@ -171,7 +170,18 @@ def client_in(judge: Judge, found: Found) -> tuple[ast.expr, frozenset[str], boo
         known = frozenset(cls for cls in clients if index.client_class(cls) is not None)
         if known:
             return node, known, UNKNOWN not in values
-    return None
+
+
+def _part_kept_in(node: ast.expr, here: Here) -> Binding | None:
+    """The one binding of a variable, or of an attribute of `self`."""
+    bindings: list[Binding] = []
+    if isinstance(node, ast.Name):
+        scope = owner_of(here.scope, node.id)
+        bindings = scope.bindings[node.id] if scope is not None else []
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        owner = class_of_self(here.scope, node.value.id)
+        bindings = owner.attributes.get(node.attr, []) if owner is not None else []
+    return bindings[0] if len(bindings) == 1 and bindings[0].how is How.VALUE and not bindings[0].path else None
 
 
 def is_trackable(cls: str) -> bool:

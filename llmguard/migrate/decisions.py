@@ -6,11 +6,12 @@ import ast
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmguard.check import check_source
 from llmguard.errors import UncheckableError
 from llmguard.migrate.edit import Edit, OverlapError, applied, within
 from llmguard.migrate.file import FileMigration
 from llmguard.migrate.source import Found, Source, Span, found_in
-from llmguard.migrate.verdict import Decision, Verdict
+from llmguard.migrate.verdict import Decision, Target, Verdict
 
 if TYPE_CHECKING:
     from llmguard.check.finding import Finding
@@ -96,7 +97,20 @@ def decided(
         undone = [manual(finding, "cannot-round-trip") for finding, _ in pairs]
         return Decided(undone, error=f"left as it is: {error}", stuck=frozenset(moving or ()))
     change = Change(source.shown, source.absolute, source.data, after)
+    if any(decision.verdict is Verdict.MANUAL for decision in decisions):
+        decisions = _with_tracked(decisions, source, after)
     return Decided(decisions, change, borrowed=borrowed, stuck=stuck)
+
+
+def _with_tracked(decisions: list[Decision], source: Source, after: bytes) -> list[Decision]:
+    """The decisions, where what needed no edit of its own is on the books now: a method of a client that is tracked."""
+    sites = {finding.site for finding in check_source(after, source.shown).tracked}
+    return [
+        decision._replace(verdict=Verdict.MIGRATED, target=Target.CLIENT, reason="bound-method-reference")
+        if decision.verdict is Verdict.MANUAL and decision.site in sites
+        else decision
+        for decision in decisions
+    ]
 
 
 def _finding_of(source: Source, site: Found, by_place: dict[tuple[int, int], Finding]) -> Finding | None:

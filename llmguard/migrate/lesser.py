@@ -10,6 +10,7 @@ from llmguard.migrate.codemods import litellm_setup, to_tracked_client, wrap_in_
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.source import Found, Span
 from llmguard.migrate.verdict import Target
+from llmguard.providers import Family
 
 if TYPE_CHECKING:
     from llmguard.migrate.file import FileMigration
@@ -136,7 +137,11 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
 
 def _unknown_client(migration: FileMigration, found: Found) -> ast.expr | None:
     """The expression that is the client by the shape of a callee; None when it may be something else."""
-    if found.callee.provider not in _SHAPED or not isinstance(found.expression, ast.Attribute):
+    if (
+        found.callee.provider not in _SHAPED
+        or found.callee.family is Family.HTTP
+        or not isinstance(found.expression, ast.Attribute)
+    ):
         return None
     node: ast.expr = found.expression
     while isinstance(node, ast.Attribute) and node.attr in _ON_THE_WAY:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from llmguard.check.scopes import How
 from llmguard.check.values import Here, Instance
 from llmguard.migrate import clients
+from llmguard.providers import index
 
 if TYPE_CHECKING:
     from llmguard.check.judge import Judge
@@ -18,7 +19,7 @@ def is_resource(judge: Judge, found: Found, node: ast.expr) -> bool:
     """Whether an expression is a part of a client (`client.chat`), not the client."""
     judge.infer.refill()
     values = judge.infer.values(node, Here(found.site.scope, found.site.block))
-    return any(isinstance(value, Instance) and value.path for value in values)
+    return any(isinstance(v, Instance) and v.path and index.client_class(v.cls) is not None for v in values)
 
 
 def is_module(found: Found, node: ast.expr) -> bool:

@@ -44,11 +44,10 @@ class Texts:
                 self._speaking.setdefault(word, []).append(number)
         self._indexed = names
 
-    def holds(self, text: bytes) -> bool:
-        """Whether some file holds a text (with any blank space before its last sign)."""
-        head, _, tail = text.rpartition(b" ")
-        pattern = re.compile(re.escape(head) + rb"\s*" + re.escape(tail) + rb"[^=]")
-        return any(head in data and pattern.search(data) for _, _, data in self._files)
+    def setting_callbacks(self) -> bool:
+        """Whether some file sets LiteLLM's list of callbacks anew."""
+        pattern = re.compile(rb"\b\w+\s*\.\s*callbacks\s*=[^=]")
+        return any(b"litellm" in data and pattern.search(data) for _, _, data in self._with("callbacks"))
 
     def _about(self, *names: str) -> list[tuple[str, str, bytes]]:
         """The files that mention one of these names."""

@@ -34,9 +34,14 @@ def import_of(found: Found) -> ast.stmt | None:
             parent = source.parents.get(node)
             if isinstance(parent, ast.Module):
                 return node
-            if id(parent) in around:
+            if id(parent) in around or _is_guarded(source, parent, node):
                 inside = node
     return inside
+
+
+def _is_guarded(source: Source, parent: ast.AST | None, node: ast.stmt) -> bool:
+    """Whether an import stands in a `try` at the top of the file, for those who do not have the package."""
+    return isinstance(parent, ast.Try) and node in parent.body and isinstance(source.parents.get(parent), ast.Module)
 
 
 def behind(source: Source, texts: Texts, statement: ast.stmt) -> int | None:
@@ -48,8 +53,12 @@ def behind(source: Source, texts: Texts, statement: ast.stmt) -> int | None:
     setting = [
         node
         for node in source.tree.body
-        if isinstance(node, ast.Assign) and any(ast.unparse(t) == "litellm.callbacks" for t in node.targets)
+        if isinstance(node, ast.Assign) and any(_is_callbacks(target) for target in node.targets)
     ]
     if not setting:
-        return None if texts.holds(b"litellm.callbacks =") else at
+        return None if texts.setting_callbacks() else at
     return max(at, source.line_after(setting[-1]))
+
+
+def _is_callbacks(target: ast.expr) -> bool:
+    return isinstance(target, ast.Attribute) and target.attr == "callbacks" and isinstance(target.value, ast.Name)
