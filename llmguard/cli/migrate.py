@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,24 +67,30 @@ def migrate(
     Exit code: 0 nothing to do, 1 something to do; with --write 0 done, 1 calls are left to do by hand; 2 wrong usage
     or configuration; 3 nothing was looked at.
     """
+    from llmguard.cli import migration
     from llmguard.errors import UsageError
-    from llmguard.migrate.plan import shown_root
+    from llmguard.migrate.plan import folder_of
+    from llmguard.migrate.write import journal_folder
 
     if output_format not in _FORMATS:
         raise UsageError(f"--output-format must be one of {', '.join(_FORMATS)}, not {output_format!r}")
+    if write and check:
+        raise UsageError("--check writes nothing: leave out --write, or --check")
+    if output_file and not os.path.isdir(os.path.dirname(os.path.abspath(output_file))):
+        raise UsageError(f"--output-file {output_file}: there is no such folder")
     asked = _options(only, exclude, provider, wrapper_module, user_id, service_name)
     asked = asked._replace(log_calls=_dotted("--log-call", log_call))
     asked = asked._replace(rename=rename, fresh=fresh, aliases=not no_aliases)
     configuration = options.configuration(config, isolated, "", "", "")
-    root = shown_root(paths or ["."])
+    root = journal_folder(folder_of(paths or ["."]))
     _finish(root, write=write)
-    plan, said = _planned(paths or ["."], configuration, asked, root)
+    plan, said = _planned(paths or ["."], configuration, asked)
     has_work = bool(plan.changes or plan.moves or plan.created)
     if write and has_work:
         _write(plan, root, force=force)
     if said:
         typer.echo(said, err=True)
-    _report(plan, output_format, output_file, write=write, quiet=check)
+    migration.report(plan, output_format, output_file, write=write, quiet=check)
     manual = any(decision.verdict.value == "manual" for decision in plan.decisions)
     raise typer.Exit(int(manual) if write else int(has_work or manual))
 
@@ -100,17 +108,17 @@ def _finish(root: str, *, write: bool) -> None:
         typer.echo(f"{path}: changed in the meantime, left as it is", err=True)
 
 
-def _planned(paths: list[str], configuration: Configuration, asked: Options, root: str) -> tuple[Plan, str]:
+def _planned(paths: list[str], configuration: Configuration, asked: Options) -> tuple[Plan, str]:
     """The plan, and what to say of the dependency."""
     from llmguard.cli.output import Progress
     from llmguard.migrate.plan import make_plan
 
-    with Progress(shown=sys.stderr.isatty()) as progress:
+    with Progress(shown=sys.stderr is not None and sys.stderr.isatty()) as progress:
         plan = make_plan(paths, configuration, asked, progress)
     if not plan.files:
-        typer.echo("Nothing was looked at: no Python files were found.", err=True)
+        typer.echo("Nothing was looked at: no Python files were found, or all are excluded.", err=True)
         raise typer.Exit(3)
-    return _with_dependency(plan, root)
+    return _with_dependencies(plan)
 
 
 def _write(plan: Plan, root: str, *, force: bool) -> None:
@@ -124,20 +132,24 @@ def _write(plan: Plan, root: str, *, force: bool) -> None:
     writing.write(plan.changes, root, plan.moves, plan.created)
 
 
-def _with_dependency(plan: Plan, root: str) -> tuple[Plan, str]:
-    """The plan with the dependency that its changes need, and what to say of it."""
-    import os
-
+def _with_dependencies(plan: Plan) -> tuple[Plan, str]:
+    """The plan with the dependency that its changes need, in each project that has some, and what to say of it."""
     from llmguard.migrate.decisions import Change
     from llmguard.migrate.dependency import added
 
     if not any(decision.target is not None for decision in plan.decisions):
         return plan, ""
-    found = added(root)
-    if found.before == found.after:
-        return plan, found.said
-    change = Change(os.path.relpath(found.path), os.path.abspath(found.path), found.before, found.after)
-    return plan._replace(changes=(*plan.changes, change)), found.said
+    folders = sorted(
+        {os.path.dirname(os.path.abspath(decision.path)) for decision in plan.decisions if decision.target}
+    )
+    found = {(each.path, each.said): each for each in map(added, folders)}.values()
+    changes = [
+        Change(os.path.relpath(each.path), os.path.abspath(each.path), each.before, each.after)
+        for each in found
+        if each.before != each.after
+    ]
+    said = sorted({each.said for each in found if each.said})
+    return plan._replace(changes=(*plan.changes, *changes)), "\n".join(said)
 
 
 def _options(only: str, exclude: str, provider: str, module: str, user_id: str, service: str) -> Options:
@@ -156,13 +168,11 @@ def _options(only: str, exclude: str, provider: str, module: str, user_id: str, 
     unknown = providers - {row.name for row in PROVIDERS}
     if unknown:
         raise UsageError(f"no provider is called {min(unknown)!r}; docs/providers.md lists them")
-    if not all(part.isidentifier() for part in module.split(".")):
+    if not all(part.isidentifier() and not iskeyword(part) for part in module.split(".")):
         raise UsageError(f"--wrapper-module must be a dotted module name, not {module!r}")
     names = _dotted("--user-id", user_id)
-    try:
-        service.format(stem="x")
-    except (KeyError, IndexError, ValueError):
-        raise UsageError(f"--service-name may hold {{stem}} and no other braces, not {service!r}") from None
+    if set("{}") & set(service.replace("{stem}", "")):
+        raise UsageError(f"--service-name may hold {{stem}} and no other braces, not {service!r}")
     if not service.isprintable() or any(sign in service for sign in "\"'\\"):
         raise UsageError(f"--service-name must be plain text without quotes, not {service!r}")
     return Options(frozenset(targets), providers, module, user_names=names, service=service)
@@ -179,66 +189,3 @@ def _dotted(option: str, text: str) -> tuple[str, ...]:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _report(plan: Plan, output_format: str, output_file: str, *, write: bool, quiet: bool) -> None:
-    import json
-    import os
-
-    from llmguard.check.discover import printable
-    from llmguard.cli.output import difference, write_text
-    from llmguard.migrate import report
-
-    if output_format == "json":
-        lines = json.dumps(report.as_json(plan), indent=2).split("\n")
-    elif output_format == "markdown":
-        lines = list(report.markdown(plan, written=write))
-    else:
-        lines = []
-        if not write and not quiet:
-            for change in plan.changes:
-                lines += difference(printable(change.path), change.before, change.after)
-            for path, data in plan.created:
-                lines += difference(printable(os.path.relpath(path)), None, data)
-            for old, new in plan.moves:
-                names = printable(os.path.relpath(old)), printable(os.path.relpath(new))
-                lines += [f"# moves: {names[0]} -> {names[1]}"]
-    if output_file:
-        write_text(output_file, lines)
-    else:
-        for line in lines:
-            print(line)
-    if output_format == "text":
-        _table(plan)
-        _next_steps(plan, write=write)
-
-
-def _table(plan: Plan) -> None:
-    """A line for each site that a human should look at, and the sums: on stderr, for stdout may be a patch."""
-    from llmguard.migrate import report
-    from llmguard.migrate.verdict import Verdict
-
-    for path, decisions in report.by_file(plan).items():
-        for decision in decisions:
-            if decision.verdict is not Verdict.MIGRATED or decision.reason:
-                why = f": {report.explained(decision.reason)}" if decision.reason else ""
-                typer.echo(f"{path}:{decision.line}: {decision.verdict.value}{why}", err=True)
-    for renamed in plan.renames:
-        said = f"stays: {renamed.refused}" if renamed.refused else f"-> {renamed.new}, {renamed.places} places"
-        typer.echo(f"{renamed.old} {said}", err=True)
-    for path, message in plan.errors:
-        typer.echo(f"{path}: {message}", err=True)
-    number = report.counts(plan)
-    typer.echo(", ".join(f"{count} {verdict}" for verdict, count in number.items()) + ".", err=True)
-
-
-def _next_steps(plan: Plan, *, write: bool) -> None:
-    if not plan.changes:
-        return
-    if write:
-        typer.echo(
-            'Next: pip install "llmguard[runtime]" (from its repository), llmguard db upgrade, llmguard check.',
-            err=True,
-        )
-    else:
-        typer.echo("Nothing was written; --write does it.", err=True)

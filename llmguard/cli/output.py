@@ -36,11 +36,18 @@ def write_text(path: str, lines: Iterable[str]) -> None:
 def difference(path: str, before: bytes | None, after: bytes) -> Iterator[str]:
     """A unified diff of a file (None before it is there), in lines."""
     old, new = (_lines((data or b"").decode("utf-8", "surrogateescape")) for data in (before, after))
-    name = "/dev/null" if before is None else f"a/{path}"
-    for line in difflib.unified_diff(old, new, name, f"b/{path}"):
+    name = "/dev/null" if before is None else _quoted(f"a/{path}")
+    for line in difflib.unified_diff(old, new, name, _quoted(f"b/{path}")):
         yield line.removesuffix("\n")
         if not line.endswith("\n"):
             yield "\\ No newline at end of file"
+
+
+def _quoted(name: str) -> str:
+    """A file's name as git writes it: between quotes when it holds what would end the line or the name."""
+    if not any(sign < " " or sign in '"\\' for sign in name):
+        return name
+    return '"' + "".join(f"\\{ord(s):03o}" if s < " " else f"\\{s}" if s in '"\\' else s for s in name) + '"'
 
 
 def _lines(text: str) -> list[str]:

@@ -80,7 +80,7 @@ def decided(
     decisions = [
         _decision(source, finding, outcomes[id(site)], migration.edits)
         if id(site) in outcomes
-        else manual(finding, "deselected")
+        else _of(finding, Verdict.IGNORED, "deselected")
         for finding, site in pairs
     ]
     seen = {id(finding) for finding, _ in pairs}

@@ -8,7 +8,7 @@ import sys
 from typing import NamedTuple
 
 REQUIREMENT = "llmguard[runtime]"
-_OURS = re.compile(r"(?im)^[\s\"']*llmguard\b")
+_OURS = re.compile(r"(?im)^[\s\"']*llmguard(?![\w.-])")
 
 
 class Added(NamedTuple):
@@ -26,12 +26,19 @@ class Added(NamedTuple):
     said: str
 
 
-def added(root: str) -> Added:
-    """The dependency in `pyproject.toml` or `requirements.txt` of a folder.
+def added(folder: str) -> Added:
+    """The dependency in `pyproject.toml` or `requirements.txt` of the project that a folder is of.
 
     Args:
-        root: folder of the project.
+        folder: with code that has changed. The lists are those of the nearest folder above that has one, within the
+            repository.
     """
+    root = os.path.abspath(folder)
+    while not any(os.path.isfile(os.path.join(root, name)) for name in ("pyproject.toml", "requirements.txt")):
+        above = os.path.dirname(root)
+        if above == root or os.path.exists(os.path.join(root, ".git")):
+            break
+        root = above
     pyproject, requirements = os.path.join(root, "pyproject.toml"), os.path.join(root, "requirements.txt")
     listed = _in_pyproject(pyproject) if os.path.isfile(pyproject) else None
     has_list = os.path.isfile(requirements)
@@ -42,6 +49,8 @@ def added(root: str) -> Added:
     if has_list:
         with open(requirements, "rb") as file:
             before = file.read()
+        if before.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return _said("requirements.txt is not in UTF-8")
         if _OURS.search(before.decode("utf-8", "replace")):
             return Added("", b"", b"", "")
         newline = b"\r\n" if b"\r\n" in before else b"\n"
@@ -62,14 +71,17 @@ def _in_pyproject(path: str) -> Added | None:
         import tomli as tomllib
     with open(path, "rb") as file:
         before = file.read()
-    text = before.decode("utf-8", "replace")
+    try:
+        text = before.decode("utf-8")
+    except UnicodeDecodeError:
+        return _said("pyproject.toml is not in UTF-8")
     try:
         listed = tomllib.loads(text).get("project", {}).get("dependencies")
     except (tomllib.TOMLDecodeError, AttributeError):
         return None
     if not isinstance(listed, list):
         return None
-    if any(re.match(r"llmguard\b", str(each)) for each in listed):
+    if any(_OURS.match(str(each)) for each in listed):
         return Added("", b"", b"", "")
     after = _with_item(text)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -58,8 +59,8 @@ class FileMigration:
         self.borrowed: list[Use] = []
         self.stuck: set[Shared] = set()
         self.cleanup = Cleanup(source, texts)
-        self.service = options.service.format(stem=source.stem)
-        self.tracked: set[int] = set()
+        self.service = _literal(options.service.replace("{stem}", source.stem))
+        self.tracked: dict[int, Edit] = {}
         self._moving = moving or {}
         self._wanted: dict[str, dict[str, str]] = {}
         self._anchor: ast.stmt | None = None
@@ -211,6 +212,11 @@ class FileMigration:
             if isinstance(statement, (ast.Import, ast.ImportFrom)) and self.source.span(statement).end <= first
         ]
         return before[-1] if before else None
+
+
+def _literal(text: str) -> str:
+    """A text as it stands between double quotes."""
+    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False)[1:-1]
 
 
 def _cross(spans: list[Span]) -> bool:

@@ -52,7 +52,10 @@ def move(migration: FileMigration, outcome: Outcome) -> None:
         if not problem:
             return
         reason = problem
-    outcome.stays(reason if targets == frozenset(Target) else "deselected")
+    if targets == frozenset(Target):
+        outcome.stays(reason)
+    else:
+        outcome.left_out()
 
 
 def _why_not(found: Found) -> str:
@@ -93,12 +96,15 @@ def _to_callback(migration: FileMigration, outcome: Outcome) -> bool:
     if at is None:
         return False
     if id(statement) not in migration.tracked and not done:
-        migration.tracked.add(id(statement))
         newline, indent = source.newline, source.indent(statement)
         lead = "" if at and source.text[at - 1] in "\r\n" else newline
         blank = "" if indent else newline
-        migration.add(outcome, Edit(Span(at, at), f"{lead}{blank}{indent}{name}(){newline}"))
+        edit = Edit(Span(at, at), f"{lead}{blank}{indent}{name}(){newline}")
+        migration.tracked[id(statement)] = edit
+        migration.add(outcome, edit)
         migration.want("setup_litellm_tracking", name)
+    elif not done:
+        outcome.edits.append(migration.tracked[id(statement)])
     outcome.moved(Target.CLIENT)
     return True
 
@@ -128,8 +134,10 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
         return False
     track = imports.name_for(source, "track", "llmguard")
     for place in fresh:
-        migration.tracked.add(id(place))
-        migration.add(outcome, to_tracked_client.tracked(source, place, track, migration.service))
+        edit = to_tracked_client.tracked(source, place, track, migration.service)
+        migration.tracked[id(place)] = edit
+        migration.add(outcome, edit)
+    outcome.edits += [migration.tracked[id(place)] for place in tracked if place not in fresh]
     migration.want("track", track)
     outcome.moved(Target.CLIENT, reason, review=review)
     return True

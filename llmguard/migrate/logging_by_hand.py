@@ -8,8 +8,11 @@ call, and timings.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
+
+from llmguard.migrate.carried import carried, says
+from llmguard.migrate.statements import Function, bodies, call_of, target
+from llmguard.migrate.timings import CLOCKS, is_timing, timings_of, unread
 
 if TYPE_CHECKING:
     from llmguard.migrate.source import Found, Source
@@ -26,10 +29,7 @@ _KEYWORDS = frozenset(
         *("output_tokens", "success", "service", "service_name", "response"),
     }
 )
-_CLOCKS = frozenset({"time", "perf_counter", "monotonic", "time_ns", "perf_counter_ns", "now", "utcnow"})
-_CLOCK_MODULES = frozenset({"", "time", "datetime", "datetime.datetime", "dt", "dt.datetime", "timeit"})
-_PURE = _CLOCKS | {"len", "int", "round", "float", "str", "getattr", "bool", "sum", "total_seconds", "type"}
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+_PURE = CLOCKS | {"len", "int", "round", "float", "str", "getattr", "bool", "sum", "total_seconds", "type"}
 
 
 class ByHand(NamedTuple):
@@ -69,24 +69,24 @@ def beside(found: Found, others: list[Found], texts: Texts, known: tuple[str, ..
         return ByHand(kept=True)  # in another form (a task, a value), or with another use
     inside = [other for other in others if _function_of(source, other.site.node) is function]
     statement = found.site.statement
-    response = _target(statement)
+    response = target(statement)
     good = [log for log in logs if _follows(source, statement, log) or _in_except(source, statement, log)]
     success = [log for log in good if _follows(source, statement, log)]
     if len(inside) != 1 or len(good) != len(logs) or len(success) > 1:
         return ByHand(kept=True)
     if not all(_has_lines(source, log) for log in logs):
         return ByHand(kept=True)
-    timings = _timings(function)
+    timings = timings_of(function)
     if not all(_speaks_of(log, function, statement, response, timings, known) for log in logs):
         return ByHand(kept=True)
     metadata = user = ""
     if success:
-        metadata = _carried(source, success[0], "metadata", function, statement)
-        if not metadata and _has(success[0], "metadata"):
+        metadata = carried(source, success[0], "metadata", function, statement)
+        if not metadata and says(success[0], "metadata"):
             return ByHand(kept=True)  # what it says of the call would be lost
-        user = _carried(source, success[0], "user_id", function, statement)
+        user = carried(source, success[0], "user_id", function, statement)
     gone: list[ast.stmt] = [_with_guard(source, log, function, timings) for log in logs]
-    gone += [timing for timing in _unread_timings(function, logs, gone, timings) if _has_lines(source, timing)]
+    gone += [timing for timing in unread(function, logs, gone, timings) if _has_lines(source, timing)]
     return ByHand(tuple(gone), metadata, user)
 
 
@@ -99,14 +99,8 @@ def _function_of(source: Source, node: ast.AST) -> Function | None:
     return next((p for p in source.ancestors(node) if isinstance(p, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
 
 
-def _call_of(statement: ast.stmt) -> ast.Call | None:
-    value = getattr(statement, "value", None)
-    value = value.value if isinstance(value, ast.Await) else value
-    return value if isinstance(value, ast.Call) else None
-
-
 def _is_log(statement: ast.stmt, known: tuple[str, ...]) -> bool:
-    call = _call_of(statement)
+    call = call_of(statement)
     return call is not None and _is_log_call(call, known)
 
 
@@ -140,37 +134,17 @@ def _is_watched(source: Source, texts: Texts, call: ast.Call) -> bool:
     return texts.watched(name, receiver.rpartition(".")[2])
 
 
-def _target(statement: ast.stmt) -> str:
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
-        return statement.targets[0].id
-    return ""
-
-
-def _bodies(source: Source, node: ast.AST) -> list[tuple[ast.AST, list[ast.stmt]]]:
-    """(parent, list of statements) around a node, the innermost first, up to its function."""
-    found = []
-    child: ast.AST = node
-    for parent in source.ancestors(node):
-        for _, value in ast.iter_fields(parent):
-            if isinstance(value, list) and child in value:
-                found.append((parent, value))
-        if isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            break
-        child = parent
-    return found
-
-
 def _follows(source: Source, statement: ast.stmt, log: ast.stmt) -> bool:
     """Whether a log stands on the success path behind the call, which is on all ways to it: in the call's block or one
     that its block always goes on into, guarded at most."""
     if log.lineno <= statement.lineno:
         return False
     around = []
-    for parent, body in _bodies(source, statement):
+    for parent, body in bodies(source, statement):
         around.append(id(body))
         if not _goes_on(parent, body):
             break
-    for parent, body in _bodies(source, log):
+    for parent, body in bodies(source, log):
         if id(body) in around:
             return True
         guards = isinstance(parent, ast.Try) and body is parent.body and not parent.orelse and not parent.finalbody
@@ -178,7 +152,7 @@ def _follows(source: Source, statement: ast.stmt, log: ast.stmt) -> bool:
             guards = body is parent.body and not parent.orelse and _is_plain_test(parent.test)
         if not guards:
             return False
-        if len(body) > 1 and any(not _is_timing(other, set()) for other in body if other is not log):
+        if len(body) > 1 and any(not is_timing(other, set()) for other in body if other is not log):
             return False
     return False
 
@@ -199,7 +173,7 @@ def _goes_on(parent: ast.AST, body: list[ast.stmt]) -> bool:
 def _in_except(source: Source, statement: ast.stmt, log: ast.stmt) -> bool:
     """Whether a log stands in an `except` of a `try` whose body holds the call."""
     tries = [
-        parent for parent, body in _bodies(source, statement) if isinstance(parent, ast.Try) and body is parent.body
+        parent for parent, body in bodies(source, statement) if isinstance(parent, ast.Try) and body is parent.body
     ]
     handlers = [handler for outer in tries for handler in outer.handlers]
     return any(handler in source.ancestors(log) for handler in handlers)
@@ -207,42 +181,6 @@ def _in_except(source: Source, statement: ast.stmt, log: ast.stmt) -> bool:
 
 def _is_plain_test(test: ast.expr) -> bool:
     return not any(isinstance(node, (ast.Call, ast.Await, ast.NamedExpr)) for node in ast.walk(test))
-
-
-def _timings(function: Function) -> dict[str, list[ast.stmt]]:
-    """Locals that hold times -> the statements that set them."""
-    names: set[str] = set()
-    elsewhere = {
-        name for node in ast.walk(function) if isinstance(node, (ast.Global, ast.Nonlocal)) for name in node.names
-    }
-    found: dict[str, list[ast.stmt]] = {}
-    for _ in range(3):  # a duration is made of a start
-        for node in ast.walk(function):
-            if isinstance(node, ast.Assign) and _is_timing(node, names):
-                name = _target(node)
-                if name and name not in elsewhere and node not in found.setdefault(name, []):
-                    found[name].append(node)
-                    names.add(name)
-    assigned = [n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    return {name: statements for name, statements in found.items() if assigned.count(name) == len(statements)}
-
-
-def _is_timing(statement: ast.stmt, names: set[str]) -> bool:
-    """Whether a statement sets a local from a clock, or from locals that were."""
-    if not isinstance(statement, ast.Assign) or not _target(statement):
-        return False
-    clock = False
-    for node in ast.walk(statement.value):
-        if isinstance(node, ast.Call):
-            last = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            asked = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-            if last in _CLOCKS and asked in _CLOCK_MODULES:
-                clock = True
-            elif last not in ("int", "round", "float", "total_seconds"):
-                return False
-        elif isinstance(node, ast.Name) and node.id in names:
-            clock = True
-    return clock
 
 
 def _speaks_of(
@@ -254,7 +192,7 @@ def _speaks_of(
     trackers: tuple[str, ...],
 ) -> bool:
     """Whether the arguments of a log name only the response, timings, and what was there before the call."""
-    call = _call_of(log)
+    call = call_of(log)
     assert call is not None
     if not _is_known(call, trackers) and (call.args or any(key.arg not in _KEYWORDS for key in call.keywords)):
         return False
@@ -268,7 +206,7 @@ def _speaks_of(
         | set(timings)
         | handlers
         | ({response} if response else set())
-        | {"str", "int", "len", "getattr", *_CLOCKS, "round", "float", "datetime"}
+        | {"str", "int", "len", "getattr", *CLOCKS, "round", "float", "datetime"}
     )
     known |= _taken_from(function, response, statement)
     return all(
@@ -282,7 +220,7 @@ def _speaks_of(
 def _taken_from(function: Function, response: str, statement: ast.stmt) -> set[str]:
     """Locals that are set from the response's usage: `usage = response.usage`."""
     return {
-        _target(node)
+        target(node)
         for node in ast.walk(function)
         if isinstance(node, ast.Assign)
         and node.lineno > statement.lineno
@@ -290,31 +228,6 @@ def _taken_from(function: Function, response: str, statement: ast.stmt) -> set[s
         and response
         and ast.unparse(node.value).startswith(f"{response}.usage")
     }
-
-
-def _surely_bound(source: Source, function: Function, statement: ast.stmt) -> set[str]:
-    """Names that are bound when a call is reached: parameters, and what statements in front of it have set, in its
-    block and those around it."""
-    arguments = function.args
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    names = {argument.arg for argument in every if argument is not None}
-    for parent, body in _bodies(source, statement):
-        targets: list[ast.AST] = [
-            other
-            for other in body
-            if other.lineno < statement.lineno and isinstance(other, (ast.Assign, ast.AnnAssign, ast.AugAssign))
-        ]
-        if isinstance(parent, (ast.For, ast.AsyncFor)) and body is parent.body:
-            targets.append(parent.target)
-        if isinstance(parent, (ast.With, ast.AsyncWith)):
-            targets += [item.optional_vars for item in parent.items if item.optional_vars is not None]
-        names |= {
-            node.id
-            for target in targets
-            for node in ast.walk(target)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        }
-    return names
 
 
 def _bound_before(function: Function, statement: ast.stmt) -> set[str]:
@@ -329,63 +242,11 @@ def _bound_before(function: Function, statement: ast.stmt) -> set[str]:
     return names | inside
 
 
-def _carried(source: Source, log: ast.stmt, name: str, function: Function, statement: ast.stmt) -> str:
-    """The text of an argument of a log, when all that it names is there before the call."""
-    call = _call_of(log)
-    assert call is not None
-    value = next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
-    if value is None or (isinstance(value, ast.Constant) and value.value is None):
-        return ""
-    between = [node for node in ast.walk(function) if statement.lineno <= getattr(node, "lineno", 0) < log.lineno]
-    changed = {_root(node) for node in between if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load)}
-    changed |= {_changed_by(node) for node in between}
-    before = _surely_bound(source, function, statement) - changed
-    before |= {"len", "str", "int", "bool", "sum"}
-    if _bodies(source, log)[0][1] is not _bodies(source, statement)[0][1] and not _is_safe(source, log, value):
-        return ""  # what guards the log may guard this
-    names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    if not names <= before or any(isinstance(node, ast.Await) for node in ast.walk(value)):
-        return ""
-    return source.segment(value)
-
-
-def _is_safe(source: Source, log: ast.stmt, value: ast.expr) -> bool:
-    """Whether an argument of a log can be evaluated without the `if` or `try` round it."""
-    if isinstance(value, ast.Name):
-        return True
-    if any(isinstance(node, (ast.Attribute, ast.Subscript, ast.BinOp)) for node in ast.walk(value)):
-        return False
-    tests = [parent.test for parent, _ in _bodies(source, log) if isinstance(parent, ast.If)]
-    tested = {node.id for test in tests for node in ast.walk(test) if isinstance(node, ast.Name)}
-    return not any(isinstance(node, ast.Name) and node.id in tested for node in ast.walk(value))
-
-
-def _root(node: ast.AST) -> str:
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
-        node = node.value
-    return getattr(node, "id", "")
-
-
-def _changed_by(node: ast.AST) -> str:
-    """The variable that a call of its method may change, "" for none."""
-    return _root(node.func.value) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-
-
-def _has(log: ast.stmt, name: str) -> bool:
-    """Whether a log has an argument that says something."""
-    call = _call_of(log)
-    assert call is not None
-    return any(
-        keyword.arg == name and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is None)
-        for keyword in call.keywords
-    )
-
-
 def _with_guard(source: Source, log: ast.stmt, function: Function, timings: dict[str, list[ast.stmt]]) -> ast.stmt:
     """A log, or the `try` or `if` round it that guards nothing else."""
     node: ast.stmt = log
     own = {id(statement) for statements in timings.values() for statement in statements}
-    for parent, body in _bodies(source, log):
+    for parent, body in bodies(source, log):
         others = [other for other in body if other is not node and id(other) not in own]
         guards = isinstance(parent, ast.Try) and body is parent.body and not parent.finalbody and not parent.orelse
         guards |= isinstance(parent, ast.If) and body is parent.body and not parent.orelse
@@ -395,35 +256,3 @@ def _with_guard(source: Source, log: ast.stmt, function: Function, timings: dict
             break
         node = parent
     return node
-
-
-def _unread_timings(
-    function: Function, logs: Sequence[ast.stmt], gone: list[ast.stmt], timings: dict[str, list[ast.stmt]]
-) -> list[ast.stmt]:
-    """Statements that set times which the logs have read, and nobody reads any more."""
-    removed = list(gone)
-    read: set[str] = set()
-    pending: list[ast.stmt] = list(logs)
-    while pending:
-        names = {node.id for node in ast.walk(pending.pop()) if isinstance(node, ast.Name)} & set(timings) - read
-        read |= names
-        pending += [statement for name in names for statement in timings[name]]
-    timings = {name: statements for name, statements in timings.items() if name in read}
-    found: list[ast.stmt] = []
-    for _ in range(len(timings) + 1):
-        inside = {id(node) for statement in removed for node in ast.walk(statement)}
-        for name, statements in timings.items():
-            reads = [
-                node
-                for node in ast.walk(function)
-                if isinstance(node, ast.Name)
-                and node.id == name
-                and isinstance(node.ctx, ast.Load)
-                and id(node) not in inside
-            ]
-            if not reads:
-                for statement in statements:
-                    if id(statement) not in inside and statement not in found:
-                        found.append(statement)
-                        removed.append(statement)
-    return found

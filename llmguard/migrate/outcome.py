@@ -38,6 +38,10 @@ class Outcome:
         self.target, self.reason = target, reason
         self.verdict = Verdict.REVIEW if review else Verdict.MIGRATED
 
+    def left_out(self) -> None:
+        """It moves only to targets that are not asked for."""
+        self.verdict, self.reason = Verdict.IGNORED, "deselected"
+
     def stays(self, reason: str) -> None:
         """It is for a human."""
         self.verdict, self.reason = Verdict.MANUAL, reason

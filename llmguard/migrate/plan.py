@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from llmguard.migrate.shared import Shared, Use, Way
 
 
+#: A definition that is named after Groq.
+_GROQ = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+\w*[Gg]roq\w*|^\w*groq_\w*[ \t]*=", re.MULTILINE)
+
+
 class Plan(NamedTuple):
     """What a migration would do.
 
@@ -41,6 +46,7 @@ class Plan(NamedTuple):
         renames: names that change project-wide, and those that do not.
         moves: old path -> new path, absolute.
         created: files that are new: absolute path -> bytes.
+        says_groq: whether the project defines names after Groq, which a renaming would change.
     """
 
     decisions: tuple[Decision, ...]
@@ -50,6 +56,7 @@ class Plan(NamedTuple):
     renames: tuple[Renamed, ...] = ()
     moves: tuple[tuple[str, str], ...] = ()
     created: tuple[tuple[str, bytes], ...] = ()
+    says_groq: bool = False
 
 
 def make_plan(
@@ -80,7 +87,8 @@ def make_plan(
     changes = [piece.change for piece in pieces.values() if piece.change is not None]
     errors = [(note.path, note.message) for note in report.unchecked]
     errors += [(shown, piece.error) for shown, piece in pieces.items() if piece.error]
-    plan = Plan(tuple(decisions), tuple(changes), tuple(errors), report.files_checked)
+    said = any(decision.callee for decision in decisions) and texts.defines(_GROQ)
+    plan = Plan(tuple(decisions), tuple(changes), tuple(errors), report.files_checked, says_groq=said)
     return _with_renames(plan, paths, options) if options.rename else plan
 
 
@@ -127,7 +135,7 @@ class Planning:
         try:
             source = self._source(file)
         except (OSError, UncheckableError) as error:
-            reason = "syntax-error" if "syntax" in str(error) or "invalid" in str(error) else "cannot-round-trip"
+            reason = "syntax-error" if getattr(error, "line", 0) else "cannot-round-trip"
             return Decided([*decisions, *(manual(finding, reason) for finding in sites)], error=str(error))
         with self._vocabulary(settings) as project:
             made = decided(source, sites, project, self._texts, self._options, moving)
@@ -169,8 +177,8 @@ def _bytes_of(run: Run) -> Iterable[tuple[str, str, bytes]]:
             if path.endswith(".py"):
                 shown.setdefault(os.path.abspath(path), os.path.relpath(path))
     for absolute, name in shown.items():
-        if absolute.endswith(SUFFIX):
-            continue
+        if absolute.endswith(SUFFIX) or not os.path.isfile(absolute):
+            continue  # a pipe would be waited for
         try:
             with open(absolute, "rb") as handle:
                 yield name, absolute, handle.read()
@@ -178,8 +186,8 @@ def _bytes_of(run: Run) -> Iterable[tuple[str, str, bytes]]:
             continue  # the check has said so, or it is none of ours
 
 
-def shown_root(paths: Iterable[str]) -> str:
-    """The folder whose journal a migration of some paths uses: that of the first one."""
+def folder_of(paths: Iterable[str]) -> str:
+    """The folder that a migration of some paths is about: the first one, or that of the first file."""
     first = next(iter(paths), ".")
     return first if os.path.isdir(first) else os.path.dirname(first) or "."
 
@@ -210,6 +218,8 @@ def project_files(paths: list[str]) -> Iterable[tuple[str, bytes]]:
         folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
         for name in below(folder):
             absolute = os.path.abspath(name)
+            if not os.path.isfile(absolute):
+                continue  # a pipe would be waited for
             try:
                 with open(absolute, "rb") as handle:
                     yield absolute, handle.read()

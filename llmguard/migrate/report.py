@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from llmguard.check.discover import printable
 from llmguard.migrate.verdict import REASONS, Verdict
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ def explained(reason: str) -> str:
     return REASONS.get(reason, reason)
 
 
+def _cell(text: str) -> str:
+    return printable(text).replace("|", "\\|")
+
+
 def markdown(plan: Plan, *, written: bool) -> Iterator[str]:
     """Lines fit for the description of a pull request."""
     number = counts(plan)
@@ -63,8 +68,15 @@ def markdown(plan: Plan, *, written: bool) -> Iterator[str]:
     for path, decisions in by_file(plan).items():
         for decision in decisions:
             target = decision.target.value if decision.target is not None else ""
-            callee = decision.callee.replace("|", "\\|")
-            cells = (f"`{path}`", str(decision.line), f"`{callee}`", decision.verdict.value, target, decision.reason)
+            callee = _cell(decision.callee)
+            cells = (
+                f"`{_cell(path)}`",
+                str(decision.line),
+                f"`{callee}`",
+                decision.verdict.value,
+                target,
+                decision.reason,
+            )
             yield f"| {' | '.join(cells)} |"
     reasons = sorted({decision.reason for decision in plan.decisions if decision.reason in REASONS} - {"tracked"})
     if reasons:

@@ -44,6 +44,10 @@ class Texts:
                 self._speaking.setdefault(word, []).append(number)
         self._indexed = names
 
+    def defines(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether some file holds a definition of a kind."""
+        return any(pattern.search(data) for _, _, data in self._with("roq"))
+
     def setting_callbacks(self) -> bool:
         """Whether some file sets LiteLLM's list of callbacks anew."""
         pattern = re.compile(rb"\b\w+\s*\.\s*callbacks\s*=[^=]")

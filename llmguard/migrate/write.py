@@ -30,14 +30,14 @@ def dirty(changes: Iterable[Change]) -> list[str]:
     inside of one that cannot be asked (git is not installed), every file counts."""
     found = []
     for folder, group in _by_folder(changes).items():
-        names = [os.path.basename(change.absolute) for change in group]
+        names = [os.path.basename(os.path.realpath(change.absolute)) for change in group]
         answer = git.ask(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--", *names)
         if answer is None or answer.returncode:
             if _has_repository(folder):
                 found += [change.path for change in group]
         elif answer.stdout:
             told = {os.path.basename(os.fsdecode(line[3:])) for line in answer.stdout.split(b"\0") if len(line) > 3}
-            found += [change.path for change in group if os.path.basename(change.absolute) in told]
+            found += [change.path for change, name in zip(group, names, strict=True) if name in told]
     return sorted(found)
 
 
@@ -52,9 +52,10 @@ def _has_repository(folder: str) -> bool:
 
 
 def _by_folder(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    """The changes by the folder that holds the file, behind links."""
     groups: dict[str, list[Change]] = {}
     for change in changes:
-        groups.setdefault(os.path.dirname(change.absolute), []).append(change)
+        groups.setdefault(os.path.dirname(os.path.realpath(change.absolute)), []).append(change)
     return groups
 
 
@@ -92,12 +93,12 @@ def write(
             entries.append({"path": path, "before": "", "after": _digest(data)})
             _write_new(path, data)
         _write_journal(root, entries, list(moves))
-    except (OSError, UsageError) as error:
-        for entry in entries:
+    except BaseException as error:
+        for path in (*(entry["path"] for entry in entries), os.path.join(root, JOURNAL)):
             with contextlib.suppress(OSError):
-                os.unlink(entry["path"] + _NEW)
-        if isinstance(error, UsageError):
-            raise
+                os.unlink(path + _NEW)
+        if not isinstance(error, OSError):
+            raise  # Ctrl-C too
         raise UsageError(f"{error.filename}: {error.strerror}; nothing was changed") from None
     finish(root)
 
@@ -130,22 +131,23 @@ def finish(root: str) -> list[str]:
     try:
         with open(path, encoding="utf-8") as file:
             journal = json.load(file)
-        entries, moves = journal["files"], journal.get("moves", [])
+        entries = [(str(entry["path"]), entry["before"]) for entry in journal["files"]]
+        moves = [(str(old), str(new)) for old, new in journal.get("moves", [])]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} cannot be read ({error}); remove it when no migration is running") from None
     left = []
     try:
-        for entry in entries:
-            new = entry["path"] + _NEW
+        for target, before in entries:
+            new = target + _NEW
             if not os.path.exists(new):
                 continue  # done by the run that died
-            if _digest_of(entry["path"]) == entry["before"]:
-                os.replace(new, entry["path"])
+            if _digest_of(target) == before:
+                os.replace(new, target)
             else:
                 os.unlink(new)
-                left.append(entry["path"])
+                left.append(target)
         for old, new in moves:
             if os.path.exists(old) and not os.path.exists(new):
                 _move(old, new)
@@ -160,6 +162,17 @@ def _move(old: str, new: str) -> None:
     answer = git.ask(os.path.dirname(old), "mv", os.path.basename(old), new)
     if answer is None or answer.returncode:
         os.rename(old, new)
+
+
+def journal_folder(folder: str) -> str:
+    """Where the journal of a folder is: in the repository that holds it, else in the folder itself."""
+    here = os.path.abspath(folder)
+    while not os.path.exists(os.path.join(here, ".git")):
+        above = os.path.dirname(here)
+        if above == here:
+            return folder
+        here = above
+    return os.path.relpath(here) if here != os.path.abspath(folder) else folder
 
 
 def pending(root: str) -> bool:

@@ -100,7 +100,7 @@ def rewritten(
         notes.append("yields-now" if awaits else "blocks-loop")
     user = log.user or user_id(found, user_names)
     if log.kept:
-        notes.append("logged-by-hand")
+        notes.insert(0, "logged-by-hand")
     if not user:
         notes.append("no-user-id")
     elif not log.user and "." in user:

@@ -1,0 +1,142 @@
+"""What `llmguard migrate` prints: the patch or a report on stdout; on stderr what became of the sites, file by file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmguard.migrate.plan import Plan
+    from llmguard.migrate.verdict import Decision
+
+_WIDTH = 120  # columns of a table that goes to no terminal
+
+
+def report(plan: Plan, output_format: str, output_file: str, *, write: bool, quiet: bool) -> None:
+    """Print what a migration did, or would do.
+
+    Args:
+        plan: of it.
+        output_format: "text", "json" or "markdown".
+        output_file: where the report goes, "" for stdout.
+        write: whether it was done.
+        quiet: leave out the patch.
+    """
+    import json
+
+    from llmguard.migrate import report
+
+    if output_format == "json":
+        lines = json.dumps(report.as_json(plan), indent=2).split("\n")
+    elif output_format == "markdown":
+        lines = list(report.markdown(plan, written=write))
+    else:
+        lines = [] if write or quiet else list(_patch(plan))
+    _put(lines, output_file)
+    if output_format == "text":
+        _sites(plan)
+        _table(plan)
+        _next_steps(plan, write=write)
+
+
+def _patch(plan: Plan) -> Iterator[str]:
+    """What `git apply` takes; moves are remarks in it."""
+    from llmguard.check.discover import printable
+    from llmguard.cli.output import difference
+
+    for change in plan.changes:
+        yield from difference(_named(change.path), change.before, change.after)
+    for path, data in plan.created:
+        yield from difference(_named(os.path.relpath(path)), None, data)
+    for old, new in plan.moves:
+        yield f"# moves: {printable(os.path.relpath(old))} -> {printable(os.path.relpath(new))}"
+
+
+def _named(path: str) -> str:
+    """A path as a patch has it: with forward slashes."""
+    return path.replace(os.sep, "/")
+
+
+def _put(lines: list[str], output_file: str) -> None:
+    """Lines, byte for byte: a patch holds what its files hold, whatever their encodings."""
+    from llmguard.check.edit import write_whole
+
+    data = "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
+    if output_file:
+        write_whole(output_file, data)
+    elif hasattr(sys.stdout, "buffer"):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    else:
+        sys.stdout.write(data.decode("utf-8", "replace"))
+
+
+def _sites(plan: Plan) -> None:
+    """A line for each site that a human should know of, with the reason and what to look at."""
+    from llmguard.check.discover import printable
+    from llmguard.migrate import report
+    from llmguard.migrate.verdict import Verdict
+
+    for path, decisions in report.by_file(plan).items():
+        for decision in decisions:
+            if decision.verdict is not Verdict.MIGRATED or decision.reason:
+                _say(f"{printable(path)}:{decision.line}: {decision.verdict.value}{_why(decision)}")
+    for renamed in plan.renames:
+        said = f"stays: {renamed.refused}" if renamed.refused else f"-> {renamed.new}, {renamed.places} places"
+        _say(f"{renamed.old} {said}")
+    for path, message in plan.errors:
+        _say(f"{printable(path)}: {message}")
+
+
+def _why(decision: Decision) -> str:
+    from llmguard.migrate import report
+
+    if not decision.reason:
+        return ""
+    places = ", ".join(decision.related[:3]) + (", ..." if len(decision.related) > 3 else "")
+    return f": {report.explained(decision.reason)}{f' ({places})' if places else ''}"
+
+
+def _table(plan: Plan) -> None:
+    """The sites of each file by verdict, and their sums."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from llmguard.check.discover import printable
+    from llmguard.migrate import report
+
+    number = report.counts(plan)
+    files = report.by_file(plan)
+    if files:
+        console = Console(stderr=True, highlight=False)
+        console = console if console.is_terminal else Console(stderr=True, highlight=False, width=_WIDTH)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("file", overflow="fold")
+        for verdict in list(number)[:3]:
+            table.add_column(verdict, justify="right")
+        for path, decisions in files.items():
+            found = [decision.verdict.value for decision in decisions]
+            table.add_row(printable(path), *(str(found.count(verdict) or "") for verdict in list(number)[:3]))
+        console.print(table)
+    _say(", ".join(f"{count} {verdict}" for verdict, count in number.items()) + ".")
+
+
+def _next_steps(plan: Plan, *, write: bool) -> None:
+    if plan.says_groq and not plan.renames:
+        _say("Names of the project still say groq: --rename changes them to llm.")
+    if not plan.changes:
+        return
+    if write:
+        _say('Next: pip install "llmguard[runtime]" (from its repository), llmguard db upgrade, llmguard check.')
+    else:
+        _say("Nothing was written; --write does it.")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
