@@ -95,7 +95,7 @@ class _Search:
         """Take in what was read from stdin, unless a file of that name is left out."""
         absolute = os.path.abspath(name)
         settings = self._settings(absolute)
-        if self._excluded(absolute, settings, os.path.dirname(absolute)):
+        if is_excluded(absolute, settings, self.configuration, os.path.dirname(absolute)):
             self.skipped += 1
         else:
             self.files.append(File(shown_path(name), absolute, os.path.dirname(absolute), settings, data))
@@ -111,7 +111,7 @@ class _Search:
             return
         absolute = os.path.abspath(path)
         settings = self._settings(absolute)
-        if self._excluded(absolute, settings, os.path.abspath(base)):
+        if is_excluded(absolute, settings, self.configuration, os.path.abspath(base)):
             self.skipped += 1
             return
         shown = shown_path(path)
@@ -139,16 +139,25 @@ class _Search:
             self._compiled.add(settings.source)
         return settings
 
-    def _excluded(self, absolute: str, settings: Settings, base: str) -> bool:
-        root = settings.root or base
-        if any(globs.matches_located(absolute, pattern, root) for pattern in settings.exclude):
-            return True
-        outer = self.configuration.excluding(os.path.dirname(absolute))
-        if outer is not None and any(globs.matches_located(absolute, p, outer.root) for p in outer.exclude):
-            return True
-        # Below what was asked for: a run on a folder inside site-packages means that folder.
-        inside = _relative(absolute, base)
-        return inside is not None and bool(globs.matches(inside, DEFAULT_EXCLUDE))
+
+def is_excluded(absolute: str, settings: Settings, configuration: Configuration, base: str) -> bool:
+    """Whether settings leave a file out.
+
+    Args:
+        absolute: where it is.
+        settings: that hold for it.
+        configuration: that they are of.
+        base: the folder that was asked for.
+    """
+    root = settings.root or base
+    if any(globs.matches_located(absolute, pattern, root) for pattern in settings.exclude):
+        return True
+    outer = configuration.excluding(os.path.dirname(absolute))
+    if outer is not None and any(globs.matches_located(absolute, p, outer.root) for p in outer.exclude):
+        return True
+    # Below what was asked for: a run on a folder inside site-packages means that folder.
+    inside = _relative(absolute, base)
+    return inside is not None and bool(globs.matches(inside, DEFAULT_EXCLUDE))
 
 
 def _compile(settings: Settings) -> None:

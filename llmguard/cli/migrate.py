@@ -115,7 +115,7 @@ def _planned(paths: list[str], configuration: Configuration, asked: Options) -> 
 
     with Progress(shown=sys.stderr is not None and sys.stderr.isatty()) as progress:
         plan = make_plan(paths, configuration, asked, progress)
-    if not plan.files:
+    if not (plan.files or plan.renames):
         typer.echo("Nothing was looked at: no Python files were found, or all are excluded.", err=True)
         raise typer.Exit(3)
     return _with_dependencies(plan)

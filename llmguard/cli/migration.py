@@ -45,16 +45,29 @@ def report(plan: Plan, output_format: str, output_file: str, *, write: bool, qui
 
 
 def _patch(plan: Plan) -> Iterator[str]:
-    """What `git apply` takes; moves are remarks in it."""
-    from llmguard.check.discover import printable
+    """What `git apply` takes."""
     from llmguard.cli.output import difference
 
+    moves = dict(plan.moves)
     for change in plan.changes:
-        yield from difference(_named(change.path), change.before, change.after)
+        new = moves.pop(change.absolute, "")
+        if new:
+            yield from _moved(change.path, os.path.relpath(new))
+        name = os.path.relpath(new) if new else change.path
+        yield from difference(_named(change.path), change.before, change.after, _named(name))
     for path, data in plan.created:
         yield from difference(_named(os.path.relpath(path)), None, data)
-    for old, new in plan.moves:
-        yield f"# moves: {printable(os.path.relpath(old))} -> {printable(os.path.relpath(new))}"
+    for old, new in moves.items():
+        yield from _moved(os.path.relpath(old), os.path.relpath(new))
+
+
+def _moved(old: str, new: str) -> list[str]:
+    """How git writes a move."""
+    return [
+        f"diff --git a/{_named(old)} b/{_named(new)}",
+        f"rename from {_named(old)}",
+        f"rename to {_named(new)}",
+    ]
 
 
 def _named(path: str) -> str:

@@ -33,11 +33,11 @@ def write_text(path: str, lines: Iterable[str]) -> None:
     write_whole(path, "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace"))
 
 
-def difference(path: str, before: bytes | None, after: bytes) -> Iterator[str]:
-    """A unified diff of a file (None before it is there), in lines."""
+def difference(path: str, before: bytes | None, after: bytes, new_path: str = "") -> Iterator[str]:
+    """A unified diff of a file (None before it is there), which moves when it has a new path, in lines."""
     old, new = (_lines((data or b"").decode("utf-8", "surrogateescape")) for data in (before, after))
     name = "/dev/null" if before is None else _quoted(f"a/{path}")
-    for line in difflib.unified_diff(old, new, name, _quoted(f"b/{path}")):
+    for line in difflib.unified_diff(old, new, name, _quoted(f"b/{new_path or path}")):
         yield line.removesuffix("\n")
         if not line.endswith("\n"):
             yield "\\ No newline at end of file"

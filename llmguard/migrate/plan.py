@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmguard.check.discover import below
+from llmguard.check.discover import below, is_excluded
 from llmguard.check.finding import FileReport
 from llmguard.check.notebook import SUFFIX
 from llmguard.check.project import Project
@@ -22,6 +22,7 @@ from llmguard.migrate.rename import Renamed, rename
 from llmguard.migrate.source import Source
 from llmguard.migrate.uses import Texts
 from llmguard.migrate.verdict import Decision
+from llmguard.migrate.write import journal_folder
 from llmguard.providers import vocabulary
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def make_plan(
     errors += [(shown, piece.error) for shown, piece in pieces.items() if piece.error]
     said = any(decision.callee for decision in decisions) and texts.defines(_GROQ)
     plan = Plan(tuple(decisions), tuple(changes), tuple(errors), report.files_checked, says_groq=said)
-    return _with_renames(plan, paths, options) if options.rename else plan
+    return _with_renames(plan, run, paths, options) if options.rename else plan
 
 
 class Planning:
@@ -192,12 +193,16 @@ def folder_of(paths: Iterable[str]) -> str:
     return first if os.path.isdir(first) else os.path.dirname(first) or "."
 
 
-def _with_renames(plan: Plan, paths: list[str], options: Options) -> Plan:
-    """The plan with the names changed, in the files as they are after it."""
+def _with_renames(plan: Plan, run: Run, paths: list[str], options: Options) -> Plan:
+    """The plan with the names changed, in the files as they are after it. A name changes in the whole project, though
+    only a part of it were asked for."""
     after = {change.absolute: change for change in plan.changes}
-    files = dict(project_files(paths))
+    files = dict(project_files([journal_folder(folder_of(paths))], run.configuration))
     data = {path: after[path].after if path in after else before for path, before in files.items()}
-    renaming = rename(sorted(data.items()), fresh=options.fresh, aliases=options.aliases)
+    try:
+        renaming = rename(sorted(data.items()), fresh=options.fresh, aliases=options.aliases)
+    except UncheckableError as error:
+        return plan._replace(errors=(*plan.errors, ("--rename", f"nothing is renamed: {error}")))
     taken = {old: new for old, new in renaming.moves.items() if os.path.exists(new)}
     changes = [change._replace(after=renaming.contents.get(change.absolute, change.after)) for change in plan.changes]
     for path, new in sorted(renaming.contents.items()):
@@ -212,14 +217,15 @@ def _with_renames(plan: Plan, paths: list[str], options: Options) -> Plan:
     return plan._replace(changes=tuple(changes), errors=errors, renames=renaming.renames, moves=moves, created=created)
 
 
-def project_files(paths: list[str]) -> Iterable[tuple[str, bytes]]:
-    """(absolute path, bytes) of the files below some folders that git does not ignore; of all where there is no git."""
-    for path in paths:
-        folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
+def project_files(folders: list[str], configuration: Configuration) -> Iterable[tuple[str, bytes]]:
+    """(absolute path, bytes) of the files below some folders that git does not ignore, and no setting excludes."""
+    for folder in folders:
         for name in below(folder):
             absolute = os.path.abspath(name)
-            if not os.path.isfile(absolute):
+            if not os.path.isfile(absolute) or os.path.islink(absolute):
                 continue  # a pipe would be waited for
+            if is_excluded(absolute, configuration.for_file(absolute), configuration, os.path.abspath(folder)):
+                continue
             try:
                 with open(absolute, "rb") as handle:
                     yield absolute, handle.read()

@@ -63,7 +63,10 @@ def test_a_project_is_renamed_as_a_whole(project: Path) -> None:
     main = (project / "backend/app/main.py").read_text()
     assert "import groq\nfrom groq import Groq\n" in main
     assert 'app.include_router(llm_usage.router, prefix="/api/llm/usage", tags=["Groq Usage"])\n' in main
-    assert 'app.include_router(llm_usage.router, prefix="/api/groq/usage", include_in_schema=False)\n' in main
+    assert (
+        'app.include_router(llm_usage.router, prefix="/api/groq/usage", tags=["Groq Usage"], include_in_schema=False)'
+        in main
+    )
     assert 'URL = "https://api.groq.com/openai/v1"' in main
     after = python(project, "-m", "app.main")
     assert before == "groq ['/api/groq/usage'] GroqUsageTracker\n"
@@ -74,7 +77,11 @@ def test_a_project_is_renamed_as_a_whole(project: Path) -> None:
         "ALTER TABLE groq_usage_logs RENAME TO llm_usage_logs;",
         "ALTER INDEX idx_groq_usage_user_id RENAME TO idx_llm_usage_user_id;",
         "ALTER MATERIALIZED VIEW groq_usage_daily_summary RENAME TO llm_usage_daily_summary;",
-        "ALTER FUNCTION refresh_groq_usage_summary() RENAME TO refresh_llm_usage_summary;",
+        "ALTER FUNCTION refresh_groq_usage_summary RENAME TO refresh_llm_usage_summary;",
+        "",
+        "CREATE OR REPLACE FUNCTION refresh_llm_usage_summary() RETURNS void AS $$",
+        "BEGIN REFRESH MATERIALIZED VIEW llm_usage_daily_summary; END;",
+        "$$ LANGUAGE plpgsql;",
     ]
     applied = (project / "backend/database_migrations/005_api_usage_tracking.sql").read_text()
     assert "groq_usage_logs" in applied  # it may have been applied

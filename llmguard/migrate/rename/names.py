@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from llmguard.check.reading import parse_strictly
+from llmguard.check.reading import lines_of, parse_strictly
 from llmguard.errors import UncheckableError
 from llmguard.migrate.rename import script
-from llmguard.migrate.rename.strings import named_strings
+from llmguard.migrate.rename.strings import in_annotations, named_strings, place_of
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DOTTED = re.compile(r"\.*[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?")
 #: Names of SDKs and of services, never the project's.
 _THEIRS = frozenset({"groq", "Groq", "GROQ", "AsyncGroq", "GroqError", "ChatGroq", "langchain_groq", "groq_sdk"})
 
@@ -24,13 +26,28 @@ class Names(NamedTuple):
         map: old name -> new name.
         kinds: old name -> "name", "module" or "file".
         refused: name that stays -> why.
-        packages: top-level names of the project, with which its dotted paths begin.
+        modules: dotted path of each module, and its endings -> the words that stand in it.
     """
 
     map: dict[str, str]
     kinds: dict[str, str]
     refused: dict[str, str]
-    packages: frozenset[str]
+    modules: dict[str, set[str]]
+
+    def is_path(self, text: str) -> bool:
+        """Whether a text is the dotted path of a module of the project, or of something in one.
+
+        A module of one name is one only with something that stands in it: `groq_usage.json` may be a file.
+        """
+        if not _DOTTED.fullmatch(text):
+            return False
+        parts = re.split(r"[.:]", text.lstrip("."))
+        for length in range(len(parts), 0, -1):
+            words = self.modules.get(".".join(parts[:length]))
+            if words is not None:
+                rest = parts[length:]
+                return (length > 1 or text.startswith(".")) if not rest else rest[0] in words
+        return False
 
 
 def converted(name: str) -> str:
@@ -57,40 +74,58 @@ class _Definitions(NamedTuple):
     foreign: set[str]
     strings: set[str]
     words: set[str]
+    attributes: set[str]
+    overriding: set[str]
+    methods: set[str]
+    patterns: list[re.Pattern[str]]
+    decorated: set[str]  # with "" where names of functions are read at run time
 
 
-def gathered(texts: dict[str, str], others: dict[str, set[str]] | None = None) -> Names:
+def gathered(
+    texts: dict[str, str],
+    others: dict[str, set[str]] | None = None,
+    taken: Iterable[str] = (),
+    patterns: Iterable[re.Pattern[str]] = (),
+) -> Names:
     """The names of a project.
 
     Args:
         texts: path -> text of its files that mention Groq.
-        others: path -> words of files that are not changed (settings, entry points, workflows): what they name stays.
+        others: path -> words of files that are not changed (settings, templates, workflows): what they name stays.
+        taken: words of all files, which new names may meet.
+        patterns: what names may be that are put together at run time.
     """
-    found = _Definitions({}, _packages(texts), set(), set(), set(), {}, set(), set(), set())
+    found = _Definitions(
+        {}, _packages(texts), set(), set(), set(), {}, set(), set(), set(), set(), set(), set(), [], set()
+    )
     for words in (others or {}).values():
         found.loose.update(words)
+    found.words.update(taken)
+    found.patterns.extend(patterns)
+    modules = _modules(texts)
+    names = Names({}, found.kinds, {}, modules)
     for path, text in texts.items():
         found.words.update(_WORD.findall(text))
         if path.endswith(".py"):
-            _of_python(path, text, found)
+            _of_python(path, text, found, names)
         elif path.endswith(script.SUFFIXES):
             for name in script.definitions(path, text):
                 found.kinds.setdefault(name, "name")
-    mapping: dict[str, str] = {}
-    refused: dict[str, str] = {}
+            found.loose.update(script.spoken_of(text))
+    folders = {os.path.basename(os.path.dirname(path)) for path in texts}
     for name in found.kinds:
         new = converted(name)
         if new == name or name in _THEIRS:
             continue
-        why = _why_not(name, new, found)
+        why = "it is the name of a folder" if name in folders else _why_not(name, new, found)
         if why:
-            refused[name] = why
+            names.refused[name] = why
         else:
-            mapping[name] = new
-    return Names(mapping, found.kinds, refused, frozenset(_packages(texts)))
+            names.map[name] = new
+    return names
 
 
-def _of_python(path: str, text: str, found: _Definitions) -> None:
+def _of_python(path: str, text: str, found: _Definitions, names: Names) -> None:
     stem = os.path.splitext(os.path.basename(path))[0]
     if converted(stem) != stem:
         found.kinds[stem] = "module"
@@ -102,31 +137,75 @@ def _of_python(path: str, text: str, found: _Definitions) -> None:
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             found.kinds.setdefault(node.name, "name")
+            if node.decorator_list:
+                found.decorated.add(node.name)
             found.signatures.setdefault(node.name, set()).add(ast.unparse(node.args))
+            found.keywords.update(part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg))
         elif isinstance(node, ast.ClassDef):
             found.kinds.setdefault(node.name, "name")
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             _imported(node, found)
         elif isinstance(node, ast.Call):
             found.keywords.update(keyword.arg for keyword in node.keywords if keyword.arg)
+        elif isinstance(node, ast.Attribute) and node.attr in ("__name__", "__qualname__"):
+            found.decorated.add("")
         elif isinstance(node, ast.Attribute) and node.attr.isupper():
             found.fields.add(node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.strings.add(node.value)
             found.strings.add(node.value.lstrip("-"))
-    named = named_strings(tree)
-    found.loose.update(
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and (node.lineno, node.col_offset) not in named
-    )
     for statement in tree.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         for target in targets:
             if isinstance(target, ast.Name):
                 found.kinds.setdefault(target.id, "name")
+    found.loose.update(_loose(tree, text, names))
+    _of_classes(tree, found)
+
+
+def _loose(tree: ast.Module, text: str, names: Names) -> set[str]:
+    """The words of strings that somebody reads: those without blanks, that name nothing in the code."""
+    lines = lines_of(text)
+    named = named_strings(tree, text) | in_annotations(tree, text)
+    services = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "service_name"
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in services:
+            continue
+        said = node.value
+        if "groq" in said.lower() and not re.search(r"\s", said) and not names.is_path(said):
+            if place_of(node, lines) not in named:
+                found.update({said, *_WORD.findall(said.replace("-", "_")), *_WORD.findall(said)})
+    return found
+
+
+def _of_classes(tree: ast.Module, found: _Definitions) -> None:
+    """Fields, which others see as keys, variables and columns; methods; and attributes of what others made."""
+    ours = {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    } - found.foreign
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            foreign = any(_WORD.match(ast.unparse(base)) and _root(base) in found.foreign for base in node.bases)
+            for part in node.body:
+                if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    found.methods.add(part.name)
+                    if foreign:
+                        found.overriding.add(part.name)
+                targets = part.targets if isinstance(part, ast.Assign) else [getattr(part, "target", None)]
+                found.fields.update(target.id for target in targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id not in ours and node.value.id not in ("self", "cls"):
+                found.attributes.add(node.attr)
+
+
+def _root(node: ast.expr) -> str:
+    return ast.unparse(node).partition("[")[0].partition(".")[0]
 
 
 def _imported(node: ast.Import | ast.ImportFrom, found: _Definitions) -> None:
@@ -150,10 +229,30 @@ def _why_not(name: str, new: str, found: _Definitions) -> str:
     if name in found.keywords and found.kinds[name] != "module":
         return "it is the name of an argument too"
     if name in found.fields:
-        return "it is a field of settings"
+        return "it is a field of a class, or of settings"
+    if any(pattern.fullmatch(name) for pattern in found.patterns):
+        return "it may be put together at run time"
+    if name in found.decorated and "" in found.decorated:
+        return "a decorator may read it at run time"
+    if name in found.overriding:
+        return "it is a method of a class whose base is from outside the project"
+    if name in found.attributes and name not in found.methods and found.kinds[name] == "name":
+        return "it is an attribute of something else too"
     if len(found.signatures.get(name, ())) > 1:
         return "it has several definitions that take different arguments"
     return ""
+
+
+def _modules(texts: dict[str, str]) -> dict[str, set[str]]:
+    """Dotted path of each Python file, and each of its endings -> the words that stand in it."""
+    found: dict[str, set[str]] = {}
+    for path, text in texts.items():
+        if path.endswith(".py"):
+            parts = os.path.splitext(path.replace(os.sep, "/"))[0].split("/")
+            words = set(_WORD.findall(text))
+            for length in range(1, min(len(parts), 8) + 1):
+                found.setdefault(".".join(parts[-length:]), set()).update(words)
+    return found
 
 
 def _packages(texts: dict[str, str]) -> set[str]:
