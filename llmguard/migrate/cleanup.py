@@ -120,11 +120,24 @@ class Cleanup:
             return None  # in code, or in the text of a patch
         if self.texts.is_renamed(absolute) and self.texts.attributes(absolute, name):
             return None
-        for statement in self.source.tree.body:
-            if isinstance(statement, (ast.Import, ast.ImportFrom)) and getattr(statement, "module", "") != "__future__":
-                if any((alias.asname or alias.name).partition(".")[0] == name for alias in statement.names):
-                    return statement
-        return None
+        found = [
+            statement
+            for statement in ast.walk(self.source.tree)
+            if isinstance(statement, (ast.Import, ast.ImportFrom))
+            and getattr(statement, "module", "") != "__future__"
+            and any((alias.asname or alias.name).partition(".")[0] == name for alias in statement.names)
+        ]
+        places = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef)
+        if len(found) != 1 or not isinstance(self.source.parents.get(found[0]), places):
+            return None  # several, or guarded: whoever reads it meets the one that has run
+        return None if self._does_more(found[0]) else found[0]
+
+    def _does_more(self, statement: ast.Import | ast.ImportFrom) -> bool:
+        """Whether a module of the project does something when it is imported, beside defining names."""
+        names = [alias.name for alias in statement.names] if isinstance(statement, ast.Import) else []
+        if isinstance(statement, ast.ImportFrom):
+            names = [statement.module or "", *(alias.name for alias in statement.names)]
+        return any(self.texts.runs(name.rpartition(".")[2]) for name in names if name)
 
     def _without(self, statement: ast.stmt, gone: set[str]) -> Edit | None:
         """The edit that takes names out of an import."""

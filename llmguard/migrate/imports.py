@@ -63,8 +63,7 @@ def added(source: Source, wanted: dict[str, dict[str, str]], after: ast.stmt | N
     anchor = after if after is not None else _last_leading(source)
     newline = source.newline
     if anchor is None:
-        at = _behind_header(source)
-        return [Edit(Span(at, at), "".join(line + newline for line in lines))]
+        return [_at_top(source, lines)]
     number = anchor.end_lineno or anchor.lineno
     if not source.ends_line(anchor):  # more follows on its line, which may use the names
         at = source.starts[anchor.lineno - 1]
@@ -98,13 +97,23 @@ def _is_docstring(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def _behind_header(source: Source) -> int:
-    """Where the code begins: behind the docstring and the comments at the top."""
+def _at_top(source: Source, lines: list[str]) -> Edit:
+    """The edit that puts imports in front of the code, behind docstring and header; comments of the first statement
+    stay with it."""
+    newline = source.newline
     body = source.tree.body
-    if body and _is_docstring(body[0]):
-        return source.line_after(body[0])
-    if not body:
-        return len(source.text)
-    first = body[0]
-    decorators = getattr(first, "decorator_list", [])
-    return source.starts[(decorators[0].lineno if decorators else first.lineno) - 1]
+    first = body[1] if len(body) > 1 and _is_docstring(body[0]) else body[0]
+    number = min([first.lineno, *(decorator.lineno for decorator in getattr(first, "decorator_list", []))]) - 1
+    top = number
+    while top and source.lines[top - 1].lstrip().startswith("#") and not _is_header(source.lines[top - 1]):
+        top -= 1
+    if top == 0 and number:
+        top = number  # all comments down from the first line: they are the file's
+    at = source.starts[top]
+    blank = newline * (2 if isinstance(first, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else 1)
+    lead = newline if top and source.lines[top - 1].strip() and not source.lines[top - 1].startswith("#") else ""
+    return Edit(Span(at, at), lead + "".join(line + newline for line in lines) + blank)
+
+
+def _is_header(line: str) -> bool:
+    return line.startswith("#!") or "coding" in line

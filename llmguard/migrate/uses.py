@@ -71,6 +71,18 @@ class Texts:
             found = self._holding[text] = [file for file in self._files if data in file[2]]
         return found
 
+    def runs(self, module: str) -> bool:
+        """Whether a module of the project of this name does something when it is imported, beside defining names."""
+        for _, path, data in self._files:
+            if names_of(path)[0] == module:
+                try:
+                    tree = parse_strictly(decode(data).text)
+                except UncheckableError:
+                    return True
+                if any(_runs(statement) for statement in tree.body):
+                    return True
+        return False
+
     def watched(self, name: str, receiver: str) -> bool:
         """Whether what a log of the project's own does may be noticed: it prints, or its keeper is asked elsewhere.
 
@@ -189,6 +201,12 @@ class Texts:
     def beyond(self, absolute: str, name: str, users: set[str]) -> list[str]:
         """Where a name of a module stands, in files that speak of the module and are none of its known users."""
         return _places(_word(name), self._about(*names_of(absolute)), {absolute, *users})
+
+
+def _runs(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Expr):
+        return not isinstance(statement.value, ast.Constant)
+    return isinstance(statement, (ast.For, ast.While, ast.With, ast.Delete, ast.AugAssign))
 
 
 def _computes(data: bytes, name: str) -> bool:

@@ -64,7 +64,7 @@ def rewritten(found: Found, tracker: str, service: str, log: str = "usage_log") 
         arguments.append(f"model={source.segment(model)}")
     arguments.append(f'service_name="{service}"')
     head = f"{'async ' if waits else ''}with {tracker}.track_llm_call({', '.join(arguments)}) as {log}:"
-    step = _step(source)
+    step = _step(source, indent)
     first, rest = HandResponse(source.segment(call), log, newline).applied(source.text[span.start : span.end])
     lines = first.split(newline)
     block = [head, f"{indent}{step}{lines[0]}", *(f"{step}{line}" if line else line for line in lines[1:])]
@@ -204,8 +204,10 @@ def _has_long_token(source: Source, statement: ast.stmt) -> bool:
     return "\\\n" in text or any(token.start[0] != token.end[0] for token in tokens if token.string.strip())
 
 
-def _step(source: Source) -> str:
-    """One level of indentation, as the file has it."""
+def _step(source: Source, indent: str) -> str:
+    """One level of indentation, as the place has it, else as the file has it."""
+    if indent:
+        return "\t" if "\t" in indent else "    " if len(indent) % 4 == 0 else "  "
     for line in source.lines:
         stripped = line.lstrip(" \t")
         if stripped and line[0] in " \t":
