@@ -98,7 +98,7 @@ class FileMigration:
             why, options = Why(options), {}
         statement = groups.statement_of(self.source, maker)
         if not why.code and maker.kind != "inline" and statement is None:
-            why = Why("client-escapes")
+            why = Why("client-conditional")
         if why.code or not self._rewrite(group.calls, maker.cls, options):
             for outcome, _ in group.calls:
                 outcome.refused(why if why.code else Why("client-escapes"))

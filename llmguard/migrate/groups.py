@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from llmguard.migrate.clients import Maker
     from llmguard.migrate.source import Source
     from llmguard.migrate.uses import Texts
+
+
+#: A place in a file of tests.
+_IN_TESTS = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py:")
 
 
 class Call(NamedTuple):
@@ -126,7 +131,7 @@ def whose(where: list[str]) -> Why:
     """The reason for a client that is used, or replaced, at these places of other files."""
     if not where:
         return Why()
-    tests = tuple(place for place in where if "test" in place.lower())
+    tests = tuple(place for place in where if _IN_TESTS.search(place.replace(os.sep, "/")))
     return Why("test-patches-target", tests) if tests else Why("client-escapes", tuple(where))
 
 

@@ -19,6 +19,8 @@ def guarded_at(tree: ast.Module, name: str) -> int:
     >>> guarded_at(ast.parse("try:\\n    bot = Bot()\\n    bot.ask()\\nexcept Exception:\\n    pass"), "Bot")
     0
     """
+    if _is_handed_on(tree, name):  # `for cls in (Azure, Groq): try: return cls()`
+        return next((node.lineno for node in ast.walk(tree) if isinstance(node, ast.Try) and node.handlers), 0)
     for scope in ast.walk(tree):
         if not isinstance(scope, _SCOPES):
             continue
@@ -26,6 +28,23 @@ def guarded_at(tree: ast.Module, name: str) -> int:
             if any(_makes(statement, name) and _is_kept(statement, guard, scope) for statement in guard.body):
                 return guard.lineno
     return 0
+
+
+def _is_handed_on(tree: ast.Module, name: str) -> bool:
+    """Whether a class is used as a value: neither called, nor a base, nor part of an annotation."""
+    plain: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            plain.add(id(node.func))
+        elif isinstance(node, ast.ClassDef):
+            plain.update(id(base) for base in node.bases)
+        for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if isinstance(part, ast.expr):
+                plain.update(id(inner) for inner in ast.walk(part))
+    return any(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load) and id(node) not in plain
+        for node in ast.walk(tree)
+    )
 
 
 def _makes(statement: ast.AST, name: str) -> bool:

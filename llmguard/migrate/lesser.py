@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from llmguard.check.values import Here
 from llmguard.migrate import clients, imports, places
 from llmguard.migrate.codemods import litellm_setup, to_tracked_client, wrap_in_tracker
 from llmguard.migrate.edit import Edit
@@ -115,7 +116,7 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
     known = clients.client_in(judge, found)
     if known is not None:
         node, classes, sure = known
-        if not all(map(clients.is_trackable, classes)):
+        if not all(map(clients.is_trackable, classes)) and not _is_round_another(migration, found, node):
             return False
         review = not sure
         reason = reason or ("" if sure else "injected-client")
@@ -141,6 +142,16 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
     migration.want("track", track)
     outcome.moved(Target.CLIENT, reason, review=review)
     return True
+
+
+def _is_round_another(migration: FileMigration, found: Found, node: ast.expr) -> bool:
+    """Whether what a call is made on holds a client that is made with it: `instructor.from_openai(OpenAI())`."""
+    judge = migration.judge
+    here = Here(found.site.scope, found.site.block)
+    made = places.makers(judge, found, node)
+    return bool(made) and all(
+        isinstance(call, ast.Call) and clients.is_trackable(clients.class_made(judge, call, here)) for call in made
+    )
 
 
 def _unknown_client(migration: FileMigration, found: Found) -> ast.expr | None:

@@ -67,7 +67,7 @@ def _is_spoken_of(source: Source, name: str) -> bool:
 def is_named_by_text(source: Source, name: str) -> bool:
     """Whether a text of a file names something: it is the name, a dotted path with it, or a field of a format."""
     word = re.escape(name)
-    pattern = re.compile(rf"{word}|[\w.]*\.{word}(\.[\w.]*)?|.*\{{[\w.]*\.{word}\b.*", re.DOTALL)
+    pattern = re.compile(rf"([\w.]*\.)?{word}(\.[\w.]*)?|.*\{{[\w.]*\.{word}\b.*", re.DOTALL)
     return any(
         isinstance(node, ast.Constant)
         and isinstance(node.value, str)

@@ -256,7 +256,7 @@ def _named_by_text(name: str) -> re.Pattern[bytes]:
     word = re.escape(name)
     return re.compile(
         rf"""["'][\w.]*\.{word}(?:\.[\w.]*)?["']|\{{[\w.]*\.{word}\b"""
-        rf"""|\b(?:attrgetter|methodcaller)\s*\(\s*["']{word}["']""".encode()
+        rf"""|\b(?:attrgetter|methodcaller)\s*\(\s*["']{word}[."']""".encode()
     )
 
 

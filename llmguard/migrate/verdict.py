@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     "blocks-loop": "the call blocks the event loop, as it did; awaited, it would let other tasks in between",
     "bound-method-reference": "the method is kept or passed on: its client is tracked instead",
     "cannot-round-trip": "the file does not come back byte for byte: migrate it by hand",
+    "client-conditional": "the client is made on a condition, late, or with more on its line: it stays, and is tracked",
     "client-elsewhere": "the client is made elsewhere, and stays: it is tracked where it is used",
     "client-escapes": "the client is used for something else too: it stays, and is tracked",
     "client-flag": "the client is also a flag (`if client`): it stays, and is tracked",
