@@ -87,7 +87,7 @@ class Cleanup:
     def unused_imports(self) -> list[Edit]:
         """Imports whose last reader went with a client."""
         gone = set(self._forgotten)
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if isinstance(node, ast.Name) and self._inside_removed(node):
                 gone.add(node.id)
         found = []
@@ -106,7 +106,7 @@ class Cleanup:
             return self._forgotten[name]
         if name in self.said:
             return None
-        for node in ast.walk(self.source.tree):
+        for node in self.source.nodes:
             if isinstance(node, ast.Name) and node.id == name and not self._inside_removed(node):
                 return None
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(rf"\b{name}\b", node.value):
@@ -122,7 +122,7 @@ class Cleanup:
             return None
         found = [
             statement
-            for statement in ast.walk(self.source.tree)
+            for statement in self.source.nodes
             if isinstance(statement, (ast.Import, ast.ImportFrom))
             and getattr(statement, "module", "") != "__future__"
             and any((alias.asname or alias.name).partition(".")[0] == name for alias in statement.names)

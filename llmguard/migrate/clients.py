@@ -298,7 +298,7 @@ def _is_setting(source: Source, texts: Texts, node: ast.expr) -> bool:
     return not any(
         (isinstance(other, ast.arg) and other.arg == root.id)
         or (isinstance(other, (ast.Global, ast.Nonlocal)) and root.id in other.names)
-        for other in ast.walk(source.tree)
+        for other in source.nodes
     ) and not any(root.id in scope.bindings for scope in source.facts.scopes if scope is not source.facts.scope)
 
 

@@ -97,8 +97,7 @@ def replaced(source: Source, texts: Texts, maker: Maker) -> list[str] | None:
     """The places of other files that may replace what makes a client; None when its own file may."""
     made = ast.unparse(maker.call.func).rpartition(".")[2]
     if is_named_by_text(source, made) or any(
-        isinstance(node, ast.Attribute) and node.attr == made and not isinstance(node.ctx, ast.Load)
-        for node in ast.walk(source.tree)
+        not isinstance(node.ctx, ast.Load) for node in source.attributes.get(made, ())
     ):
         return None
     return texts.replacing(source.absolute, made) + texts.without(maker.cls.partition(".")[0])

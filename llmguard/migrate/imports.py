@@ -16,20 +16,7 @@ def name_for(source: Source, name: str, module: str) -> str:
     """The name under which a file imports one of ours: itself, unless that means something else there."""
     if _imports(source, module, name):
         return name
-    taken = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
-    taken |= {node.arg for node in ast.walk(source.tree) if isinstance(node, ast.arg)}
-    for node in ast.walk(source.tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            taken.add(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            taken |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-            taken.add(node.name)
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            taken.add(node.rest)
-    if "*" in taken:
-        return f"llmguard_{name}"
-    return name if name not in taken else f"llmguard_{name}"
+    return name if not {name, "*"} & source.names else f"llmguard_{name}"
 
 
 def _imports(source: Source, module: str, name: str) -> bool:

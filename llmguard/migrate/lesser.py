@@ -92,7 +92,7 @@ def _to_callback(migration: FileMigration, outcome: Outcome) -> bool:
     if statement is None or not source.ends_line(statement) or not source.begins_line(statement):
         return False
     name = imports.name_for(source, "setup_litellm_tracking", "llmguard")
-    done = any(isinstance(node, ast.Expr) and ast.unparse(node) == f"{name}()" for node in ast.walk(source.tree))
+    done = any(isinstance(node, ast.Expr) and ast.unparse(node) == f"{name}()" for node in source.nodes)
     at = litellm_setup.behind(source, migration.texts, statement)
     if at is None:
         return False

@@ -122,7 +122,7 @@ def _is_watched(source: Source, texts: Texts, call: ast.Call) -> bool:
     """Whether a log may be noticed beside its books: its tracker is made, or looked at, in this file, or it prints."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     receiver = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
             return True
         if (

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llmguard.migrate.clients import Maker
     from llmguard.migrate.source import Source
 
-#: Bases that surely do nothing with the attributes of a class.
-_HARMLESS = frozenset({"object", "ABC", "Protocol", "Generic"})
 #: What reads all attributes of an object.
 _WHOLE = frozenset(
     {
@@ -43,10 +42,10 @@ def named(source: Source, name: str, own: ast.AST | None = None, made: ast.Call 
         own: the function whose variable it is, None for one of the module.
         made: the call that gives it its value.
     """
-    if _is_spoken_of(source, name) or any(getattr(node, "id", "") in _BY_NAME for node in ast.walk(source.tree)):
+    if _is_spoken_of(source, name) or any(getattr(node, "id", "") in _BY_NAME for node in source.nodes):
         return None
     found: list[ast.expr] = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Name) or node.id != name or (made is not None and _is_store_of(source, node, made)):
             continue
         if not _means(source, node, name, own):
@@ -59,41 +58,29 @@ def named(source: Source, name: str, own: ast.AST | None = None, made: ast.Call 
 
 def _is_spoken_of(source: Source, name: str) -> bool:
     """Whether a text is the name (getattr, __all__, patch.object), or a scope declares it."""
-    return is_named_by_text(source, name) or any(
-        isinstance(node, (ast.Global, ast.Nonlocal)) and name in node.names for node in ast.walk(source.tree)
-    )
+    return name in source.declared or is_named_by_text(source, name)
 
 
 def is_named_by_text(source: Source, name: str) -> bool:
     """Whether a text of a file names something: it is the name, a dotted path with it, or a field of a format."""
     word = re.escape(name)
     pattern = re.compile(rf"([\w.]*\.)?{word}(\.[\w.]*)?|.*\{{[\w.]*\.{word}\b.*", re.DOTALL)
-    return any(
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and name in node.value
-        and pattern.fullmatch(node.value)
-        for node in ast.walk(source.tree)
-    )
+    return any(name in text and pattern.fullmatch(text) for text in source.texts)
 
 
 def _of_attribute(source: Source, maker: Maker) -> list[ast.expr] | None:
     own = getattr(maker.owner, "node", None)
-    classes = {node.name: node for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)}
-    if own is None or not _is_closed(own, classes):
+    families = source.families
+    if own is None or not families.is_closed(own.name) or _is_open(source) or maker.name in families.defined:
         return None
     found: list[ast.expr] = []
-    for node in ast.walk(source.tree):
-        if getattr(node, "id", getattr(node, "attr", getattr(node, "name", ""))) in _WHOLE or _sets_any(node):
-            return None
-        if isinstance(node, ast.ClassDef) and _defines(node, maker.name):
-            return None
-        if not isinstance(node, ast.Attribute) or node.attr != maker.name or _is_store_of(source, node, maker.call):
+    for node in source.attributes.get(maker.name, ()):
+        if _is_store_of(source, node, maker.call):
             continue
         around = _class_around(source, node)
         receiver = getattr(node.value, "id", "")
         if around is not None and around is not own and receiver in ("self", "cls"):
-            if _stores(around, maker.name) and not _meet(around, own, classes):
+            if families.stores(around, maker.name) and not families.meet(around.name, own.name):
                 continue  # its own
         if not isinstance(node.ctx, ast.Load):
             return None
@@ -101,34 +88,12 @@ def _of_attribute(source: Source, maker: Maker) -> list[ast.expr] | None:
     return found
 
 
-def _is_closed(own: ast.ClassDef, classes: dict[str, ast.ClassDef], depth: int = 0) -> bool:
-    """Whether all bases of a class are in the file, or harmless."""
-    for base in own.bases:
-        name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
-        if name in _HARMLESS:
-            continue
-        if name not in classes or depth > 9 or not _is_closed(classes[name], classes, depth + 1):
-            return False
-    return True
-
-
-def _ancestry(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> set[str]:
-    found: set[str] = set()
-    pending = [node]
-    while pending:
-        for base in pending.pop().bases:
-            name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
-            if name not in found:
-                found.add(name)
-                if name in classes:
-                    pending.append(classes[name])
-    return found
-
-
-def _meet(one: ast.ClassDef, other: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
-    """Whether an object may be of both classes."""
+@lru_cache(maxsize=4)
+def _is_open(source: Source) -> bool:
+    """Whether a file reads or sets attributes whose names nobody can read."""
     return any(
-        {one.name, other.name} <= {node.name, *_ancestry(node, classes)} for node in [one, other, *classes.values()]
+        getattr(node, "id", getattr(node, "attr", getattr(node, "name", ""))) in _WHOLE or _sets_any(node)
+        for node in source.nodes
     )
 
 
@@ -139,24 +104,6 @@ def _sets_any(node: ast.AST) -> bool:
         and getattr(node.func, "id", "") in ("setattr", "delattr", "getattr", "hasattr")
         and len(node.args) > 1
         and not isinstance(node.args[1], ast.Constant)
-    )
-
-
-def _defines(cls: ast.ClassDef, name: str) -> bool:
-    """Whether a class has something of this name itself, as a default or a property."""
-    return any(
-        getattr(statement, "name", "") == name
-        or (isinstance(statement, ast.AnnAssign) and statement.value and ast.unparse(statement.target) == name)
-        or (isinstance(statement, ast.Assign) and any(ast.unparse(target) == name for target in statement.targets))
-        for statement in cls.body
-    )
-
-
-def _stores(cls: ast.ClassDef, name: str) -> bool:
-    """Whether a class sets `self.name` itself."""
-    return any(
-        isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.ctx, ast.Store)
-        for node in ast.walk(cls)
     )
 
 

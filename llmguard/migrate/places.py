@@ -71,7 +71,7 @@ def makers(judge: Judge, found: Found, node: ast.expr) -> list[ast.expr]:
 def _stores(source: Source, attribute: str) -> int:
     return sum(
         isinstance(node, ast.Attribute) and node.attr == attribute and not isinstance(node.ctx, ast.Load)
-        for node in ast.walk(source.tree)
+        for node in source.nodes
     )
 
 

@@ -14,6 +14,7 @@ from llmguard.check.judge import Judge
 from llmguard.check.module import ModuleFacts
 from llmguard.check.reading import lines_of, parse_strictly
 from llmguard.errors import UncheckableError
+from llmguard.migrate.families import Families
 
 if TYPE_CHECKING:
     from llmguard.check.finding import Callee, Region
@@ -73,6 +74,63 @@ class Source:
             for child in ast.iter_child_nodes(node):
                 found[child] = node
         return found
+
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All nodes, as `ast.walk` gives them."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def attributes(self) -> dict[str, list[ast.Attribute]]:
+        """Name of an attribute -> where it is read or set."""
+        found: dict[str, list[ast.Attribute]] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Attribute):
+                found.setdefault(node.attr, []).append(node)
+        return found
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The strings of the file, each once."""
+        strings = (node.value for node in self.nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        return tuple(dict.fromkeys(strings))
+
+    @cached_property
+    def families(self) -> Families:
+        """The classes of the file."""
+        return Families(self.nodes)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that mean something in the file; "*" when nobody knows them all."""
+        found = {node.id for node in self.nodes if isinstance(node, ast.Name)}
+        for node in self.nodes:
+            if isinstance(node, ast.arg):
+                found.add(node.arg)
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                found.add(node.name)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+            elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+                found.add(node.name)
+            elif isinstance(node, ast.MatchMapping) and node.rest:
+                found.add(node.rest)
+        return frozenset(found)
+
+    @cached_property
+    def declared(self) -> frozenset[str]:
+        """The variables that a scope declares global or nonlocal."""
+        return frozenset(n for node in self.nodes if isinstance(node, (ast.Global, ast.Nonlocal)) for n in node.names)
+
+    @cached_property
+    def deleted(self) -> frozenset[str]:
+        """The variables that are deleted somewhere."""
+        return frozenset(n.id for n in self.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Del))
+
+    @cached_property
+    def width(self) -> int:
+        """Columns of the longest line."""
+        return max(len(line) for line in self.lines)
 
     @property
     def newline(self) -> str:

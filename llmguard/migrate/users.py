@@ -23,7 +23,7 @@ def user_id(found: Found, names: tuple[str, ...]) -> str:
     for name in names:
         root, _, attribute = name.partition(".")
         owner = clients.owner_of(found.site.scope, root)
-        if owner is None or owner.is_class or _is_deleted(found, root):
+        if owner is None or owner.is_class or root in found.source.deleted:
             continue
         bindings = owner.bindings[root]
         if any(binding.how is How.PARAMETER for binding in bindings):
@@ -32,13 +32,6 @@ def user_id(found: Found, names: tuple[str, ...]) -> str:
         elif owner is found.site.scope and any(_is_sure(found, root, binding) for binding in bindings):
             return name
     return ""
-
-
-def _is_deleted(found: Found, name: str) -> bool:
-    return any(
-        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Del)
-        for node in ast.walk(found.source.tree)
-    )
 
 
 def _is_sure(found: Found, name: str, binding: Binding) -> bool:

@@ -23,7 +23,7 @@ def import_of(found: Found) -> ast.stmt | None:
     source = found.source
     around = {id(node) for node in source.ancestors(found.site.node)}
     inside: ast.stmt | None = None
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:

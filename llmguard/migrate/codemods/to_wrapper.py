@@ -130,10 +130,9 @@ def _is_too_long(source: Source, node: ast.expr, text: str) -> bool:
     comment stays a line: the comment may be a pragma, which speaks of the line."""
     if node.end_lineno != node.lineno or "\n" in text or "#" in source.lines[node.lineno - 1]:
         return False
-    widths = [len(line.rstrip("\r\n")) for line in source.lines]
-    width = max(_WIDTH, min(max(widths), _WIDEST))
+    width = max(_WIDTH, min(source.width, _WIDEST))
     span = source.span(node)
-    return widths[node.lineno - 1] - (span.end - span.start) + len(text) + len('["response"]') > width
+    return len(source.lines[node.lineno - 1]) - (span.end - span.start) + len(text) + len('["response"]') > width
 
 
 def _own_parenthesis(source: Source, node: ast.expr) -> int | None:
