@@ -49,18 +49,22 @@ def attribute_values(infer: Inference, node: ast.Attribute, here: Here) -> Value
         if text in stores:
             stored = bindings.bound_values(infer, stores[text], here.frame, node.attr)
             if stored != ANYTHING:
-                return stored if _is_put_before(stores[text], here) else stored | _of_clients(infer, node, here)
+                return (
+                    stored
+                    if _is_put_before(stores[text], here, node.lineno)
+                    else stored | _of_clients(infer, node, here)
+                )
     found: set[Value] = set()
     for value in infer.values(node.value, here):
         found |= member(infer, value, node.attr, here)
     return frozenset(found) or ANYTHING
 
 
-def _is_put_before(stored: list[Binding], here: Here) -> bool:
-    """Whether a value is put in an attribute where it is used, or on every import; else nobody knows when, and
-    whether."""
+def _is_put_before(stored: list[Binding], here: Here, line: int) -> bool:
+    """Whether a value is put in an attribute before it is used in the same scope, or on every import; else nobody
+    knows when, and whether."""
     return any(
-        binding.block.holds(here.block)
+        binding.line < line and binding.block.holds(here.block)
         if binding.scope is here.scope
         else binding.block is binding.scope.module.scope.block
         for binding in stored

@@ -45,7 +45,7 @@ def named(source: Source, name: str, own: ast.AST | None = None, made: ast.Call 
     if _is_spoken_of(source, name) or any(getattr(node, "id", "") in _BY_NAME for node in source.nodes):
         return None
     found: list[ast.expr] = []
-    for node in source.nodes:
+    for node in source.nodes if own is None else ast.walk(own):
         if not isinstance(node, ast.Name) or node.id != name or (made is not None and _is_store_of(source, node, made)):
             continue
         if not _means(source, node, name, own):
