@@ -73,14 +73,14 @@ def _is_put_before(stored: list[Binding], here: Here, line: int) -> bool:
 
 def _of_clients(infer: Inference, node: ast.Attribute, here: Here) -> Values:
     """What an attribute is by itself, as far as it leads to a call of an SDK: a fake in a test of the file does not
-    hide the file's own calls."""
+    hide the file's own calls. A class of the SDK that is patched where it is mentioned is being instrumented."""
     own = (member(infer, value, node.attr, here) for value in infer.values(node.value, here))
-    found = frozenset().union(*own)
+    patched = any(binding.scope is here.scope for binding in here.scope.module.stores[dotted(node)])
     return frozenset(
         value
-        for value in found
+        for value in frozenset().union(*own)
         if (isinstance(value, Instance) and index.client_class(value.cls) is not None)
-        or (isinstance(value, External) and is_public_call(value.path))
+        or (isinstance(value, External) and is_public_call(value.path) and not patched)
     )
 
 
