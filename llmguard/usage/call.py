@@ -122,7 +122,7 @@ class Call:
         self._recorder.finish(data)
         if self.listener is not None:
             self.listener(status, tokens or Tokens(), data["usage_source"], data.get("response_model"))
-        if LOG.isEnabledFor(logging.INFO):
+        elif LOG.isEnabledFor(logging.INFO):  # who listens says it
             LOG.info(
                 "[LLM_USAGE] service=%s model=%s tokens=%s duration_ms=%s status=%s",
                 *(data.get(name) for name in ("service_name", "model", "tokens_used", "duration_ms", "status")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -104,9 +105,27 @@ def _run(action: str, connection: Connection, schema: str, revision: str) -> Non
     from alembic.util.exc import CommandError
 
     try:
-        getattr(command, action)(configuration(connection, schema), revision)
+        with _silently():
+            getattr(command, action)(configuration(connection, schema), revision)
     except CommandError as error:
         raise ConfigError("revision", "", " ".join(str(error).split())) from None
+
+
+@contextmanager
+def _silently() -> Iterator[None]:
+    """Keep Alembic's remarks out of the application's log: it did not ask for a migration. Those of other threads,
+    which may migrate the application's own tables, go through."""
+    here = threading.get_ident()
+    logger = logging.getLogger("alembic.runtime.migration")
+
+    def is_of_others(record: logging.LogRecord) -> bool:
+        return record.thread != here or record.levelno >= logging.WARNING
+
+    logger.addFilter(is_of_others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_others)
 
 
 def descriptions() -> list[tuple[str, str]]:
