@@ -108,6 +108,7 @@ class Planning:
         self._options = options
         self._checked = {checked.file.absolute: checked for checked in run.checked}
         self._files = {file.absolute: file for file in run.extent.files}
+        self._projects: dict[str, Project] = {}
 
     def decide(self) -> dict[str, Decided]:
         """What becomes of each file that has a site or changes: path as shown -> decisions."""
@@ -165,8 +166,11 @@ class Planning:
 
     @contextmanager
     def _vocabulary(self, settings: Settings) -> Iterator[Project]:
+        root = self._run.configuration.project_of(settings)
+        project = self._projects.setdefault(root, Project(root))
         with vocabulary.extended(settings.providers, settings.sanctioned):
-            yield Project(self._run.configuration.project_of(settings))
+            yield project
+        project.release()
 
 
 def _bytes_of(run: Run) -> Iterable[tuple[str, str, bytes]]:
