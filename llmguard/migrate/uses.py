@@ -20,6 +20,10 @@ _WORDS = re.compile(rb"[A-Za-z_]\w*")
 _NAMES = re.compile(rb"^[ \t]*class[ \t]+(\w+)|\bself\.(\w+)[^\n=]*=", re.MULTILINE)
 
 
+#: Path as shown, absolute path, bytes.
+File = tuple[str, str, bytes]
+
+
 class Texts:
     """The bytes of all files of the project, to be searched for what speaks of the files that migrate.
 
@@ -28,10 +32,14 @@ class Texts:
         migrating: absolute paths of those that migrate; None for all.
     """
 
-    def __init__(self, files: Iterable[tuple[str, str, bytes]], migrating: frozenset[str] | None = None) -> None:
+    def __init__(self, files: Iterable[File], migrating: frozenset[str] | None = None) -> None:
         self._files = list(files)
         self._reads: dict[tuple[str, str], Reads | None] = {}
-        self._holding: dict[str, list[tuple[str, str, bytes]]] = {}
+        self._candidate_files: dict[str, tuple[list[File], list[File]]] = {}
+        self._by_stem: dict[str, list[File]] = {}
+        for file in self._files:
+            self._by_stem.setdefault(names_of(file[1])[0], []).append(file)
+        self._holding: dict[str, list[File]] = {}
         names: set[bytes] = set()  # that are looked up without a search
         for _, path, data in self._files:
             if migrating is None or path in migrating:
@@ -53,7 +61,7 @@ class Texts:
         pattern = re.compile(rb"\b\w+\s*\.\s*callbacks\s*=[^=]")
         return any(b"litellm" in data and pattern.search(data) for _, _, data in self._with("callbacks"))
 
-    def _about(self, *names: str) -> list[tuple[str, str, bytes]]:
+    def _about(self, *names: str) -> list[File]:
         """The files that mention one of these names."""
         numbers: set[int] = set()
         for name in map(str.encode, names):
@@ -63,7 +71,7 @@ class Texts:
             numbers.update(self._speaking.get(name, ()))
         return [self._files[number] for number in sorted(numbers)]
 
-    def _with(self, text: str) -> list[tuple[str, str, bytes]]:
+    def _with(self, text: str) -> list[File]:
         """The files that hold a text."""
         found = self._holding.get(text)
         if found is None:
@@ -73,14 +81,13 @@ class Texts:
 
     def runs(self, module: str) -> bool:
         """Whether a module of the project of this name does something when it is imported, beside defining names."""
-        for _, path, data in self._files:
-            if names_of(path)[0] == module:
-                try:
-                    tree = parse_strictly(decode(data).text)
-                except UncheckableError:
-                    return True
-                if any(_runs(statement) for statement in tree.body):
-                    return True
+        for _, _, data in self._by_stem.get(module, ()):
+            try:
+                tree = parse_strictly(decode(data).text)
+            except UncheckableError:
+                return True
+            if any(_runs(statement) for statement in tree.body):
+                return True
         return False
 
     def watched(self, name: str, receiver: str) -> bool:
@@ -122,17 +129,27 @@ class Texts:
 
     def replacing(self, absolute: str, name: str) -> list[str]:
         """Where a name of a module or object may be given another value, or is looked up by a text."""
-        files = [file for file in self._with(name) if file[1] != absolute]
-        put = [file for file in files if _looks_like(name).search(file[2]) and self._puts(file, absolute, name)]
-        return _places(_looks_like(name), put) + _places(_named_by_text(name), files)
+        put, by_text = self._candidates(name)
+        sure = [file for file in put if file[1] != absolute and self._puts(file, absolute, name)]
+        return _places(_looks_like(name), sure) + _places(_named_by_text(name), by_text, {absolute})
 
-    def _puts(self, file: tuple[str, str, bytes], absolute: str, name: str) -> bool:
+    def _candidates(self, name: str) -> tuple[list[File], list[File]]:
+        """The files that may put something in a name's place, and those that have it in a text."""
+        found = self._candidate_files.get(name)
+        if found is None:
+            files = self._with(name)
+            patterns = (_looks_like(name), _named_by_text(name))
+            put, by_text = ([file for file in files if pattern.search(file[2])] for pattern in patterns)
+            found = self._candidate_files[name] = (put, by_text)
+        return found
+
+    def _puts(self, file: File, absolute: str, name: str) -> bool:
         reads = self._reads_of(file, name)
         own = names_of(absolute)
         near = frozenset(names_of(path)[0] for _, path, _ in self._about(*own)) if absolute else frozenset()
         return reads is None or reads.may_be_put(own, near)
 
-    def _reads_of(self, file: tuple[str, str, bytes], attribute: str) -> Reads | None:
+    def _reads_of(self, file: File, attribute: str) -> Reads | None:
         key = (file[1], attribute)
         if key not in self._reads:
             self._reads[key] = reads_of(file[2], attribute)
@@ -260,9 +277,7 @@ def _named_by_text(name: str) -> re.Pattern[bytes]:
     )
 
 
-def _places(
-    pattern: re.Pattern[bytes], files: Iterable[tuple[str, str, bytes]], but: Collection[str] = ()
-) -> list[str]:
+def _places(pattern: re.Pattern[bytes], files: Iterable[File], but: Collection[str] = ()) -> list[str]:
     """The first place of a pattern in each file that has it, but for some: "path:line"."""
     return [
         f"{shown}:{len(_LINE_END.findall(data, 0, match.start())) + 1}"
