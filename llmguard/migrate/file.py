@@ -59,6 +59,7 @@ class FileMigration:
         self.borrowed: list[Use] = []
         self.stuck: set[Shared] = set()
         self.cleanup = Cleanup(source, texts)
+        source.is_starred = bool(texts.starring(source.absolute))
         self.service = _literal(options.service.replace("{stem}", source.stem))
         self.tracked: dict[int, Edit] = {}
         self._moving = moving or {}

@@ -16,7 +16,7 @@ def name_for(source: Source, name: str, module: str) -> str:
     """The name under which a file imports one of ours: itself, unless that means something else there."""
     if _imports(source, module, name):
         return name
-    return name if not {name, "*"} & source.names else f"llmguard_{name}"
+    return f"llmguard_{name}" if {name, "*"} & source.names or source.is_starred else name
 
 
 def _imports(source: Source, module: str, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from llmguard.check.reading import decode, parse_strictly
 from llmguard.errors import UncheckableError
+from llmguard.migrate.families import Families
 
 #: What is read of a client.
 _OF_CLIENTS = frozenset(
@@ -38,7 +39,7 @@ class Reads(NamedTuple):
 
     Attributes:
         own: it is `self.x` in a class that does not set it: of a base or a mixin, perhaps.
-        stored: a class with bases sets it on itself.
+        stored: a class with bases sets it on itself, or defines it.
         roots: for each other read: see `Root`.
         origin: name -> (last part of the module, name there) that it, or what makes it, is imported from.
         named: whether a text of the file names the attribute.
@@ -102,6 +103,8 @@ def reads_of(data: bytes, attribute: str) -> Reads | None:
                 of_client = getattr(parents.get(node), "attr", "") in _OF_CLIENTS
                 put = not isinstance(node.ctx, ast.Load)
                 roots.append(Root(name, isinstance(node.value, ast.Name), of_client, put))
+        elif isinstance(node, ast.ClassDef) and node.bases:
+            stored |= attribute in Families((node,)).defined
         elif isinstance(node, ast.Call) and _looks_up(node, attribute):
             roots.append(Root(_root(node.args[0]), put=True))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -57,6 +57,8 @@ class Source:
         self.starts = [0, *(match.end() for match in _LINE_END.finditer(self.text))]
         package = os.path.basename(absolute) == "__init__.py"
         self.facts = ModuleFacts.of(self.tree, absolute, is_package=package)
+        #: Another file imports all names of this one: a new one may take the place of one there.
+        self.is_starred = False
 
     @property
     def stem(self) -> str:

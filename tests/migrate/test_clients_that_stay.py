@@ -159,6 +159,13 @@ CASES = {
             "off.py": "from bot import Bot\n\n\nclass Off(Bot):\n    def __init__(self):\n        self.client = None\n",
         },
     ),
+    "a subclass elsewhere defines it": Case(
+        "client-escapes",
+        {
+            **bot(""),
+            "off.py": "from bot import Bot\n\n\nclass Off(Bot):\n    client = property(lambda self: None, lambda self, x: None)\n",
+        },
+    ),
     "put into what a package gives": Case(
         "client-escapes",
         {
@@ -179,6 +186,11 @@ CASES = {
         },
     ),
 }
+
+
+def test_a_file_whose_names_are_all_imported_gets_no_name_that_may_mean_something_there(tmp_path: Path) -> None:
+    files = {"svc.py": module()["svc.py"], "main.py": "from analytics import track\nfrom svc import *\n"}
+    assert decided(tmp_path, files).after.startswith("client = llmguard_track(")
 
 
 def decided(folder: Path, files: dict[str, str], options: Options | None = None) -> Decision:
