@@ -6,8 +6,9 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from llmguard.migrate import uses
+from llmguard.migrate import clients, uses
 from llmguard.migrate.edit import Edit
+from llmguard.migrate.mentions import is_named_by_text
 from llmguard.migrate.source import Source, Span
 
 if TYPE_CHECKING:
@@ -83,6 +84,35 @@ class Cleanup:
 
     def _is_removed(self, statement: ast.stmt) -> bool:
         return self.source.span(statement) in self.removed
+
+    def remove_unused_settings(self) -> None:
+        """Take out settings of the module whose last reader went with a client: `KEY = os.getenv("GROQ_API_KEY")`."""
+        gone = {node.id for node in self.source.nodes if isinstance(node, ast.Name) and self._inside_removed(node)}
+        for statement in self.source.tree.body:
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+            if not isinstance(statement, ast.Assign) or len(statement.targets) > 1 or not isinstance(target, ast.Name):
+                continue
+            asked = isinstance(statement.value, ast.Call) and clients.environment_variable(statement.value)
+            lines = self.source.begins_line(statement) and self.source.ends_line(statement)
+            if target.id in gone and asked and lines and self._is_unread(target.id, statement):
+                self.remove(statement)
+
+    def _is_unread(self, name: str, statement: ast.stmt) -> bool:
+        """Whether nothing reads a variable of the module that its statement sets."""
+        if name in self.said or is_named_by_text(self.source, name) or name in self.source.declared:
+            return False
+        for node in self.source.nodes:
+            if isinstance(node, ast.Name) and node.id == name and not self._inside_removed(node):
+                if self.source.parents.get(node) is not statement:
+                    return False
+        absolute = self.source.absolute
+        (stem,) = uses.names_of(absolute)
+        return not (
+            self.texts.outside(absolute, name, stem)
+            or self.texts.starring(absolute)
+            or self.texts.replacing(absolute, name)
+            or self.texts.is_renamed(absolute)
+        )
 
     def unused_imports(self) -> list[Edit]:
         """Imports whose last reader went with a client."""

@@ -212,11 +212,12 @@ def options_of(
         if keyword.arg is None:
             return "kwargs-opaque"
         variable = _READ[provider].get(keyword.arg)
-        value = _behind_name(source, texts, keyword.value) if elsewhere else keyword.value
+        value = _behind_name(source, texts, keyword.value)
         if variable is not None and environment_variable(value) == variable:
             if isinstance(value, ast.Subscript) and keyword.arg != "api_key":
                 return "client-headers"  # without the variable, no client is made
             continue
+        value = value if elsewhere else keyword.value
         if not _is_constant(value) and (
             elsewhere or keyword.arg == "http_client" or not _is_setting(source, texts, value)
         ):

@@ -78,6 +78,7 @@ class FileMigration:
         for outcome in self.outcomes.values():
             if outcome.target is None:
                 lesser.move(self, outcome)
+        self.cleanup.remove_unused_settings()
         self.edits += [*self.cleanup.edits, *self.cleanup.unused_imports()]
         self._anchor = self._early(self._anchor)
         # In front of the others: what is put in at the same place uses the names.
