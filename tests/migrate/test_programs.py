@@ -18,6 +18,7 @@ from tests.command import ROOT
 from tests.optional import optional
 
 PROGRAMS = sorted((ROOT / "fixtures" / "programs").glob("*.py"))
+PROJECTS = sorted(path.parent for path in (ROOT / "fixtures" / "programs").glob("*/main.py"))
 #: Headers that say who carries the request.
 CARRIER = frozenset({"host", "connection", "content-length", "accept-encoding", "transfer-encoding"})
 
@@ -106,6 +107,24 @@ def rows(folder: Path) -> int:
         return int(number)
     finally:
         connection.close()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
+def test_a_program_of_several_files_does_the_same_after_the_migration(project: Path, tmp_path: Path) -> None:
+    optional("groq")
+    for name in ("before", "after"):
+        shutil.copytree(project, tmp_path / name)
+    before = ran(tmp_path / "before" / "main.py", tmp_path / "before")
+    assert before.code == 0, before.stderr
+    command = [sys.executable, "-m", "llmguard", "migrate", "--write", "--force", "--isolated"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path / "after", env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    after = ran(tmp_path / "after" / "main.py", tmp_path / "after")
+    assert (after.code, after.stdout, after.requests) == (0, before.stdout, before.requests), after.stderr
+    assert rows(tmp_path / "after") == len(after.requests)
+    assert "client" not in (tmp_path / "after" / "models.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.full
