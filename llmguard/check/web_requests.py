@@ -25,6 +25,7 @@ _LIBRARIES = frozenset(
         "curl_cffi",
         "tornado",
         "niquests",
+        "httpx2",
         "httpx_sse",
         "aiohttp_retry",
     }

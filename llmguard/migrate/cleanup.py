@@ -61,17 +61,16 @@ class Cleanup:
         end = source.line_after(statement)
         others = [other for other in body if other is not statement and not self._is_removed(other)]
         self.removed.append(source.span(statement))
+        is_alone = not others and not isinstance(parent, ast.Module)
         comment = _comment_behind(source, statement)
         if comment and not with_comment:
-            self.edits.append(
-                Edit(source.span(statement), "" if others or isinstance(parent, ast.Module) else "pass  ")
-            )
+            self.edits.append(Edit(source.span(statement), "pass  " if is_alone else ""))
             gap = source.span(statement).end
             self.edits.append(Edit(Span(gap, gap + comment), ""))
-        elif others or isinstance(parent, ast.Module):
-            self.edits.append(Edit(Span(start, end), ""))
-        else:
+        elif is_alone:
             self.edits.append(Edit(source.span(statement), "pass"))
+        else:
+            self.edits.append(Edit(Span(start, end), ""))
 
     def forget(self, statement: ast.stmt, name: str) -> bool:
         """Take a name that nothing reads any more out of its import; False, and nothing is done, when that is beyond
@@ -87,7 +86,7 @@ class Cleanup:
 
     def remove_unused_settings(self) -> None:
         """Take out settings of the module whose last reader went with a client: `KEY = os.getenv("GROQ_API_KEY")`."""
-        gone = {node.id for node in self.source.nodes if isinstance(node, ast.Name) and self._inside_removed(node)}
+        gone = self._names_in_removed()
         for statement in self.source.tree.body:
             target = statement.targets[0] if isinstance(statement, ast.Assign) else None
             if not isinstance(statement, ast.Assign) or len(statement.targets) > 1 or not isinstance(target, ast.Name):
@@ -116,16 +115,16 @@ class Cleanup:
 
     def unused_imports(self) -> list[Edit]:
         """Imports whose last reader went with a client."""
-        gone = set(self._forgotten)
-        for node in self.source.nodes:
-            if isinstance(node, ast.Name) and self._inside_removed(node):
-                gone.add(node.id)
+        gone = {*self._forgotten, *self._names_in_removed()}
         found = []
         for name in sorted(gone):
             statement = self._removable_import(name)
             if statement is not None:
                 found.append(statement)
         return [edit for statement in dict.fromkeys(found) if (edit := self._without(statement, gone)) is not None]
+
+    def _names_in_removed(self) -> set[str]:
+        return {node.id for node in self.source.nodes if isinstance(node, ast.Name) and self._inside_removed(node)}
 
     def _inside_removed(self, node: ast.expr) -> bool:
         span = self.source.span(node)

@@ -172,15 +172,20 @@ def client_in(judge: Judge, found: Found) -> tuple[ast.expr, frozenset[str], boo
             return node, known, UNKNOWN not in values
 
 
+def bindings_of(scope: Scope, node: ast.expr) -> list[Binding]:
+    """What gives a variable, or an attribute of `self`, its values, seen from a scope; nothing for others."""
+    if isinstance(node, ast.Name):
+        owner = owner_of(scope, node.id)
+        return owner.bindings[node.id] if owner is not None else []
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        cls = class_of_self(scope, node.value.id)
+        return cls.attributes.get(node.attr, []) if cls is not None else []
+    return []
+
+
 def _part_kept_in(node: ast.expr, here: Here) -> Binding | None:
     """The one binding of a variable, or of an attribute of `self`."""
-    bindings: list[Binding] = []
-    if isinstance(node, ast.Name):
-        scope = owner_of(here.scope, node.id)
-        bindings = scope.bindings[node.id] if scope is not None else []
-    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        owner = class_of_self(here.scope, node.value.id)
-        bindings = owner.attributes.get(node.attr, []) if owner is not None else []
+    bindings = bindings_of(here.scope, node)
     return bindings[0] if len(bindings) == 1 and bindings[0].how is How.VALUE and not bindings[0].path else None
 
 
@@ -292,15 +297,13 @@ def _is_setting(source: Source, texts: Texts, node: ast.expr) -> bool:
     last = node.attr if isinstance(node, ast.Attribute) else root.id
     if texts.assigning(last):
         return False
-    if re.search(rf"\bdel\b[^\n]*\b{root.id}\b|\b{re.escape(ast.unparse(node))}\s*=[^=]", source.text) and (
-        binding.how is not How.VALUE or re.search(rf"\bdel\b[^\n]*\b{root.id}\b", source.text)
-    ):
+    if re.search(rf"\bdel\b[^\n]*\b{root.id}\b", source.text) or root.id in source.declared:
         return False
-    return not any(
-        (isinstance(other, ast.arg) and other.arg == root.id)
-        or (isinstance(other, (ast.Global, ast.Nonlocal)) and root.id in other.names)
-        for other in source.nodes
-    ) and not any(root.id in scope.bindings for scope in source.facts.scopes if scope is not source.facts.scope)
+    if binding.how is not How.VALUE and re.search(rf"\b{re.escape(ast.unparse(node))}\s*=[^=]", source.text):
+        return False
+    return not any(isinstance(other, ast.arg) and other.arg == root.id for other in source.nodes) and not any(
+        root.id in scope.bindings for scope in source.facts.scopes if scope is not source.facts.scope
+    )
 
 
 def _is_constant(node: ast.expr) -> bool:

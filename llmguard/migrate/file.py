@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -135,13 +136,16 @@ class FileMigration:
         elif self.source.span(statement) not in self.cleanup.removed:
             self.cleanup.remove(statement)
 
+    @cached_property
+    def _concurrent(self) -> bool:
+        return awaiting.is_concurrent(self.source, self.texts)
+
     def _rewrite(self, calls: list[Call], cls: str, options: dict[str, str]) -> bool:
         """Rewrite all calls on one client; False, and nothing is done, when they stand in each other's way."""
         provider, shape, asynchronous = clients.WRAPPED[cls]
         wrapper = imports.name_for(self.source, "llm_wrapper", self.options.module)
         named = "" if provider == self.options.default_provider or shape == "messages" else provider
-        concurrent = awaiting.is_concurrent(self.source, self.texts)
-        ask = to_wrapper.Ask(shape, named, self.service, options, wrapper, concurrent)
+        ask = to_wrapper.Ask(shape, named, self.service, options, wrapper, self._concurrent)
         wanted = [outcome.found for outcome in self.outcomes.values()]
         logs = self.options.log_calls
         by_hand = [logging_by_hand.beside(outcome.found, wanted, self.texts, logs) for outcome, _ in calls]

@@ -35,13 +35,7 @@ def is_module(found: Found, node: ast.expr) -> bool:
 
 def makers(judge: Judge, found: Found, node: ast.expr) -> list[ast.expr]:
     """The constructor calls in this file that give a name its clients; none when something else may."""
-    bindings = []
-    if isinstance(node, ast.Name):
-        scope = clients.owner_of(found.site.scope, node.id)
-        bindings = scope.bindings[node.id] if scope is not None else []
-    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        owner = clients.class_of_self(found.site.scope, node.value.id)
-        bindings = owner.attributes.get(node.attr, []) if owner is not None else []
+    bindings = clients.bindings_of(found.site.scope, node)
     if isinstance(node, ast.Attribute) and _stores(found.source, node.attr) > len(bindings):
         return []  # something else is put there too
     made: list[ast.expr] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
     from llmguard.check.run import Checked
     from llmguard.config import Configuration, Settings
     from llmguard.migrate.shared import Shared, Use, Way
-
-
-#: A definition that is named after Groq.
-_GROQ = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+\w*[Gg]roq\w*|^\w*groq_\w*[ \t]*=", re.MULTILINE)
 
 
 class Plan(NamedTuple):
@@ -88,7 +83,7 @@ def make_plan(
     changes = [piece.change for piece in pieces.values() if piece.change is not None]
     errors = [(note.path, note.message) for note in report.unchecked]
     errors += [(shown, piece.error) for shown, piece in pieces.items() if piece.error]
-    said = any(decision.callee for decision in decisions) and texts.defines(_GROQ)
+    said = bool(decisions) and texts.defines_groq()
     plan = Plan(tuple(decisions), tuple(changes), tuple(errors), report.files_checked, says_groq=said)
     return _with_renames(plan, run, paths, options) if options.rename else plan
 

@@ -84,12 +84,20 @@ class Reads(NamedTuple):
         return False
 
 
-def reads_of(data: bytes, attribute: str) -> Reads | None:
-    """What a file reads of an attribute; None for one that cannot be parsed."""
+def tree_of(data: bytes) -> ast.Module | None:
+    """The tree of a file; None for one that cannot be parsed."""
     try:
-        tree = parse_strictly(decode(data).text)
+        return parse_strictly(decode(data).text)
     except UncheckableError:
         return None
+
+
+def reads_of(data: bytes, attribute: str) -> Reads | None:
+    """What a file reads of an attribute; None for one that cannot be parsed."""
+    tree = tree_of(data)
+    if tree is None:
+        return None
+    families = Families(tuple(ast.walk(tree)))
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     own = named = stored = False
     roots = []
@@ -97,8 +105,9 @@ def reads_of(data: bytes, attribute: str) -> Reads | None:
         if isinstance(node, ast.Attribute) and node.attr == attribute:
             name = _root(node.value)
             if name in ("self", "cls"):
-                own |= not _stored_beside(node, parents, attribute)
-                stored |= isinstance(node.ctx, ast.Store) and _has_bases(node, parents)
+                around = _class_around(node, parents)
+                own |= around is None or not families.stores(around, attribute)
+                stored |= isinstance(node.ctx, ast.Store) and around is not None and bool(around.bases)
             else:
                 of_client = getattr(parents.get(node), "attr", "") in _OF_CLIENTS
                 put = not isinstance(node.ctx, ast.Load)
@@ -135,20 +144,6 @@ def _class_around(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> ast.ClassDe
     while parent is not None and not isinstance(parent, ast.ClassDef):
         parent = parents.get(parent)
     return parent
-
-
-def _has_bases(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
-    cls = _class_around(node, parents)
-    return cls is not None and bool(cls.bases)
-
-
-def _stored_beside(node: ast.AST, parents: dict[ast.AST, ast.AST], attribute: str) -> bool:
-    """Whether the class round a node sets the attribute itself."""
-    parent = _class_around(node, parents)
-    return parent is not None and any(
-        isinstance(inner, ast.Attribute) and inner.attr == attribute and isinstance(inner.ctx, ast.Store)
-        for inner in ast.walk(parent)
-    )
 
 
 def _origins(tree: ast.Module) -> dict[str, tuple[str, str]]:

@@ -7,16 +7,15 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from llmguard.check.reading import decode, parse_strictly
-from llmguard.errors import UncheckableError
 from llmguard.migrate.guards import guarded_at
-from llmguard.migrate.reads import Reads, reads_of
+from llmguard.migrate.reads import Reads, reads_of, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _WORDS = re.compile(rb"[A-Za-z_]\w*")
+_GROQ = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+\w*[Gg]roq\w*|^\w*groq_\w*[ \t]*=", re.MULTILINE)
 _NAMES = re.compile(rb"^[ \t]*class[ \t]+(\w+)|\bself\.(\w+)[^\n=]*=", re.MULTILINE)
 
 
@@ -52,9 +51,9 @@ class Texts:
                 self._speaking.setdefault(word, []).append(number)
         self._indexed = names
 
-    def defines(self, pattern: re.Pattern[bytes]) -> bool:
-        """Whether some file holds a definition of a kind."""
-        return any(pattern.search(data) for _, _, data in self._with("roq"))
+    def defines_groq(self) -> bool:
+        """Whether some file defines a name after Groq."""
+        return any(_GROQ.search(data) for _, _, data in self._with("roq"))
 
     def setting_callbacks(self) -> bool:
         """Whether some file sets LiteLLM's list of callbacks anew."""
@@ -82,11 +81,8 @@ class Texts:
     def runs(self, module: str) -> bool:
         """Whether a module of the project of this name does something when it is imported, beside defining names."""
         for _, _, data in self._by_stem.get(module, ()):
-            try:
-                tree = parse_strictly(decode(data).text)
-            except UncheckableError:
-                return True
-            if any(_runs(statement) for statement in tree.body):
+            tree = tree_of(data)
+            if tree is None or any(_runs(statement) for statement in tree.body):
                 return True
         return False
 
@@ -100,11 +96,8 @@ class Texts:
         defined = re.compile(rf"\bdef\s+{re.escape(name)}\b".encode())
         own = [file for file in self._with(name) if defined.search(file[2]) and b"llmguard" not in file[2]]
         for _, _, data in own:
-            try:
-                tree = parse_strictly(decode(data).text)
-            except UncheckableError:
-                return True
-            if any(_is_printing(node) for node in ast.walk(tree) if getattr(node, "name", "") == name):
+            tree = tree_of(data)
+            if tree is None or any(_is_printing(node) for node in ast.walk(tree) if getattr(node, "name", "") == name):
                 return True
         asked = re.compile(rf"\b{re.escape(receiver)}\s*\.\s*(?!log_|import\b)\w".encode())
         return bool(own) and bool(_places(asked, self._with(receiver)))
@@ -146,7 +139,7 @@ class Texts:
     def _puts(self, file: File, absolute: str, name: str) -> bool:
         reads = self._reads_of(file, name)
         own = names_of(absolute)
-        near = frozenset(names_of(path)[0] for _, path, _ in self._about(*own)) if absolute else frozenset()
+        near = frozenset(names_of(path)[0] for _, path, _ in self._about(*own))
         return reads is None or reads.may_be_put(own, near)
 
     def _reads_of(self, file: File, attribute: str) -> Reads | None:
@@ -196,7 +189,7 @@ class Texts:
     def below(self, absolute: str, name: str) -> list[str]:
         """Where a name stands in the files below the folder of a package."""
         folder = os.path.dirname(absolute) + os.sep
-        near = [file for file in self._files if file[1].startswith(folder) and name.encode() in file[2]]
+        near = [file for file in self._with(name) if file[1].startswith(folder)]
         return _places(_word(name), near, {absolute})
 
     def outside(self, absolute: str, name: str, *beside: str) -> list[str]:
@@ -207,12 +200,9 @@ class Texts:
         """Where the error of making an object of a class is handled apart from its use, in any file."""
         found = []
         for shown, _, data in self._about(name):
-            if b"try" in data:
-                try:
-                    line = guarded_at(parse_strictly(decode(data).text), name)
-                except UncheckableError:
-                    continue  # it does not run
-                found += [f"{shown}:{line}"] if line else []
+            tree = tree_of(data) if b"try" in data else None
+            line = guarded_at(tree, name) if tree is not None else 0
+            found += [f"{shown}:{line}"] if line else []
         return found
 
     def beyond(self, absolute: str, name: str, users: set[str]) -> list[str]:
@@ -230,9 +220,8 @@ def _computes(data: bytes, name: str) -> bool:
     """Whether a file defines a function of a name that does more than to return what it reads."""
     if not re.search(rf"\bdef\s+{re.escape(name)}\b".encode(), data):
         return False
-    try:
-        tree = parse_strictly(decode(data).text)
-    except UncheckableError:
+    tree = tree_of(data)
+    if tree is None:
         return True
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
@@ -298,11 +287,8 @@ def names_of(absolute: str) -> tuple[str, ...]:
 
 def _imports(data: bytes, module: str, name: str) -> bool:
     """Whether a file imports a name, or everything, from a module of this name."""
-    try:
-        tree = parse_strictly(decode(data).text)
-    except UncheckableError:
-        return True
-    return any(
+    tree = tree_of(data)
+    return tree is None or any(
         isinstance(node, ast.ImportFrom)
         and (node.module or "").rpartition(".")[2] in (module, "")
         and any(alias.name in (name, "*") for alias in node.names)

@@ -153,6 +153,7 @@ def wrap_litellm() -> None:
     _wrap(CustomStreamWrapper, "__init__", _stream_made)
     _wrap(CustomStreamWrapper, "__next__", _stream_next)
     _wrap(CustomStreamWrapper, "__anext__", _stream_anext)
+    _wrap(CustomStreamWrapper, "close", _stream_close)
     _wrap(CustomStreamWrapper, "aclose", _stream_aclose)
     _wrap(CustomStreamWrapper, "__del__", _stream_dropped)
     _wrap(Logging, "_restore_correlation_context", _call_left)
@@ -209,6 +210,16 @@ def _stream_anext(method: Any) -> Any:
         return await tracking.afollow(method, self)
 
     return advance
+
+
+def _stream_close(method: Any) -> Any:
+    def close(self: Any) -> Any:
+        try:
+            return method(self)
+        finally:
+            _leave(self)
+
+    return close
 
 
 def _stream_aclose(method: Any) -> Any:

@@ -21,13 +21,15 @@ class Tracking:
 
     Args:
         call: that the stream belongs to; its intent is written.
+
     """
 
-    __slots__ = ("__weakref__", "_broken", "call", "meter")
+    __slots__ = ("__weakref__", "_advancing", "_broken", "call", "meter")
 
     def __init__(self, call: Call | InnerCall) -> None:
         self.call = call
         self.meter = StreamMeter()
+        self._advancing = False
         self._broken = False
         _open.add(self)
 
@@ -42,6 +44,7 @@ class Tracking:
 
     def follow(self, advance: Callable[[Any], Any], stream: Any) -> Any:
         """The next chunk of a stream, counted; what it raises ends the record and goes on to the reader."""
+        self._advancing = True
         try:
             chunk = advance(stream)
         except StopIteration:
@@ -50,11 +53,14 @@ class Tracking:
         except BaseException as error:
             self.end(error)
             raise
+        finally:
+            self._advancing = False
         self.saw(chunk)
         return chunk
 
     async def afollow(self, advance: Callable[[Any], Awaitable[Any]], stream: Any) -> Any:
         """`follow` for `async for`."""
+        self._advancing = True
         try:
             chunk = await advance(stream)
         except StopAsyncIteration:
@@ -63,19 +69,27 @@ class Tracking:
         except BaseException as error:
             self.end(error)
             raise
+        finally:
+            self._advancing = False
         self.saw(chunk)
         return chunk
 
     def end(self, error: BaseException | None = None) -> None:
         """The stream is exhausted, or broke with an exception (a generator that is closed: left)."""
         if isinstance(error, GeneratorExit):
-            self.leave()
+            self.give_up()
             return
         self.call.end_stream(self.meter, "ok", error)
         _open.discard(self)
 
     def leave(self) -> None:
-        """Nobody reads on: the stream was closed or dropped. After its end this does nothing."""
+        """Nobody reads on: the stream was closed or dropped. After its end this does nothing, and while the next chunk
+        is waited for neither: LiteLLM (from 1.110 on) closes a stream that is at its end before it says so."""
+        if not self._advancing:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """The stream is left here and now."""
         self.call.end_stream(self.meter, "partial")
         _open.discard(self)
 
@@ -176,7 +190,7 @@ class _AsyncClosing(_Closing):
 def _leave_all() -> None:
     """At the end of the process: streams that nobody collected."""
     for tracking in list(_open):
-        tracking.leave()
+        tracking.give_up()
 
 
 # Registered after the recorder's own (imported by `call`), so run before it.

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import functools
 import gc
+import re
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import MagicMock, patch
@@ -160,7 +161,9 @@ def test_a_dropped_stream_ends_at_once(client: Any, ledger: MemoryLedger) -> Non
 
 def test_a_stream_that_breaks_is_an_error(client: Any, ledger: MemoryLedger, provider: FakeProvider) -> None:
     provider.answer = Answer(cut=2)
-    with pytest.raises(Exception, match="peer closed connection"):
+    with pytest.raises(Exception, match="onnection") as untracked:  # httpx's own up to openai 2, the SDK's from 3 on
+        list(client.chat.completions.create(stream=True, **ASKED))
+    with pytest.raises(untracked.type, match=f"^{re.escape(str(untracked.value))}$"):
         list(track(client).chat.completions.create(stream=True, **ASKED))
     (row,) = ledger.rows
     assert (row["status"], row["usage_source"]) == ("error", "estimated")
@@ -238,7 +241,7 @@ def test_content_is_kept_only_when_asked(client: Any) -> None:
     with memory_ledger(store_content=40) as with_content:
         client.chat.completions.create(**ASKED)
     assert "everything" not in repr(without.rows)
-    assert with_content.rows[0]["request_data"].startswith('{"messages"')
+    assert with_content.rows[0]["request_data"].startswith(('{"messages"', '{"model"'))  # as the SDK orders them
     assert len(with_content.rows[0]["request_data"]) == 40
 
 

@@ -128,13 +128,13 @@ def _counting(cls: Any) -> Any:
 
     def close(self: Any) -> None:
         try:
-            _close(self.completion_stream, "close")
+            _close(cls, self, "close")
         finally:
             left(self)
 
     async def aclose(self: Any) -> None:
         try:
-            closing = _close(self.completion_stream, "aclose")
+            closing = _close(cls, self, "aclose")
             if closing is not None:
                 await closing
         finally:
@@ -144,7 +144,10 @@ def _counting(cls: Any) -> Any:
     return subclass_of(cls, methods)
 
 
-def _close(stream: Any, name: str) -> Any:
-    """Let go of the connection under a stream; what is to be awaited for it, if anything is."""
-    close = getattr(stream, name, None)
+def _close(cls: Any, stream: Any, name: str) -> Any:
+    """Close a stream as its class does, else let go of the connection under it; what is to be awaited for it, if
+    anything is."""
+    if hasattr(cls, name):
+        return getattr(cls, name)(stream)
+    close = getattr(stream.completion_stream, name, None)
     return close() if close is not None else None
