@@ -17,8 +17,9 @@ from llmguard.errors import UncheckableError, UsageError
 # Every option that a user's configuration or attributes could set otherwise is set.
 _DIFF = (
     *("diff", "--unified=0", "--inter-hunk-context=0", "--text", "--no-color", "--no-ext-diff", "--no-textconv"),
-    *("--find-renames", "--no-prefix", "--no-relative", "--submodule=diff", "--diff-filter=d"),
+    *("--find-renames", "--no-prefix", "--no-relative", "--ignore-submodules=all", "--diff-filter=d"),
 )
+_NAMES = ("diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", "--no-relative", "--ignore-submodules=all")
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
@@ -28,18 +29,19 @@ class Changes(NamedTuple):
     """Changed lines.
 
     Attributes:
-        top: absolute path of the work tree.
-        base: name of the commit that the work tree is compared with.
+        bases: absolute path of a work tree (the repository's, and each submodule's) -> name of the commit that it is
+            compared with.
         ranges: absolute path -> (first, last) changed lines, 1-based; files without an entry did not change.
         new: absolute paths of files that are new as a whole, and of repositories that git does not know yet.
-        before: absolute path -> path in `base`, relative to `top`.
+        before: absolute path -> path in the commit, relative to its work tree.
+        whole: how many files count as changed as a whole because this clone is partial and lacks what they were.
     """
 
-    top: str
-    base: str
+    bases: dict[str, str]
     ranges: dict[str, list[tuple[int, int]]]
-    new: frozenset[str]
+    new: set[str]
     before: dict[str, str]
+    whole: int = 0
 
     def has(self, absolute: str) -> bool:
         """Whether a file changed."""
@@ -66,16 +68,20 @@ class Changes(NamedTuple):
         if path in self.new:
             return True
         folder = os.path.dirname(path)
-        while len(folder) > len(self.top):
-            if folder in self.new:
-                return True
-            folder = os.path.dirname(folder)
-        return False
+        while folder not in self.new:
+            above = os.path.dirname(folder)
+            if above == folder:
+                return False
+            folder = above
+        return True
 
     def _compared(self, path: str, data: bytes) -> list[tuple[int, int]]:
         """Changed lines of a text that git has not compared."""
-        name = self.before.get(path, os.path.relpath(path, self.top).replace(os.sep, "/"))
-        answer = git.ask(self.top, "show", f"{self.base}:{name}")
+        top = git.work_tree(os.path.dirname(path))
+        if top not in self.bases:
+            return [(1, 1 << 60)]
+        name = self.before.get(path, os.path.relpath(path, top).replace(os.sep, "/"))
+        answer = git.ask(top, "cat-file", "blob", f"{self.bases[top]}:{name}", filters=False)
         before = answer.stdout if answer is not None and answer.returncode == 0 else b""
         try:
             matcher = difflib.SequenceMatcher(None, _lines(path, before), _lines(path, data), autojunk=False)
@@ -96,15 +102,62 @@ def changes_since(ref: str, folder: str) -> Changes:
     Raises:
         UsageError: there is no repository, no commit, no such revision, or no merge base; it says what to do.
     """
-    top = git.top_of(folder)
+    top = git.work_tree(folder)
     if not top:
         raise UsageError("--since needs a git repository, and git: this folder is in none")
     base = _merge_base(ref, top)
-    patch = _needed(top, *_DIFF, base, "--")
+    found = Changes({}, {}, set(), {})
+    waiting = [(top, base)]
+    while waiting:
+        top, base = waiting.pop()
+        found = _with_changes(found, top, base)
+        waiting += _submodules(top, base, found.new)
+    return found
+
+
+def _with_changes(found: Changes, top: str, base: str) -> Changes:
+    """Changes, and beside them those of a work tree since a commit."""
+    found.bases[top] = base
     others = _needed(top, "ls-files", "-z", "--others", "--exclude-standard")
-    new = frozenset(os.path.realpath(os.path.join(top, os.fsdecode(name))) for name in others.split(b"\0") if name)
-    ranges, before = _read_patch(patch, top)
-    return Changes(top, base, ranges, new, before)
+    found.new.update(_paths(top, others))
+    answer = git.ask(top, *_DIFF, base, "--")
+    if answer is None or answer.returncode:
+        if not _is_partial(top):
+            raise _failure("diff", answer)
+        changed = _paths(top, _needed(top, *_NAMES, base, "--"))
+        found.new.update(changed)
+        return found._replace(whole=found.whole + len(changed))
+    _read_patch(answer.stdout, top, found)
+    return found
+
+
+def _submodules(top: str, base: str, new: set[str]) -> list[tuple[str, str]]:
+    """(top folder, commit it had in `base`) of the submodules that are there; those that had none are new."""
+    found = []
+    for row in _needed(top, "ls-files", "-s", "-z").split(b"\0"):
+        if not row.startswith(b"160000 "):
+            continue
+        name = os.fsdecode(row.partition(b"\t")[2])
+        folder = os.path.join(top, name)
+        if not git.is_top(folder) or git.work_tree(folder) != folder:
+            continue  # it was not initialised, or lies behind a link
+        answer = git.ask(top, "rev-parse", "--verify", "--quiet", f"{base}:{name}", filters=False)
+        commit = answer.stdout.strip().decode() if answer is not None and not answer.returncode else ""
+        if commit and _commit(folder, commit):
+            found.append((folder, commit))
+        else:
+            new.add(folder)
+    return found
+
+
+def _is_partial(top: str) -> bool:
+    """Whether a clone leaves objects with its remote, where they are not fetched from here."""
+    answer = git.ask(top, "config", "--get-regexp", r"^remote\..*\.promisor$", filters=False)
+    return answer is not None and answer.returncode == 0
+
+
+def _paths(top: str, listed: bytes) -> set[str]:
+    return {os.path.realpath(os.path.join(top, os.fsdecode(name))) for name in listed.split(b"\0") if name}
 
 
 def _merge_base(ref: str, top: str) -> str:
@@ -117,7 +170,7 @@ def _merge_base(ref: str, top: str) -> str:
             f"; fetch it first (git fetch origin {ref.removeprefix('origin/')})" if ref.startswith("origin/") else ""
         )
         raise UsageError(f"--since: there is no revision {ref!r} here{fetch}")
-    answer = git.ask(top, "merge-base", ref, "HEAD")
+    answer = git.ask(top, "merge-base", ref, "HEAD", filters=False)
     if answer is not None and answer.returncode == 0 and answer.stdout.strip():
         return answer.stdout.split()[0].decode()
     shallow = _needed(top, "rev-parse", "--is-shallow-repository").strip() == b"true"
@@ -129,23 +182,24 @@ def _merge_base(ref: str, top: str) -> str:
 
 
 def _commit(top: str, ref: str) -> bool:
-    answer = git.ask(top, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    answer = git.ask(top, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", filters=False)
     return answer is not None and answer.returncode == 0
 
 
 def _needed(top: str, *arguments: str) -> bytes:
     answer = git.ask(top, *arguments)
     if answer is None or answer.returncode:
-        said = b"no answer" if answer is None else answer.stderr.strip().splitlines()[-1:] or [b"no reason given"]
-        reason = (said if isinstance(said, bytes) else said[0]).decode("utf-8", "replace")
-        raise UsageError(f"git {arguments[0]} failed: {reason}")
+        raise _failure(arguments[0], answer)
     return answer.stdout
 
 
-def _read_patch(patch: bytes, top: str) -> tuple[dict[str, list[tuple[int, int]]], dict[str, str]]:
-    """(added and changed lines of each file, name that it had) of a patch without context."""
-    ranges: dict[str, list[tuple[int, int]]] = {}
-    before: dict[str, str] = {}
+def _failure(command: str, answer: git.Answer | None) -> UsageError:
+    said = ["no answer"] if answer is None else answer.stderr.decode("utf-8", "replace").strip().splitlines()
+    return UsageError(f"git {command} failed: {said[-1] if said else 'no reason given'}")
+
+
+def _read_patch(patch: bytes, top: str, found: Changes) -> None:
+    """Take in the added and changed lines of each file of a patch without context, and the names that they had."""
     current: list[tuple[int, int]] = []
     old = ""
     header = True
@@ -157,19 +211,17 @@ def _read_patch(patch: bytes, top: str) -> tuple[dict[str, list[tuple[int, int]]
             old = os.fsdecode(_unquoted(line[4:]))
         elif header and line.startswith(b"+++ "):
             path = os.path.realpath(os.path.join(top, os.fsdecode(_unquoted(line[4:]))))
-            current = ranges.setdefault(path, [])
-            before[path] = old
+            current = found.ranges.setdefault(path, [])
+            found.before[path] = old
         elif left == (0, 0) and (match := _HUNK.match(line)):
             header = False
             number, left = int(match[2]), (int(match[1] or 1), int(match[3] or 1))
         elif left != (0, 0) and line[:1] in (b"+", b"-", b" "):
-            # Lines are counted one by one: a submodule's part has context around its changes.
             kind = line[:1]
             if kind == b"+":
                 current.append((number, number))
             number += kind != b"-"
             left = (left[0] - (kind != b"+"), left[1] - (kind != b"-"))
-    return ranges, before
 
 
 def _unquoted(name: bytes) -> bytes:

@@ -136,8 +136,8 @@ def stale_entries(baseline: Baseline, used: set[str], extent: Extent) -> list[st
 def _left_out(paths: set[str], folder: str) -> set[str]:
     """Those of the paths that git tracks but keeps out of the work tree."""
     missing = {path for path in paths if not os.path.lexists(path)}
-    top = git.top_of(folder) if missing else ""
-    answer = git.ask(top, "ls-files", "-v", "-z") if top else None
+    top = git.work_tree(folder) if missing else ""
+    answer = git.ask(top, "ls-files", "-v", "-z", filters=False) if top else None
     if answer is None or answer.returncode:
         return set()
     rows = (row for row in answer.stdout.split(b"\0") if row[:2] in (b"S ", b"s "))

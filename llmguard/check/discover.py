@@ -201,24 +201,35 @@ def has_shebang(path: str) -> bool:
 
 def below(folder: str) -> Iterator[str]:
     """The files below a folder that git does not ignore, sorted; all of them outside of a repository."""
-    listed = _listed_by_git(folder)
-    if not listed:
-        # Outside a repository; or the folder is ignored as a whole, and asked for all the same.
-        yield from _walk(folder)
-        return
-    for path in listed:
-        if os.path.isdir(path) and not os.path.islink(path):
-            yield from below(path)  # a submodule, or a repository in this one
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
+        if current != folder and (os.path.islink(current) or not os.path.isdir(current)):
+            yield current
+            continue
+        # A folder that git lists is a submodule, or a repository in this one.
+        listed = _listed_by_git(current)
+        if listed:
+            waiting.extend(reversed(listed))
         else:
-            yield path
+            # Outside a repository; ignored as a whole, and asked for all the same; or a submodule that is not there.
+            yield from _walk(current)
 
 
 def _listed_by_git(folder: str) -> list[str] | None:
-    """Tracked files, and untracked ones that are not ignored; None outside a repository or without git."""
-    answer = git.ask(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    """Tracked files, and untracked ones that are not ignored; None outside a repository, without git, and for a
+    folder that git lists as such, which is no repository (a submodule that was not initialised)."""
+    top = git.work_tree(folder)
+    below_top = os.path.relpath(os.path.realpath(folder), top) if top else "."
+    limit = [] if below_top == "." else ["--", git.pathspec(below_top)]
+    asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", *limit)
+    answer = git.ask(top, *asked, filters=False) if top else None
     if answer is None or answer.returncode != 0:
         return None
-    names = dict.fromkeys(os.fsdecode(name) for name in answer.stdout.split(b"\0") if name)
+    lead = len(below_top) + 1 if limit else 0
+    names = dict.fromkeys(os.fsdecode(name)[lead:] for name in answer.stdout.split(b"\0") if name)
+    if "" in names:
+        return None
     inside = [name if folder == "." else os.path.join(folder, name) for name in names]
     # A file that was deleted but not yet staged as such is no file to check.
     return sorted(path for path in inside if _is_there(path))

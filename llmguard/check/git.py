@@ -1,4 +1,10 @@
-"""Asking git, in the one way that is safe in hooks, in submodules and under any configuration of the user's."""
+"""Asking git: the one place that starts a process.
+
+A repository may be hostile: it may be a folder of another repository's commits that looks like a bare one, or have
+arrived with a `.git` of its own. Git is therefore asked in the top folder of a work tree only, one that has a `.git`,
+and all that a configuration can make it run is switched off: hooks, the file system monitor, filters, external diffs,
+text conversions, pagers, editors, prompts, and every transport, so that nothing is fetched.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +12,118 @@ import os
 import subprocess
 
 _SECONDS = 60.0
+#: Laid over every configuration. `protocol.allow` and the environment's GIT_ALLOW_PROTOCOL say the same to old gits.
+_SAFE = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.pager": "cat",
+    "core.editor": ":",
+    "core.askPass": "",
+    "core.sshCommand": "false",
+    "core.gitProxy": "",
+    "credential.helper": "",
+    "diff.external": "",
+    "safe.bareRepository": "explicit",
+    "protocol.allow": "never",
+    "submodule.recurse": "false",
+    "status.submoduleSummary": "false",
+    "maintenance.auto": "false",
+    "gc.auto": "0",
+    "core.quotePath": "off",
+}
+#: What git tells its own hooks about another repository, and what redirects it, is not for us; what says which
+#: configuration a machine has (and which folders are safe) is.
+_KEPT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_COUNT", "GIT_CEILING_DIRECTORIES")
+_ASKED = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "LC_ALL": "C",
+}
+Answer = subprocess.CompletedProcess[bytes]
 
 
-def ask(folder: str, *arguments: str, seconds: float = _SECONDS) -> subprocess.CompletedProcess[bytes] | None:
-    """What `git -C folder arguments` answers; None without git, or when it takes too long."""
-    command = ["git", "-C", folder, "-c", "core.quotepath=off", *arguments]
+def ask(folder: str, *arguments: str, seconds: float = _SECONDS, filters: bool = True) -> Answer | None:
+    """What git answers in the top folder of the work tree around a folder; None outside of one, without git, or when
+    it takes too long.
+
+    Args:
+        folder: in the work tree.
+        arguments: command and arguments. Paths are relative to the top folder, which is where git is asked.
+        seconds: that it may take.
+        filters: whether the command may come across files that go through a filter; False spares the question which
+            filters there are.
+    """
+    top = work_tree(folder)
+    if not top:
+        return None
+    options: dict[str, str] | None = dict(_SAFE)
+    if filters:
+        options = _without_filters(top, seconds)
+    return None if options is None else _run(top, options, arguments, seconds)
+
+
+def work_tree(folder: str) -> str:
+    """The real path of the top folder of the work tree around a folder, "" outside of one.
+
+    It has a `.git`: a folder that merely looks like a bare repository is none, whatever git thinks of it.
+    """
+    current = os.path.realpath(folder)
+    while not is_top(current):
+        above = os.path.dirname(current)
+        if above == current:
+            return ""
+        current = above
+    return current
+
+
+def is_top(folder: str) -> bool:
+    """Whether a folder is the top of a work tree: it has a repository's `.git`, or the file that says where it is."""
+    path = os.path.join(folder, ".git")
+    if os.path.isdir(path):
+        return os.path.lexists(os.path.join(path, "HEAD"))
+    return os.path.isfile(path)
+
+
+def pathspec(path: str) -> str:
+    """An argument that means a path below the top folder and nothing else, whatever characters it has."""
+    return f":(top,literal){path}"
+
+
+def _run(top: str, options: dict[str, str], arguments: tuple[str, ...], seconds: float) -> Answer | None:
+    given = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    command = ["git", "--no-pager", "-C", top, *given, *arguments]
     try:
-        return subprocess.run(command, capture_output=True, timeout=seconds, check=False, env=environment())
-    except (OSError, subprocess.SubprocessError):
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False, env=_environment()
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 
-def environment() -> dict[str, str]:
-    """The environment for asking git about a folder: without what git tells its own hooks about another one."""
-    told = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_DIFF_OPTS", "GIT_EXTERNAL_DIFF")
-    return {name: value for name, value in os.environ.items() if name not in told} | {"LC_ALL": "C"}
+def _without_filters(top: str, seconds: float) -> dict[str, str] | None:
+    """The options with every filter that a configuration defines switched off; None when one cannot be."""
+    asked = ("config", "--includes", "--null", "--name-only", "--get-regexp", r"^filter\.")
+    answer = _run(top, _SAFE, asked, seconds)
+    if answer is None or answer.returncode not in (0, 1):  # 1: there is none
+        return None
+    options = dict(_SAFE)
+    for name in answer.stdout.split(b"\0"):
+        driver = os.fsdecode(name).rpartition(".")[0]
+        if "=" in driver:
+            return None  # the command line cannot name it
+        if driver:
+            options |= {f"{driver}.clean": "", f"{driver}.smudge": "", f"{driver}.process": ""}
+            options[f"{driver}.required"] = "false"
+    return options
 
 
-def top_of(folder: str) -> str:
-    """The top folder of the work tree around a folder, "" outside of one."""
-    answer = ask(folder, "rev-parse", "--show-toplevel")
-    if answer is None or answer.returncode:
-        return ""
-    return os.path.normpath(os.fsdecode(answer.stdout.removesuffix(b"\n")))
+def _environment() -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name in _KEPT or name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))
+    }
+    return kept | _ASKED

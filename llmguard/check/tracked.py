@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 1.0  # how long git may look for the callback
 _MOST_FILES = 50
+_SPECIAL, _ESCAPED = re.compile(r"[*?\[\]\\]"), r"\\\g<0>"  # characters that mean something in a git pathspec
 
 
 def door_of(facts: ModuleFacts) -> str:
@@ -130,16 +131,21 @@ def callback_file(root: str) -> str:
     git's own index is searched; outside a repository (and without git) nothing is, and the answer is "".
     """
     patterns = [part for name in sorted(LITELLM_SETUP) for part in ("-e", name)]
-    listed = git.ask(root, "grep", "-l", "-z", "-F", *patterns, "--", "*.py", seconds=_SECONDS)
+    top = git.work_tree(root)
+    inside = os.path.relpath(os.path.realpath(root), top) if top else "."
+    where = "*.py" if inside == "." else f":(top,glob){_SPECIAL.sub(_ESCAPED, inside)}/**/*.py"
+    asked = ("grep", "--no-textconv", "-l", "-z", "-F", *patterns, "--", where)
+    listed = git.ask(top, *asked, seconds=_SECONDS, filters=False) if top else None
     if listed is None:
         return ""
-    for name in listed.stdout.split(b"\0")[:_MOST_FILES]:
-        path = os.path.join(root, os.fsdecode(name))
-        if name:
+    for found in listed.stdout.split(b"\0")[:_MOST_FILES]:
+        path = os.path.join(top, os.fsdecode(found))
+        name = os.path.relpath(path, os.path.realpath(root))
+        if found:
             try:
                 with open(path, "rb") as file:
-                    if installs_callback(file.read(), os.fsdecode(name)):
-                        return os.fsdecode(name)
+                    if installs_callback(file.read(), name):
+                        return name
             except OSError:
                 continue  # gone since git listed it
     return ""

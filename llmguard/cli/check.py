@@ -13,6 +13,7 @@ import typer
 from llmguard.cli import options
 
 if TYPE_CHECKING:
+    from llmguard.check.changes import Changes
     from llmguard.check.finding import Report
     from llmguard.config import Configuration
 
@@ -157,18 +158,28 @@ def _run(
     elif stdin_filename:
         raise UsageError("--stdin-filename belongs to the path - (stdin)")
     if since:
-        from llmguard.check.changes import changes_since
-
-        changes = changes_since(since, os.getcwd())
+        changes = _changes(since)
     with Progress(shown=not quiet and sys.stderr.isatty()) as progress:
         return run(paths, configuration, Options(baseline=use_baseline, changes=changes, stdin=stdin, on_file=progress))
 
 
-def _list_files(paths: list[str], configuration: Configuration, since: str) -> None:
+def _changes(since: str) -> Changes:
     from llmguard.check.changes import changes_since
+
+    changes = changes_since(since, os.getcwd())
+    if changes.whole:
+        typer.echo(
+            f"--since: this clone is partial, so that {changes.whole} changed files count as changed as a whole; "
+            f"git diff {since} fetches what is missing",
+            err=True,
+        )
+    return changes
+
+
+def _list_files(paths: list[str], configuration: Configuration, since: str) -> None:
     from llmguard.check.discover import discover, printable
 
-    changes = changes_since(since, os.getcwd()) if since else None
+    changes = _changes(since) if since else None
     found = discover(paths, configuration)
     for file in found.files:
         if changes is None or changes.has(file.absolute):

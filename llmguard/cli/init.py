@@ -119,7 +119,7 @@ def _top() -> str:
     """The top of the repository when that is another folder, "" otherwise."""
     from llmguard.check import git
 
-    top = git.top_of(os.getcwd())
+    top = git.work_tree(os.getcwd())
     return top if top and os.path.realpath(top) != os.path.realpath(os.getcwd()) else ""
 
 
@@ -179,7 +179,7 @@ def _surveys(draft: Draft, files: list[str]) -> list[Survey]:
 def _branch() -> str:
     from llmguard.check import git
 
-    answer = git.ask(os.getcwd(), "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
+    answer = git.ask(os.getcwd(), "symbolic-ref", "--short", "refs/remotes/origin/HEAD", filters=False)
     if answer is not None and answer.returncode == 0:
         return answer.stdout.decode("utf-8", "replace").strip().rpartition("/")[2] or "main"
     return "main"

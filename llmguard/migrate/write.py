@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 JOURNAL = ".llmguard-migrate.json"
 _NEW = ".llmguard-new"
+_STATUS = (
+    *("status", "--porcelain", "-z", "--untracked-files=all", "--ignored"),
+    *("--ignore-submodules=all", "--no-renames"),
+)
 
 
 def dirty(changes: Iterable[Change]) -> list[str]:
@@ -30,25 +34,17 @@ def dirty(changes: Iterable[Change]) -> list[str]:
     inside of one that cannot be asked (git is not installed), every file counts."""
     found = []
     for folder, group in _by_folder(changes).items():
-        names = [os.path.basename(os.path.realpath(change.absolute)) for change in group]
-        answer = git.ask(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--", *names)
+        top = git.work_tree(folder)
+        if not top:
+            continue
+        names = [os.path.relpath(os.path.realpath(change.absolute), top) for change in group]
+        answer = git.ask(top, *_STATUS, "--", *map(git.pathspec, names))
         if answer is None or answer.returncode:
-            if _has_repository(folder):
-                found += [change.path for change in group]
+            found += [change.path for change in group]
         elif answer.stdout:
-            told = {os.path.basename(os.fsdecode(line[3:])) for line in answer.stdout.split(b"\0") if len(line) > 3}
+            told = {os.fsdecode(line[3:]) for line in answer.stdout.split(b"\0")}
             found += [change.path for change, name in zip(group, names, strict=True) if name in told]
     return sorted(found)
-
-
-def _has_repository(folder: str) -> bool:
-    while True:
-        if os.path.exists(os.path.join(folder, ".git")):
-            return True
-        above = os.path.dirname(folder)
-        if above == folder:
-            return False
-        folder = above
 
 
 def _by_folder(changes: Iterable[Change]) -> dict[str, list[Change]]:
@@ -159,7 +155,8 @@ def finish(root: str) -> list[str]:
 
 def _move(old: str, new: str) -> None:
     """Move a file, in git's index too where it is there."""
-    answer = git.ask(os.path.dirname(old), "mv", os.path.basename(old), new)
+    old, new = (os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) for path in (old, new))
+    answer = git.ask(os.path.dirname(old), "mv", "--", old, new)
     if answer is None or answer.returncode:
         os.rename(old, new)
 
