@@ -6,9 +6,16 @@ LLMGuardError
 └── UncheckableError   a file that could not be checked (a finding for the run, never its end)
 """
 
+from llmguard.printable import printable
+
+_LONGEST = 2_000  # characters of a problem: what is quoted in it may be of any size
+
 
 class LLMGuardError(Exception):
     """Base of all. Its text is one line, fit to be shown to a user as it is."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(printable(text[:_LONGEST] + ("..." if len(text) > _LONGEST else "")))
 
 
 class ConfigError(LLMGuardError):

@@ -20,6 +20,12 @@ from llmguard.usage.store.schema import upgrade
 POSTGRES = os.environ.get("LLMGUARD_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1:5432/test")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The user's state directory is one of the tests' own; what they start sees it too."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> str:
     """The URL of a PostgreSQL server."""

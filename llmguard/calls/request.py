@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from llmguard.calls.result import Usage, result_of
 from llmguard.calls.transports import Reached, transport_for
 from llmguard.errors import UsageError
+from llmguard.printable import printable
 from llmguard.usage.call import Call, InnerCall, started
 from llmguard.usage.tokens import Tokens
 
@@ -146,8 +147,8 @@ class Request:
             LOG.log(
                 level,
                 "[LLM_WRAPPER] service=%s model=%s tokens=%s duration_ms=%s status=%s",
-                *(self._fields.get("service_name"), self._fields["model"], self.usage["total_tokens"]),
-                *(milliseconds, status),
+                *(printable(str(self._fields.get("service_name"))), printable(str(self._fields["model"]))),
+                *(self.usage["total_tokens"], milliseconds, status),
             )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from llmguard.config.place import is_inside
 from llmguard.config.settings import BASELINE
 from llmguard.errors import ConfigError
 
@@ -47,6 +48,8 @@ class Baseline:
             ConfigError: it cannot be read, or a line in it is no entry; the line is named.
         """
         shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
+        if os.path.islink(path) and not is_inside(path):
+            raise ConfigError(shown, "", "is a link that leads out of the project")
         try:
             if os.path.getsize(path) > _LARGEST:
                 raise ConfigError(shown, "", "is too large for a baseline")

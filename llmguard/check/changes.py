@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from llmguard.check import git, notebook, reading
+from llmguard.config import place
 from llmguard.errors import UncheckableError, UsageError
 
 # Every option that a user's configuration or attributes could set otherwise is set.
@@ -77,7 +78,7 @@ class Changes(NamedTuple):
 
     def _compared(self, path: str, data: bytes) -> list[tuple[int, int]]:
         """Changed lines of a text that git has not compared."""
-        top = git.work_tree(os.path.dirname(path))
+        top = place.work_tree(os.path.dirname(path))
         if top not in self.bases:
             return [(1, 1 << 60)]
         name = self.before.get(path, os.path.relpath(path, top).replace(os.sep, "/"))
@@ -102,7 +103,7 @@ def changes_since(ref: str, folder: str) -> Changes:
     Raises:
         UsageError: there is no repository, no commit, no such revision, or no merge base; it says what to do.
     """
-    top = git.work_tree(folder)
+    top = place.work_tree(folder)
     if not top:
         raise UsageError("--since needs a git repository, and git: this folder is in none")
     base = _merge_base(ref, top)
@@ -139,7 +140,7 @@ def _submodules(top: str, base: str, new: set[str]) -> list[tuple[str, str]]:
             continue
         name = os.fsdecode(row.partition(b"\t")[2])
         folder = os.path.join(top, name)
-        if not git.is_top(folder) or git.work_tree(folder) != folder:
+        if not place.is_top(folder) or place.work_tree(folder) != folder:
             continue  # it was not initialised, or lies behind a link
         answer = git.ask(top, "rev-parse", "--verify", "--quiet", f"{base}:{name}", filters=False)
         commit = answer.stdout.strip().decode() if answer is not None and not answer.returncode else ""

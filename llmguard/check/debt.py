@@ -10,6 +10,7 @@ from llmguard.check.baseline import Baseline, baseline_path
 from llmguard.check.discover import is_below, shown_path
 from llmguard.check.finding import Confidence, Finding, Region
 from llmguard.check.rules import BY_CODE, chosen, selected
+from llmguard.config import place
 
 if TYPE_CHECKING:
     from llmguard.check.run import Checked, Extent
@@ -136,7 +137,7 @@ def stale_entries(baseline: Baseline, used: set[str], extent: Extent) -> list[st
 def _left_out(paths: set[str], folder: str) -> set[str]:
     """Those of the paths that git tracks but keeps out of the work tree."""
     missing = {path for path in paths if not os.path.lexists(path)}
-    top = git.work_tree(folder) if missing else ""
+    top = place.work_tree(folder) if missing else ""
     answer = git.ask(top, "ls-files", "-v", "-z", filters=False) if top else None
     if answer is None or answer.returncode:
         return set()

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check import git, globs
 from llmguard.check.finding import Unchecked
+from llmguard.config import place
 from llmguard.config.settings import DEFAULT_EXCLUDE
 from llmguard.errors import ConfigError, UsageError
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,11 +76,6 @@ def discover(paths: Iterable[str], configuration: Configuration, stdin: tuple[st
         else:
             raise UsageError(f"{printable(path)}: no such file or folder")
     return Discovered(search.files, search.skipped, search.unchecked)
-
-
-def printable(path: str) -> str:
-    """A path that any terminal can show: bytes that are no text are escaped."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class _Search:
@@ -219,7 +216,7 @@ def below(folder: str) -> Iterator[str]:
 def _listed_by_git(folder: str) -> list[str] | None:
     """Tracked files, and untracked ones that are not ignored; None outside a repository, without git, and for a
     folder that git lists as such, which is no repository (a submodule that was not initialised)."""
-    top = git.work_tree(folder)
+    top = place.work_tree(folder)
     below_top = os.path.relpath(os.path.realpath(folder), top) if top else "."
     limit = [] if below_top == "." else ["--", git.pathspec(below_top)]
     asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", *limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import os
 import re
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 
 from llmguard.check.finding import Region
 from llmguard.check.reading import parse_strictly
+from llmguard.config.place import is_inside, project_of
 from llmguard.errors import UncheckableError, UsageError
 
 _LINE = re.compile("[^\r\n]*(?:\r\n|\r|\n|\\Z)")
@@ -85,14 +87,20 @@ def same_program(before: bytes, after: bytes) -> bool:
         return False
 
 
-def write_whole(path: str, data: bytes) -> None:
-    """Replace a file at once, or leave it as it was. Its permissions stay; a link stays a link.
+def write_whole(path: str, data: bytes, within: str = "") -> None:
+    """Replace a file at once, or leave it as it was. Its permissions and its owner stay; a link stays a link.
+
+    Args:
+        path: of the file.
+        data: its new content.
+        within: a folder of the project that the file must lie in, behind all links; "" for a path that the user gave.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: it cannot be written, or lies outside of the project.
     """
+    if within:
+        refuse_outside(path, within)
     target = os.path.realpath(path)
-    beside = f"{target}.{os.getpid()}.tmp"
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "wb") as file:  # a pipe or a device is written to, never replaced
@@ -100,12 +108,68 @@ def write_whole(path: str, data: bytes) -> None:
             return
         if os.path.exists(target) and not os.access(target, os.W_OK):
             raise UsageError(f"{path}: cannot be written: it is read-only")
-        with open(beside, "wb") as file:
-            file.write(data)
-        if os.path.exists(target):
-            shutil.copymode(target, beside)
+        beside = written_beside(target, data)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
         os.replace(beside, target)
     except OSError as error:
-        if os.path.exists(beside):
-            os.unlink(beside)
+        os.unlink(beside)
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def written_beside(target: str, data: bytes, beside: str = "") -> str:
+    """Write a new file beside the one that it will replace, with its permissions and, where we may, its owner.
+
+    Args:
+        target: what it will replace, if it is there.
+        data: its content.
+        beside: its path; one that nobody can foresee when "". What has that name is removed, never followed.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
+    beside = beside or f"{target}.{os.urandom(8).hex()}.tmp"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(beside)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.exists(target):
+            shutil.copymode(target, beside)
+            _keep_owner(target, beside)
+    except BaseException:
+        os.unlink(beside)
+        raise
+    return beside
+
+
+def _keep_owner(target: str, beside: str) -> None:
+    if not hasattr(os, "chown"):
+        return
+    before, now = os.stat(target), os.stat(beside)
+    if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
+        with contextlib.suppress(PermissionError):  # only root gives files away
+            os.chown(beside, before.st_uid, before.st_gid)
+            shutil.copymode(target, beside)  # a change of owner clears some bits
+
+
+def has_other_names(path: str) -> bool:
+    """Whether a file has further hard links, which a replaced file no longer shares its content with."""
+    try:
+        return os.stat(path).st_nlink > 1
+    except OSError:
+        return False
+
+
+def refuse_outside(path: str, within: str) -> None:
+    """Refuse to write what lies outside of the project that a folder belongs to, links followed.
+
+    Raises:
+        UsageError: it does.
+    """
+    if not is_inside(path, within):
+        raise UsageError(f"{path}: leads out of the project ({project_of(within)}): not written")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmguard.check.discover import printable
 from llmguard.check.edit import decoded, edited, inserted, same_program
 from llmguard.check.reading import parse_strictly
 from llmguard.check.suppress import extent
 from llmguard.errors import UncheckableError
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

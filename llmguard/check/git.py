@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import subprocess
 
+from llmguard.config.place import work_tree
+
 _SECONDS = 60.0
 #: Laid over every configuration. `protocol.allow` and the environment's GIT_ALLOW_PROTOCOL say the same to old gits.
 _SAFE = {
@@ -63,28 +65,6 @@ def ask(folder: str, *arguments: str, seconds: float = _SECONDS, filters: bool =
     if filters:
         options = _without_filters(top, seconds)
     return None if options is None else _run(top, options, arguments, seconds)
-
-
-def work_tree(folder: str) -> str:
-    """The real path of the top folder of the work tree around a folder, "" outside of one.
-
-    It has a `.git`: a folder that merely looks like a bare repository is none, whatever git thinks of it.
-    """
-    current = os.path.realpath(folder)
-    while not is_top(current):
-        above = os.path.dirname(current)
-        if above == current:
-            return ""
-        current = above
-    return current
-
-
-def is_top(folder: str) -> bool:
-    """Whether a folder is the top of a work tree: it has a repository's `.git`, or the file that says where it is."""
-    path = os.path.join(folder, ".git")
-    if os.path.isdir(path):
-        return os.path.lexists(os.path.join(path, "HEAD"))
-    return os.path.isfile(path)
 
 
 def pathspec(path: str) -> str:

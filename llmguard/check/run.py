@@ -7,13 +7,14 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check import tracked
-from llmguard.check.discover import discover, is_below, printable
+from llmguard.check.discover import discover, is_below
 from llmguard.check.engine import NOTHING, check_module
 from llmguard.check.filters import Place
 from llmguard.check.finding import FileReport, Finding, Report, Unchecked
 from llmguard.check.project import Project
 from llmguard.check.rules import contradiction, unknown_code
 from llmguard.errors import ConfigError
+from llmguard.printable import printable
 from llmguard.providers import vocabulary
 
 if TYPE_CHECKING:

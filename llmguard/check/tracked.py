@@ -11,6 +11,7 @@ from llmguard.check import git
 from llmguard.check.reading import decode, parse
 from llmguard.check.scopes import ClassScope, last_name
 from llmguard.check.values import External, Function, Instance, Partial
+from llmguard.config import place
 from llmguard.doors import DOORS, LITELLM_SETUP
 from llmguard.errors import UncheckableError
 from llmguard.providers import vocabulary
@@ -131,7 +132,7 @@ def callback_file(root: str) -> str:
     git's own index is searched; outside a repository (and without git) nothing is, and the answer is "".
     """
     patterns = [part for name in sorted(LITELLM_SETUP) for part in ("-e", name)]
-    top = git.work_tree(root)
+    top = place.work_tree(root)
     inside = os.path.relpath(os.path.realpath(root), top) if top else "."
     where = "*.py" if inside == "." else f":(top,glob){_SPECIAL.sub(_ESCAPED, inside)}/**/*.py"
     asked = ("grep", "--no-textconv", "-l", "-z", "-F", *patterns, "--", where)

@@ -9,6 +9,7 @@ import sys
 def main() -> None:
     """Entry of the console script. Errors are one line on stderr and exit code 2; no traceback reaches a user."""
     from llmguard.errors import LLMGuardError
+    from llmguard.printable import printable
 
     for stream in (sys.stdout, sys.stderr):
         # A source line or a file name that the terminal's encoding lacks must not end the run.
@@ -36,7 +37,7 @@ def main() -> None:
     except Exception as error:  # the last resort, so that no traceback reaches a user
         if os.environ.get("LLMGUARD_TRACEBACK"):
             raise
-        reason = " ".join(str(error).split())
+        reason = printable(" ".join(str(error).split()))
         print(
             f"llmguard: internal error: {type(error).__name__}: {reason} (LLMGUARD_TRACEBACK=1 shows where)",
             file=sys.stderr,

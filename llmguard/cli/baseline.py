@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -107,7 +106,9 @@ def show(
     """
     surveys = _surveys(paths, options.configuration(config, isolated, baseline=baseline))
     if as_json:
-        print(json.dumps({"version": 1, "baselines": [_object(survey) for survey in surveys]}, indent=2))
+        from llmguard.printable import json_text
+
+        print(json_text({"version": 1, "baselines": [_object(survey) for survey in surveys]}))
         return
     for survey in surveys:
         new = survey.current - survey.entries
@@ -146,7 +147,7 @@ def _surveys(paths: list[str] | None, configuration: object) -> list[Survey]:
 
 def _write(survey: Survey, entries: set[str], *, dry_run: bool) -> None:
     from llmguard.check.baseline import text_of
-    from llmguard.check.edit import write_whole
+    from llmguard.check.edit import refuse_outside, write_whole
     from llmguard.check.report.summary import count
     from llmguard.cli.output import difference
 
@@ -159,7 +160,9 @@ def _write(survey: Survey, entries: set[str], *, dry_run: bool) -> None:
         for line in difference(_shown(survey), before, text):
             print(line)
     elif text != before:
-        os.makedirs(os.path.dirname(survey.path), exist_ok=True)
+        folder = os.path.dirname(survey.path)
+        refuse_outside(survey.path, folder)
+        os.makedirs(folder, exist_ok=True)
         write_whole(survey.path, text)
     added, removed = len(entries - survey.entries), len(survey.entries - entries)
     changes = ", ".join(
@@ -180,6 +183,7 @@ def _common_folder(survey: Survey) -> str:
 
 
 def _shown(survey: Survey) -> str:
-    from llmguard.check.discover import printable, shown_path
+    from llmguard.check.discover import shown_path
+    from llmguard.printable import printable
 
     return printable(shown_path(survey.path))

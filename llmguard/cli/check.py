@@ -177,7 +177,8 @@ def _changes(since: str) -> Changes:
 
 
 def _list_files(paths: list[str], configuration: Configuration, since: str) -> None:
-    from llmguard.check.discover import discover, printable
+    from llmguard.check.discover import discover
+    from llmguard.printable import printable
 
     changes = _changes(since) if since else None
     found = discover(paths, configuration)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmguard.cli import options
+from llmguard.printable import json_text, markdown_code, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,11 +91,11 @@ def _text(found: Coverage) -> Iterator[str]:
             yield f"{key.ljust(width)}  {'tracked':>9}  {'sites':>7}  {'share':>8}"
             for name, share in shares.items():
                 row = f"{share.tracked:>9,}  {share.call_sites:>7,}  {_percent(share.percent):>8}"
-                yield f"{name.ljust(width)}  {row}"
+                yield f"{printable(name).ljust(width)}  {row}"
 
 
 def _json(found: Coverage) -> Iterator[str]:
-    yield json.dumps(found.as_json(), indent=2)
+    yield json_text(found.as_json())
 
 
 def _markdown(found: Coverage) -> Iterator[str]:
@@ -106,8 +106,7 @@ def _markdown(found: Coverage) -> Iterator[str]:
         yield f"| {key} | tracked | sites | share |"
         yield "|---|---:|---:|---:|"
         for name, share in shares.items():
-            cell = name.replace("|", "\\|")
-            yield f"| `{cell}` | {share.tracked:,} | {share.call_sites:,} | {_percent(share.percent)} |"
+            yield f"| {markdown_code(name)} | {share.tracked:,} | {share.call_sites:,} | {_percent(share.percent)} |"
 
 
 _LINES = {"text": _text, "json": _json, "markdown": _markdown}

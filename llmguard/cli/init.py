@@ -117,9 +117,9 @@ def _attempt(title: str, path: str, step: Callable[[], Step | None]) -> Step | N
 
 def _top() -> str:
     """The top of the repository when that is another folder, "" otherwise."""
-    from llmguard.check import git
+    from llmguard.config import place
 
-    top = git.work_tree(os.getcwd())
+    top = place.work_tree(os.getcwd())
     return top if top and os.path.realpath(top) != os.path.realpath(os.getcwd()) else ""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmguard.cli import options
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from llmguard.config import Configuration
@@ -70,7 +71,7 @@ def migrate(
     from llmguard.cli import migration
     from llmguard.errors import UsageError
     from llmguard.migrate.plan import folder_of
-    from llmguard.migrate.write import journal_folder
+    from llmguard.migrate.write import project_folder
 
     if output_format not in _FORMATS:
         raise UsageError(f"--output-format must be one of {', '.join(_FORMATS)}, not {output_format!r}")
@@ -82,7 +83,7 @@ def migrate(
     asked = asked._replace(log_calls=_dotted("--log-call", log_call))
     asked = asked._replace(rename=rename, fresh=fresh, aliases=not no_aliases)
     configuration = options.configuration(config, isolated, "", "", "")
-    root = journal_folder(folder_of(paths or ["."]))
+    root = project_folder(folder_of(paths or ["."]))
     _finish(root, write=write)
     plan, said = _planned(paths or ["."], configuration, asked)
     has_work = bool(plan.changes or plan.moves or plan.created)
@@ -103,9 +104,11 @@ def _finish(root: str, *, write: bool) -> None:
     if not writing.pending(root):
         return
     if not write:
-        raise UsageError(f"a migration died while it was writing: --write finishes it ({root}/{writing.JOURNAL})")
+        raise UsageError(
+            f"a migration died while it was writing: --write finishes it (its journal is {writing.journal_of(root)})"
+        )
     for path in writing.finish(root):
-        typer.echo(f"{path}: changed in the meantime, left as it is", err=True)
+        typer.echo(f"{printable(path)}: changed in the meantime, left as it is", err=True)
 
 
 def _planned(paths: list[str], configuration: Configuration, asked: Options) -> tuple[Plan, str]:
@@ -129,7 +132,8 @@ def _write(plan: Plan, root: str, *, force: bool) -> None:
     if unsaved:
         shown = ", ".join(unsaved[:3]) + (", ..." if len(unsaved) > 3 else "")
         raise UsageError(f"{len(unsaved)} files hold changes that git does not have ({shown}): commit, or --force")
-    writing.write(plan.changes, root, plan.moves, plan.created)
+    for path in writing.write(plan.changes, root, plan.moves, plan.created):
+        typer.echo(f"{printable(path)}: its other hard links keep what it was", err=True)
 
 
 def _with_dependencies(plan: Plan) -> tuple[Plan, str]:

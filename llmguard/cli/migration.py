@@ -27,12 +27,11 @@ def report(plan: Plan, output_format: str, output_file: str, *, write: bool, qui
         write: whether it was done.
         quiet: leave out the patch.
     """
-    import json
-
     from llmguard.migrate import report
+    from llmguard.printable import json_text
 
     if output_format == "json":
-        lines = json.dumps(report.as_json(plan), indent=2).split("\n")
+        lines = json_text(report.as_json(plan)).split("\n")
     elif output_format == "markdown":
         lines = list(report.markdown(plan, written=write))
     else:
@@ -92,19 +91,18 @@ def _put(lines: list[str], output_file: str) -> None:
 
 def _sites(plan: Plan) -> None:
     """A line for each site that a human should know of, with the reason and what to look at."""
-    from llmguard.check.discover import printable
     from llmguard.migrate import report
     from llmguard.migrate.verdict import Verdict
 
     for path, decisions in report.by_file(plan).items():
         for decision in decisions:
             if decision.verdict is not Verdict.MIGRATED or decision.reason:
-                _say(f"{printable(path)}:{decision.line}: {decision.verdict.value}{_why(decision)}")
+                _say(f"{path}:{decision.line}: {decision.verdict.value}{_why(decision)}")
     for renamed in plan.renames:
         said = f"stays: {renamed.refused}" if renamed.refused else f"-> {renamed.new}, {renamed.places} places"
         _say(f"{renamed.old} {said}")
     for path, message in plan.errors:
-        _say(f"{printable(path)}: {message}")
+        _say(f"{path}: {message}")
 
 
 def _why(decision: Decision) -> str:
@@ -120,9 +118,10 @@ def _table(plan: Plan) -> None:
     """The sites of each file by verdict, and their sums."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    from llmguard.check.discover import printable
     from llmguard.migrate import report
+    from llmguard.printable import printable
 
     number = report.counts(plan)
     files = report.by_file(plan)
@@ -135,7 +134,7 @@ def _table(plan: Plan) -> None:
             table.add_column(verdict, justify="right")
         for path, decisions in files.items():
             found = [decision.verdict.value for decision in decisions]
-            table.add_row(printable(path), *(str(found.count(verdict) or "") for verdict in list(number)[:3]))
+            table.add_row(Text(printable(path)), *(str(found.count(verdict) or "") for verdict in list(number)[:3]))
         console.print(table)
     _say(", ".join(f"{count} {verdict}" for verdict, count in number.items()) + ".")
 
@@ -152,4 +151,7 @@ def _next_steps(plan: Plan, *, write: bool) -> None:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    """A line on stderr. What it quotes is the project's own (names, places, reasons): it stays text."""
+    from llmguard.printable import printable
+
+    typer.echo(printable(text), err=True)

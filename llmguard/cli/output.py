@@ -59,14 +59,19 @@ def _lines(text: str) -> list[str]:
 
 def write_changes(changes: list[Change], refusals: list[Refusal], *, dry_run: bool) -> None:
     """Write changed files, or print what would change; say which files are left as they are."""
-    from llmguard.check.discover import printable
-    from llmguard.check.edit import write_whole
+    from llmguard.check.edit import has_other_names, write_whole
+    from llmguard.config.place import is_inside
+    from llmguard.printable import printable
 
     for change in changes:
-        if dry_run:
+        if not is_inside(change.path):
+            print(f"{printable(change.path)}: left as it is: leads out of the project", file=sys.stderr)
+        elif dry_run:
             for line in difference(printable(change.path), change.before, change.after):
                 print(line)
         else:
+            if has_other_names(change.path):
+                print(f"{printable(change.path)}: its other hard links keep what it was", file=sys.stderr)
             write_whole(change.path, change.after)
     for refusal in refusals:
         print(f"{printable(refusal.path)}: left as it is: {refusal.reason}", file=sys.stderr)

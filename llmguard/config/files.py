@@ -6,16 +6,21 @@ import os
 import sys
 from typing import Any, NamedTuple
 
+from llmguard.config.place import is_inside
 from llmguard.config.settings import Settings
 from llmguard.errors import ConfigError
 
+_TOO_DEEP = "is nested too deeply to be a configuration"
+
 
 class Layer(NamedTuple):
-    """One file of those that make up a configuration: its table, its path, the folder that its paths start from."""
+    """One file of those that make up a configuration: its table, its path, the folder that its paths start from, and
+    whether it is a part of an installed package."""
 
     table: dict[str, Any]
     source: str
     folder: str
+    packaged: bool = False
 
 
 def settings_of(path: str, root: str = "") -> Settings:
@@ -31,9 +36,13 @@ def settings_of(path: str, root: str = "") -> Settings:
     from llmguard.config.keys import checked, merged
 
     values: dict[str, Any] = {}
+    home = "" if root else os.path.dirname(os.path.abspath(path))
     for layer in layers(path, root):
         for key, value in layer.table.items():
-            field, usable = checked(layer, str(key), value)
+            try:
+                field, usable = checked(layer, str(key), value)
+            except ConfigError as error:
+                raise _opaque(error, layer, home) from None
             if field:
                 values[field] = merged(field, values.get(field), usable)
     return Settings(root=root or os.path.dirname(os.path.abspath(path)), source=path, **values)
@@ -49,14 +58,19 @@ def layers(path: str, root: str = "") -> list[Layer]:
     """
     folder = root or os.path.dirname(os.path.abspath(path))
     found: list[Layer] = []
-    _collect(path, folder, (), found)
+    _collect(Layer({}, path, folder), (), found, "" if root else folder)
     return found
 
 
-def _collect(path: str, folder: str, above: tuple[str, ...], found: list[Layer]) -> None:
-    table = read_table(path)
-    if table is None:
-        raise ConfigError(path, "", "has no [tool.llmguard] table")
+def _collect(layer: Layer, above: tuple[str, ...], found: list[Layer], home: str) -> None:
+    """Take a file in, behind those that it extends. `home`: folder of the project that must not show foreign files."""
+    _, path, folder, _ = layer
+    try:
+        table = read_table(path)
+        if table is None:
+            raise ConfigError(path, "", "has no [tool.llmguard] table")
+    except ConfigError as error:
+        raise _opaque(error, layer, home) from None
     real = os.path.realpath(path)
     bases = table.get("extend", [])
     for base in [bases] if isinstance(bases, str) else bases if isinstance(bases, list) else [None]:
@@ -69,8 +83,17 @@ def _collect(path: str, folder: str, above: tuple[str, ...], found: list[Layer])
         own = os.path.dirname(target)
         above_us = not packaged and f"{folder}{os.sep}".startswith(own.rstrip(os.sep) + os.sep)
         if all(os.path.realpath(target) != os.path.realpath(layer.source) for layer in found):
-            _collect(target, own if above_us else folder, (*above, real), found)
-    found.append(Layer(table, path, folder))
+            base_layer = Layer({}, target, own if above_us else folder, packaged)
+            _collect(base_layer, (*above, real), found, home)
+    found.append(layer._replace(table=table))
+
+
+def _opaque(error: ConfigError, layer: Layer, home: str) -> ConfigError:
+    """An error in a configuration. Of a file that lies outside of the project nothing is shown: a repository may
+    extend any file of the machine, or link to it. What the user named (there is no `home`) is shown."""
+    if not home or layer.packaged or is_inside(layer.source, home):
+        return error
+    return ConfigError(layer.source, "", "lies outside of the project, and is no configuration that can be used")
 
 
 def _located(source: str, base: str) -> tuple[str, bool]:
@@ -128,6 +151,8 @@ def _read_toml(path: str, data: bytes) -> dict[str, Any] | None:
         import tomli as tomllib
     try:
         document: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
+    except RecursionError:
+        raise ConfigError(path, "", _TOO_DEEP) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(path, "", f"is no valid TOML: {error}") from None
     tool = document.get("tool", {})
@@ -146,6 +171,8 @@ def _read_yaml(path: str, data: bytes) -> dict[str, Any]:
 
     try:
         document = yaml.safe_load(data)
+    except RecursionError:
+        raise ConfigError(path, "", _TOO_DEEP) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(path, "", f"is no valid YAML: {' '.join(str(error).split())}") from None
     if document is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from llmguard.config.place import is_top, top_above
 from llmguard.config.settings import Settings
 from llmguard.errors import ConfigError
 
@@ -44,7 +45,7 @@ class Configuration:
         if explicit:
             self._fixed = _explicit(explicit, self.start)
         elif isolated:
-            self._fixed = Settings(root=_repository(self.start) or self.start)
+            self._fixed = Settings(root=top_above(self.start) or self.start)
 
     @classmethod
     def of(cls, settings: Settings) -> Configuration:
@@ -52,14 +53,14 @@ class Configuration:
         here = os.getcwd()
         configuration = cls(here)
         configuration._projects[settings.root] = settings.root
-        configuration._fixed = settings if settings.root else settings._replace(root=_repository(here) or here)
+        configuration._fixed = settings if settings.root else settings._replace(root=top_above(here) or here)
         return configuration
 
     def project_of(self, settings: Settings) -> str:
         """The folder within which imports are followed: the repository around the settings' root, else the root."""
         root = settings.root
         if root not in self._projects:
-            self._projects[root] = _repository(root) or (self.start if _is_below(root + os.sep, self.start) else root)
+            self._projects[root] = top_above(root) or (self.start if _is_below(root + os.sep, self.start) else root)
         return self._projects[root]
 
     def excluding(self, folder: str) -> Settings | None:
@@ -67,7 +68,7 @@ class Configuration:
         if self._fixed is not None or not _is_below(folder, self.start):
             return None
         if folder not in self._foreign:
-            self._foreign[folder] = _repository(folder) != _repository(self.start)
+            self._foreign[folder] = top_above(folder) != top_above(self.start)
         return self.for_folder(self.start) if self._foreign[folder] else None
 
     def for_file(self, path: str) -> Settings:
@@ -109,7 +110,7 @@ class Configuration:
             from llmguard.config.files import settings_of
 
             return settings_of(path)
-        if os.path.exists(os.path.join(folder, ".git")):
+        if is_top(folder):
             return Settings(root=folder)
         if os.path.dirname(folder) == folder:
             return Settings()
@@ -165,16 +166,7 @@ def _explicit(path: str, start: str) -> Settings:
         raise ConfigError(path, "", "no such configuration file")
     folder = os.path.dirname(os.path.abspath(path))
     above = _is_below(start + os.sep, folder)
-    return settings_of(os.path.abspath(path), folder if above else _repository(start) or start)
-
-
-def _repository(folder: str) -> str:
-    """The top of the repository around a folder, "" outside of one."""
-    while not os.path.exists(os.path.join(folder, ".git")):
-        if os.path.dirname(folder) == folder:
-            return ""
-        folder = os.path.dirname(folder)
-    return folder
+    return settings_of(os.path.abspath(path), folder if above else top_above(start) or start)
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llmguard.config.place import is_inside
 from llmguard.config.settings import CALLBACKS, CONFIDENCES, KEYS, SEVERITIES, Glob
 from llmguard.errors import ConfigError
 
@@ -162,7 +163,10 @@ def _severity(layer: Layer, key: str, value: Any) -> tuple[tuple[str, str], ...]
 
 
 def _path(layer: Layer, key: str, value: Any) -> str:
-    return os.path.normpath(os.path.join(layer.folder, string(layer, key, value)))
+    path = os.path.normpath(os.path.join(layer.folder, string(layer, key, value)))
+    if not is_inside(path, layer.folder):
+        raise ConfigError(layer.source, key, "leads out of the project")
+    return path
 
 
 def _bool(layer: Layer, key: str, value: Any) -> bool:

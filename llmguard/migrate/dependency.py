@@ -7,6 +7,8 @@ import re
 import sys
 from typing import NamedTuple
 
+from llmguard.config.place import is_inside, project_of
+
 REQUIREMENT = "llmguard[runtime]"
 _OURS = re.compile(r"(?im)^[\s\"']*llmguard(?![\w.-])")
 
@@ -31,15 +33,19 @@ def added(folder: str) -> Added:
 
     Args:
         folder: with code that has changed. The lists are those of the nearest folder above that has one, within the
-            repository.
+            project.
     """
     root = os.path.abspath(folder)
+    limit = project_of(root)
     while not any(os.path.isfile(os.path.join(root, name)) for name in ("pyproject.toml", "requirements.txt")):
         above = os.path.dirname(root)
-        if above == root or os.path.exists(os.path.join(root, ".git")):
+        if above == root or os.path.realpath(root) == limit:
             break
         root = above
     pyproject, requirements = os.path.join(root, "pyproject.toml"), os.path.join(root, "requirements.txt")
+    for path in (pyproject, requirements):
+        if os.path.lexists(path) and not is_inside(path):
+            return _said(f"{os.path.basename(path)} leads out of the project")
     listed = _in_pyproject(pyproject) if os.path.isfile(pyproject) else None
     has_list = os.path.isfile(requirements)
     if listed is not None and has_list:

@@ -13,6 +13,7 @@ from llmguard.check.notebook import SUFFIX
 from llmguard.check.project import Project
 from llmguard.check.run import Options as CheckOptions
 from llmguard.check.run import Run
+from llmguard.config.place import is_inside
 from llmguard.errors import UncheckableError
 from llmguard.migrate import shared
 from llmguard.migrate.decisions import Change, Decided, decided, ignored, manual
@@ -21,7 +22,7 @@ from llmguard.migrate.rename import Renamed, rename
 from llmguard.migrate.source import Source
 from llmguard.migrate.uses import Texts
 from llmguard.migrate.verdict import Decision
-from llmguard.migrate.write import journal_folder
+from llmguard.migrate.write import project_folder
 from llmguard.providers import vocabulary
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ class Planning:
             return shared.way_of(key, their, source, project, self._texts)
 
     def _source(self, file: File) -> Source:
+        if not is_inside(file.absolute):
+            raise UncheckableError("leads out of the project: it is not written")
         with open(file.absolute, "rb") as handle:
             return Source(file.shown, file.absolute, handle.read())
 
@@ -196,7 +199,7 @@ def _with_renames(plan: Plan, run: Run, paths: list[str], options: Options) -> P
     """The plan with the names changed, in the files as they are after it. A name changes in the whole project, though
     only a part of it were asked for."""
     after = {change.absolute: change for change in plan.changes}
-    files = dict(project_files([journal_folder(folder_of(paths))], run.configuration))
+    files = dict(project_files([project_folder(folder_of(paths))], run.configuration))
     data = {path: after[path].after if path in after else before for path, before in files.items()}
     try:
         renaming = rename(sorted(data.items()), fresh=options.fresh, aliases=options.aliases)

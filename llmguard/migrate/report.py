@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from llmguard.check.discover import printable
 from llmguard.migrate.verdict import REASONS, Verdict
+from llmguard.printable import markdown as text_of
+from llmguard.printable import markdown_code, printable
 
 if TYPE_CHECKING:
     from llmguard.migrate.plan import Plan
@@ -23,11 +24,15 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "version": 1,
         "sites": [decision.as_json() for decision in plan.decisions],
         "renames": [renamed.as_json() for renamed in plan.renames],
-        "files_changed": [change.path for change in plan.changes],
-        "files_moved": [{"from": os.path.relpath(old), "to": os.path.relpath(new)} for old, new in plan.moves],
-        "files_created": [os.path.relpath(path) for path, _ in plan.created],
-        "errors": [{"path": path, "message": message} for path, message in plan.errors],
+        "files_changed": [printable(change.path) for change in plan.changes],
+        "files_moved": [{"from": _shown(old), "to": _shown(new)} for old, new in plan.moves],
+        "files_created": [_shown(path) for path, _ in plan.created],
+        "errors": [{"path": printable(path), "message": printable(message)} for path, message in plan.errors],
     }
+
+
+def _shown(path: str) -> str:
+    return printable(os.path.relpath(path))
 
 
 def counts(plan: Plan) -> dict[str, int]:
@@ -50,10 +55,6 @@ def explained(reason: str) -> str:
     return REASONS.get(reason, reason)
 
 
-def _cell(text: str) -> str:
-    return printable(text).replace("|", "\\|")
-
-
 def markdown(plan: Plan, *, written: bool) -> Iterator[str]:
     """Lines fit for the description of a pull request."""
     number = counts(plan)
@@ -68,11 +69,10 @@ def markdown(plan: Plan, *, written: bool) -> Iterator[str]:
     for path, decisions in by_file(plan).items():
         for decision in decisions:
             target = decision.target.value if decision.target is not None else ""
-            callee = _cell(decision.callee)
             cells = (
-                f"`{_cell(path)}`",
+                markdown_code(path),
                 str(decision.line),
-                f"`{callee}`",
+                markdown_code(decision.callee),
                 decision.verdict.value,
                 target,
                 decision.reason,
@@ -86,8 +86,9 @@ def markdown(plan: Plan, *, written: bool) -> Iterator[str]:
     if plan.renames:
         yield ""
         for renamed in plan.renames:
-            yield f"- `{renamed.old}` {f'stays: {renamed.refused}' if renamed.refused else f'is now `{renamed.new}`'}"
+            now = f"stays: {text_of(renamed.refused)}" if renamed.refused else f"is now {markdown_code(renamed.new)}"
+            yield f"- {markdown_code(renamed.old)} {now}"
     if plan.errors:
         yield ""
         for path, message in plan.errors:
-            yield f"- `{path}`: {message}"
+            yield f"- {markdown_code(path)}: {text_of(message)}"

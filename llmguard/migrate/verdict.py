@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, NamedTuple
 
+from llmguard.printable import printable
+
 
 class Verdict(str, Enum):
     """Every site that the finder reports has one."""
@@ -97,7 +99,9 @@ class Decision(NamedTuple):
         """The documented object."""
         return {
             **self._asdict(),
-            "related": list(self.related),
+            "path": printable(self.path),
+            "site": printable(self.site),
+            "related": [printable(place) for place in self.related],
             "verdict": self.verdict.value,
             "target": self.target.value if self.target is not None else "",
         }

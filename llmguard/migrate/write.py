@@ -1,7 +1,9 @@
 """Writing: all files of a plan or none, each whole, and a run that dies can be finished by the next.
 
 The new files are written beside the old ones first; then a journal says that they are all there; only then are they
-put in their places, one by one, and the journal goes last. Whoever finds a journal finishes what it says.
+put in their places, one by one, and the journal goes last. The next run finishes what a journal says. It lies in the
+user's own state directory, keyed by the project, where no repository can put one, and what it says is believed of files
+of the project only, whose new content is the one that was written.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-from typing import TYPE_CHECKING, Any
+import tempfile
+from typing import TYPE_CHECKING
 
 from llmguard.check import git
+from llmguard.check.edit import has_other_names, written_beside
+from llmguard.config import place
+from llmguard.config.place import is_inside, project_of
 from llmguard.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
 
     from llmguard.migrate.decisions import Change
 
-JOURNAL = ".llmguard-migrate.json"
 _NEW = ".llmguard-new"
 _STATUS = (
     *("status", "--porcelain", "-z", "--untracked-files=all", "--ignored"),
@@ -34,7 +38,7 @@ def dirty(changes: Iterable[Change]) -> list[str]:
     inside of one that cannot be asked (git is not installed), every file counts."""
     found = []
     for folder, group in _by_folder(changes).items():
-        top = git.work_tree(folder)
+        top = place.work_tree(folder)
         if not top:
             continue
         names = [os.path.relpath(os.path.realpath(change.absolute), top) for change in group]
@@ -60,21 +64,30 @@ def write(
     root: str,
     moves: Iterable[tuple[str, str]] = (),
     created: Iterable[tuple[str, bytes]] = (),
-) -> None:
+) -> list[str]:
     """Write all files of a plan, or none.
 
     Args:
         changes: files with their bytes before and after.
-        root: folder of the journal.
+        root: folder of the project.
         moves: (old path, new path), after the changes.
         created: (path, bytes) of files that are not there yet.
 
+    Returns:
+        The files whose other hard links keep what they were.
+
     Raises:
-        UsageError: a file has changed since it was read, or cannot be written; nothing was changed then.
+        UsageError: a file has changed since it was read, cannot be written, or leads out of the project; nothing was
+            changed then.
     """
-    changes = list(changes)
-    entries = []
+    changes, moves = list(changes), list(moves)
+    entries: list[dict[str, str]] = []
+    linked = [change.path for change in changes if has_other_names(change.absolute)]
+    journal = journal_of(root)
     try:
+        for path in (*(change.absolute for change in changes), *(path for move in moves for path in move)):
+            if not is_inside(path):
+                raise UsageError(f"{path}: leads out of the project; nothing was changed")
         for change in changes:
             target = os.path.realpath(change.absolute)
             if _digest_of(target) != _digest(change.before):
@@ -84,37 +97,30 @@ def write(
             entries.append({"path": target, "before": _digest(change.before), "after": _digest(change.after)})
             _write_new(target, change.after)
         for path, data in created:
-            if os.path.exists(path):
-                raise UsageError(f"{path} is there already")
+            if os.path.lexists(path) or not is_inside(path):
+                raise UsageError(f"{path} is there already, or leads out of the project; nothing was changed")
             entries.append({"path": path, "before": "", "after": _digest(data)})
             _write_new(path, data)
-        _write_journal(root, entries, list(moves))
+        _write_journal(journal, root, entries, moves)
     except BaseException as error:
-        for path in (*(entry["path"] for entry in entries), os.path.join(root, JOURNAL)):
+        for entry in entries:
             with contextlib.suppress(OSError):
-                os.unlink(path + _NEW)
+                os.unlink(entry["path"] + _NEW)
         if not isinstance(error, OSError):
             raise  # Ctrl-C too
         raise UsageError(f"{error.filename}: {error.strerror}; nothing was changed") from None
     finish(root)
+    return linked
 
 
 def _write_new(target: str, data: bytes) -> None:
-    with open(target + _NEW, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    if os.path.exists(target):
-        shutil.copymode(target, target + _NEW)
+    written_beside(target, data, target + _NEW)
 
 
-def _write_journal(root: str, entries: list[dict[str, Any]], moves: list[tuple[str, str]]) -> None:
-    path = os.path.join(root, JOURNAL)
-    with open(path + _NEW, "w", encoding="utf-8") as file:
-        json.dump({"version": 1, "files": entries, "moves": moves}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + _NEW, path)
+def _write_journal(path: str, root: str, entries: list[dict[str, str]], moves: list[tuple[str, str]]) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    document = {"version": 1, "project": project_of(root), "files": entries, "moves": moves}
+    os.replace(written_beside(path, json.dumps(document).encode()), path)
 
 
 def finish(root: str) -> list[str]:
@@ -123,34 +129,49 @@ def finish(root: str) -> list[str]:
     Raises:
         UsageError: the journal cannot be read, or a file cannot be written: the journal stays.
     """
-    path = os.path.join(root, JOURNAL)
+    path = journal_of(root)
     try:
         with open(path, encoding="utf-8") as file:
+            _check_ours(file.fileno(), path)
             journal = json.load(file)
-        entries = [(str(entry["path"]), entry["before"]) for entry in journal["files"]]
-        moves = [(str(old), str(new)) for old, new in journal.get("moves", [])]
+        entries = [(str(entry["path"]), entry["before"], entry["after"]) for entry in journal["files"]]
+        moves = [(str(old), str(new)) for old, new in journal["moves"]]
+        if journal["project"] != project_of(root):
+            raise ValueError("it is another project's")
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}); remove it when no migration is running") from None
     left = []
     try:
-        for target, before in entries:
+        for target, before, after in entries:
             new = target + _NEW
-            if not os.path.exists(new):
+            if os.path.islink(new) or not os.path.exists(new):
                 continue  # done by the run that died
-            if _digest_of(target) == before:
+            if _digest_of(target) == before and _digest_of(new) == after and is_inside(target):
                 os.replace(new, target)
             else:
                 os.unlink(new)
                 left.append(target)
         for old, new in moves:
-            if os.path.exists(old) and not os.path.exists(new):
+            if os.path.exists(old) and not os.path.lexists(new) and is_inside(old) and is_inside(new):
                 _move(old, new)
         os.unlink(path)
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}; run again to finish") from None
     return left
+
+
+def _check_ours(descriptor: int, path: str) -> None:
+    """Refuse a journal of another user, or one that others may write.
+
+    Raises:
+        ValueError: it is one.
+    """
+    status = os.fstat(descriptor)
+    mine = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    if os.path.islink(path) or not mine:
+        raise ValueError("it is not this user's own")
 
 
 def _move(old: str, new: str) -> None:
@@ -161,20 +182,36 @@ def _move(old: str, new: str) -> None:
         os.rename(old, new)
 
 
-def journal_folder(folder: str) -> str:
-    """Where the journal of a folder is: in the repository that holds it, else in the folder itself."""
-    here = os.path.abspath(folder)
-    while not os.path.exists(os.path.join(here, ".git")):
-        above = os.path.dirname(here)
-        if above == here:
-            return folder
-        here = above
-    return os.path.relpath(here) if here != os.path.abspath(folder) else folder
+def project_folder(folder: str) -> str:
+    """The project that a folder is of, as a path to show: the repository that holds it, else the folder itself."""
+    top = place.top_above(os.path.abspath(folder))
+    return os.path.relpath(top) if top and top != os.path.abspath(folder) else folder
+
+
+def journal_of(root: str) -> str:
+    """Where the journal of a project is."""
+    key = hashlib.sha256(os.fsencode(project_of(root))).hexdigest()[:32]
+    return os.path.join(state_directory(), "migrate", f"{key}.json")
+
+
+def state_directory() -> str:
+    """The user's state directory for llmguard; a temporary one of the user's own where there is no home."""
+    base = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/.local/state")
+    if os.path.isabs(base) and _is_writable(base):
+        return os.path.join(base, "llmguard")
+    return os.path.join(tempfile.gettempdir(), f"llmguard-{getattr(os, 'getuid', int)()}")
+
+
+def _is_writable(folder: str) -> bool:
+    """Whether a folder, or the nearest one above it that is there, may be written in."""
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return os.access(folder, os.W_OK)
 
 
 def pending(root: str) -> bool:
     """Whether a run has died in the middle of writing."""
-    return os.path.exists(os.path.join(root, JOURNAL))
+    return os.path.exists(journal_of(root))
 
 
 def _digest(data: bytes) -> str:

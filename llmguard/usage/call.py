@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import LLMGuardError
+from llmguard.printable import printable
 from llmguard.usage.caller import caller
 from llmguard.usage.context import Enclosing, enclosing, request_context
 from llmguard.usage.estimate import characters_of, tokens_in
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Listener = Callable[[str, Tokens, str, "str | None"], None]
 
 LOG = logging.getLogger("llmguard.usage")
+_LOGGED = ("service_name", "model", "tokens_used", "duration_ms", "status")
 
 
 class Call:
@@ -125,7 +127,7 @@ class Call:
         elif LOG.isEnabledFor(logging.INFO):  # who listens says it
             LOG.info(
                 "[LLM_USAGE] service=%s model=%s tokens=%s duration_ms=%s status=%s",
-                *(data.get(name) for name in ("service_name", "model", "tokens_used", "duration_ms", "status")),
+                *(printable(str(data.get(name))) for name in _LOGGED),
             )
 
     def succeed(self, response: Any) -> None:

@@ -7,8 +7,8 @@ import gc
 import json
 import logging
 import os
-import re
 import random
+import re
 import subprocess
 import sys
 import threading

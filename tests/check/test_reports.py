@@ -128,8 +128,8 @@ def test_github(report: Report) -> None:
     commands = [line for line in lines if line.startswith("::")]
     assert len(commands) == len(report.findings) + len(report.unchecked)
     assert lines[-1].startswith(f"{len(report.findings)} findings")
-    hostile = next(line for line in commands if "%0A" in line)
-    assert 'file=m"<&>%25%2C%3A|%0A\x01é.py,line=' in hostile
+    hostile = next(line for line in commands if "%25" in line)
+    assert 'file=m"<&>%25%2C%3A|\\x0a\\x01é.py,line=' in hostile
 
 
 def test_markdown(report: Report) -> None:

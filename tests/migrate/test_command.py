@@ -97,6 +97,14 @@ def test_the_table_has_a_line_for_each_file(project: Path) -> None:
     assert ["two.py", "2"] in lines
 
 
+def journal(project: Path, text: str) -> None:
+    """A journal of a project that a run has left."""
+    path = Path(writing.journal_of(str(project)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o600)
+
+
 def test_a_reason_names_the_places(project: Path) -> None:
     (project / "test_one.py").write_text("from unittest import mock\n\nmock.patch('one.Groq')\n")
     done = run("migrate", "--check", cwd=project)
@@ -111,7 +119,7 @@ def test_names_after_groq_are_pointed_at(project: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[]", '{"files": [{"path": 3}]}', "no json", '{"files": 1}'])
 def test_a_journal_that_nobody_understands_is_one_line(text: str, project: Path) -> None:
-    (project / writing.JOURNAL).write_text(text)
+    journal(project, text)
     done = run("migrate", "--write", "--force", cwd=project)
     assert done.returncode == 2
     assert "cannot be read" in done.stderr
@@ -121,7 +129,7 @@ def test_a_journal_that_nobody_understands_is_one_line(text: str, project: Path)
 def test_a_journal_is_found_from_a_folder_of_the_repository(project: Path) -> None:
     (project / "inner").mkdir()
     (project / "inner" / "x.py").write_bytes(ONE)
-    (project / writing.JOURNAL).write_text('{"version": 1, "files": []}')
+    journal(project, '{"version": 1, "files": []}')
     done = run("migrate", cwd=project / "inner")
     assert done.returncode == 2
     assert "--write finishes it" in done.stderr

@@ -56,7 +56,7 @@ def test_write_then_nothing_is_left_to_do(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (project / "one.py").read_bytes() == AFTER
     assert "1 migrated-review" in done.stderr
-    assert not (project / writing.JOURNAL).exists()
+    assert not writing.pending(str(project))
     again = run("migrate", "--check", cwd=project)
     assert (again.returncode, again.stdout) == (0, "")
     assert run("check", cwd=project).returncode == 0
@@ -146,7 +146,7 @@ writing.write([Change(n, os.path.join(folder, n), b"old", b"new " + n.encode()) 
 """
 
 
-@pytest.mark.parametrize(("name", "number"), [(n, k) for n in ("replace", "fsync", "unlink") for k in range(1, 5)])
+@pytest.mark.parametrize(("name", "number"), [(n, k) for n in ("replace", "fsync", "unlink") for k in range(1, 6)])
 def test_a_kill_at_any_moment_leaves_whole_files_and_a_run_that_can_be_finished(
     tmp_path: Path, name: str, number: int
 ) -> None:
@@ -173,7 +173,7 @@ def test_a_dead_run_is_said_and_finished_by_the_next(project: Path) -> None:
     data = (project / "one.py").read_bytes()
     (project / "one.py.llmguard-new").write_bytes(AFTER)
     entry = {"path": str(project / "one.py"), "before": writing._digest(data), "after": writing._digest(AFTER)}
-    (project / writing.JOURNAL).write_text(json.dumps({"version": 1, "files": [entry]}))
+    writing._write_journal(writing.journal_of(str(project)), str(project), [entry], [])
     done = run("migrate", cwd=project)
     assert done.returncode == 2
     assert "--write finishes it" in done.stderr

@@ -293,10 +293,12 @@ def test_google(provider: FakeProvider, ledger: MemoryLedger) -> None:
         await client.aio.models.generate_content(model="gemini-x", contents="What?")
         async for _ in await client.aio.models.generate_content_stream(model="gemini-x", contents="What?"):
             pass
-        await client.aio.aclose()
+        if hasattr(client.aio, "aclose"):
+            await client.aio.aclose()
 
     asyncio.run(work())
-    client.close()
+    if hasattr(client, "close"):  # from 1.43 on
+        client.close()
     gc.collect()
     assert [row["status"] for row in ledger.rows] == ["ok", "ok", "ok", "ok", "partial", "ok", "ok"]
     assert tokens(ledger)[:3] == [COUNTED] * 3
@@ -306,10 +308,10 @@ def test_google(provider: FakeProvider, ledger: MemoryLedger) -> None:
 
 
 def test_mistral(provider: FakeProvider, ledger: MemoryLedger) -> None:
-    optional("mistralai.client")
-    from mistralai.client import Mistral
+    module = optional("mistralai")
+    cls = (module if hasattr(module, "Mistral") else optional("mistralai.client")).Mistral  # it moved in 2
 
-    client = track(Mistral(api_key="x", server_url=provider.url), service_name="s")
+    client = track(cls(api_key="x", server_url=provider.url), service_name="s")
     complete = client.chat.complete
     assert complete(**ASKED).choices[0].message.content == "The answer is 42."
     with client.chat.stream(**ASKED) as stream:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmguard.check.discover import printable
 from llmguard.check.report.place import cell_of
 from llmguard.check.report.style import styled
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,11 +27,11 @@ def finding_line(finding: Finding, colour: bool = False) -> str:
     where = f"{cell_of(finding)}:{finding.region.line}:{finding.region.column}:"
     place = f"{styled(printable(finding.path), colour, 'bold')}{where}"
     doubt = f" [{finding.confidence}]" if finding.confidence != "proved" else ""
-    return f"{place} {styled(finding.rule, colour, 'red', 'bold')} {finding.message}{doubt}"
+    return f"{place} {styled(finding.rule, colour, 'red', 'bold')} {printable(finding.message)}{doubt}"
 
 
 def unchecked_line(note: Unchecked, colour: bool = False) -> str:
     """One file, or part of one, that could not be checked."""
     text = f"could not check: {note.message}" if note.whole else note.message
     place = f"{styled(printable(note.path), colour, 'bold')}{cell_of(note)}:{max(note.line, 1)}:1:"
-    return f"{place} {styled(note.rule, colour, 'yellow', 'bold')} {text}"
+    return f"{place} {styled(note.rule, colour, 'yellow', 'bold')} {printable(text)}"

@@ -10,6 +10,7 @@ from llmguard.check.report.concise import finding_line, unchecked_line
 from llmguard.check.report.place import place_of
 from llmguard.check.report.style import styled
 from llmguard.errors import UncheckableError
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def lines(report: Report, colour: bool) -> Iterator[str]:
 def _finding(finding: Finding, sources: _Sources, colour: bool) -> Iterator[str]:
     region = finding.region
     doubt = f" [{finding.confidence}]" if finding.confidence != "proved" else ""
-    yield f"{styled(finding.rule, colour, 'red', 'bold')} {finding.message}{doubt}"
+    yield f"{styled(finding.rule, colour, 'red', 'bold')} {printable(finding.message)}{doubt}"
     gutter = len(str(region.end_line))
     bar = styled("|", colour, "blue")
     arrow = styled("-->", colour, "blue")
@@ -47,7 +48,7 @@ def _finding(finding: Finding, sources: _Sources, colour: bool) -> Iterator[str]
     yield f"{' ' * gutter} {bar}"
     shown = range(region.line, min(region.end_line, region.line + 3) + 1)
     for number in shown:
-        text = source[number - 1].expandtabs(1)
+        text = printable(source[number - 1].expandtabs(1))
         yield f"{styled(str(number).rjust(gutter), colour, 'blue')} {bar} {text[:_WIDEST]}".rstrip()
         start = region.column if number == region.line else len(text) - len(text.lstrip()) + 1
         end = region.end_column if number == region.end_line else len(text.rstrip()) + 1

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmguard.check.discover import printable
 from llmguard.check.finding import Confidence
 from llmguard.check.report.place import in_file, note_in_file
 from llmguard.check.report.summary import summary
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +29,13 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         if region.line == region.end_line:
             place += f",col={region.column},endColumn={region.end_column}"
         level, title = _LEVELS[finding.severity], _property(f"llmguard {finding.rule}")
-        yield f"::{level} {place},title={title}::{_data(finding.message)}"
+        yield f"::{level} {place},title={title}::{_data(printable(finding.message))}"
     for finding in report.stale:
         place = f"file={_property(printable(finding.path))},line={finding.region.line}"
-        yield f"::notice {place},title={_property(f'llmguard {finding.rule}')}::{_data(finding.message)}"
+        yield f"::notice {place},title={_property(f'llmguard {finding.rule}')}::{_data(printable(finding.message))}"
     for note in map(note_in_file, report.unchecked):
         place = f"file={_property(printable(note.path))},line={max(note.line, 1)}"
-        yield f"::warning {place},title={_property(f'llmguard {note.rule}')}::{_data(note.message)}"
+        yield f"::warning {place},title={_property(f'llmguard {note.rule}')}::{_data(printable(note.message))}"
     yield summary(report)
 
 

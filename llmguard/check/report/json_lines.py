@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from llmguard.check.report.json_report import error_object, finding_object
+from llmguard.printable import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 def lines(report: Report, colour: bool = False) -> Iterator[str]:
     """The report in lines."""
     for finding in (*report.findings, *report.stale):
-        yield json.dumps(finding_object(finding))
+        yield json_text(finding_object(finding), None)
     for note in report.unchecked:
-        yield json.dumps(error_object(note))
+        yield json_text(error_object(note), None)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from llmguard.check.discover import printable
+from llmguard.printable import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,15 +27,16 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         "stale": [finding_object(finding) for finding in report.stale],
         "errors": [error_object(note) for note in report.unchecked],
     }
-    yield json.dumps(document, indent=2)
+    yield json_text(document)
 
 
 def finding_object(finding: Finding) -> dict[str, Any]:
     """A finding as JSON knows it."""
-    return {**finding.as_json(), "path": printable(finding.path), "site": printable(finding.site)}
+    shown = {name: printable(getattr(finding, name)) for name in ("path", "site", "message")}
+    return {**finding.as_json(), **shown}
 
 
 def error_object(note: Unchecked) -> dict[str, Any]:
     """What could not be checked, as JSON knows it."""
-    row = {"path": printable(note.path), "line": note.line, "rule": note.rule, "message": note.message}
+    row = {"path": printable(note.path), "line": note.line, "rule": note.rule, "message": printable(note.message)}
     return {**row, "cell": note.cell} if note.cell else row

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
-from llmguard.check.discover import printable
 from llmguard.check.report.place import cell_of, place_of
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +30,13 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         path = printable(finding.path)
         place = place_of(finding)
         yield _case(path, f"{finding.rule} {place}")
-        said = f"type={_attribute(finding.rule)} message={_attribute(finding.message)}"
-        yield f"      <failure {said}>{_text(f'{place}: {finding.message}')}</failure>"
+        said = f"type={_attribute(finding.rule)} message={_attribute(printable(finding.message))}"
+        yield f"      <failure {said}>{_text(f'{place}: {printable(finding.message)}')}</failure>"
         yield "    </testcase>"
     for note in report.unchecked:
         path = printable(note.path)
         yield _case(path, f"{note.rule} {path}{cell_of(note)}:{max(note.line, 1)}")
-        yield f"      <error type={_attribute(note.rule)} message={_attribute(note.message)}/>"
+        yield f"      <error type={_attribute(note.rule)} message={_attribute(printable(note.message))}/>"
         yield "    </testcase>"
     if not failures + errors:
         yield f'    <testcase classname="llmguard" name="{report.files_checked} files checked" time="0"/>'

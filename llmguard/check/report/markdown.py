@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmguard.check.discover import printable
 from llmguard.check.finding import Confidence
 from llmguard.check.report.place import cell_of
 from llmguard.check.report.summary import summary
+from llmguard.printable import markdown, markdown_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,8 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         ordered = sorted(report.findings, key=lambda f: -Confidence(f.confidence).rank)
         for finding in ordered[:_MOST_ROWS]:
             doubt = f" ({finding.confidence})" if finding.confidence != "proved" else ""
-            where = f"`{_cell(printable(finding.path) + cell_of(finding))}:{finding.region.line}`"
-            yield f"| {where} | {finding.rule} | {_cell(finding.message)}{doubt} |"
+            where = markdown_code(f"{finding.path}{cell_of(finding)}:{finding.region.line}")
+            yield f"| {where} | {finding.rule} | {markdown(finding.message)}{doubt} |"
         if len(ordered) > _MOST_ROWS:
             yield ""
             yield f"... and {len(ordered) - _MOST_ROWS:,} more."
@@ -39,8 +39,4 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
         yield "Not checked in full:"
         yield ""
         for note in report.unchecked[:_MOST_ROWS]:
-            yield f"- `{_cell(printable(note.path))}`: {_cell(note.message)}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+            yield f"- {markdown_code(note.path)}: {markdown(note.message)}"

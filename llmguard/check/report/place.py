@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmguard.check.discover import printable
 from llmguard.check.finding import Finding, Region
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from llmguard.check.finding import Unchecked

@@ -7,15 +7,14 @@ else GitHub refuses the upload.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from llmguard import __version__
-from llmguard.check.discover import printable
 from llmguard.check.report.fingerprint import fingerprints
 from llmguard.check.report.place import in_file, note_in_file
 from llmguard.check.rules import RULES, documentation
+from llmguard.printable import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +50,7 @@ def lines(report: Report, colour: bool = False) -> Iterator[str]:
             _result(f, fingerprint, positions[f.rule]) for f, fingerprint in fingerprints(map(in_file, report.findings))
         ],
     }
-    yield json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+    yield json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -78,7 +77,7 @@ def _result(finding: Finding, fingerprint: str, position: int) -> dict[str, Any]
         "ruleId": finding.rule,
         "ruleIndex": position,
         "level": finding.severity,
-        "message": {"text": finding.message},
+        "message": {"text": _message(finding.message)},
         "locations": [
             {
                 "physicalLocation": {
@@ -93,14 +92,14 @@ def _result(finding: Finding, fingerprint: str, position: int) -> dict[str, Any]
             }
         ],
         "partialFingerprints": {"primaryLocationLineHash": f"{fingerprint}:1", "llmguardSite/v1": fingerprint},
-        "properties": {"confidence": finding.confidence, "provider": finding.provider, "site": finding.site},
+        "properties": {"confidence": finding.confidence, "provider": finding.provider, "site": printable(finding.site)},
     }
 
 
 def _notification(note: Unchecked) -> dict[str, Any]:
     return {
         "level": "warning",
-        "message": {"text": note.message},
+        "message": {"text": _message(note.message)},
         "associatedRule": {"id": note.rule},
         "locations": [
             {
@@ -111,6 +110,11 @@ def _notification(note: Unchecked) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _message(text: str) -> str:
+    """A text without links of its own: `[label](target)` is one in SARIF."""
+    return printable(text).replace("](", "]\\(")
 
 
 def _uri(path: str) -> str:

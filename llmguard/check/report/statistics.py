@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from llmguard.check.coverage import coverage_of
 from llmguard.check.report.summary import count
 from llmguard.check.rules import BY_CODE
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ def lines(report: Report) -> Iterator[str]:
         if counted:
             yield f"by {name}:"
             for key, number in sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])):
-                yield f"{number:>7,}  {key}"
+                yield f"{number:>7,}  {printable(key)}"
     share = coverage_of(report).total
     percent = "no call sites" if share.percent is None else f"{share.percent:g} %"
     yield f"tracked: {share.tracked:,} of {count(share.call_sites, 'call site')} ({percent})"

@@ -63,14 +63,16 @@ class Draft:
             The paths that were written.
 
         Raises:
-            UsageError: a file cannot be written.
+            UsageError: a file cannot be written, or a link leads out of the project.
         """
-        from llmguard.check.edit import write_whole
+        from llmguard.check.edit import refuse_outside, write_whole
 
+        for path in self.changed:
+            refuse_outside(os.path.join(self.root, path), self.root)
         for path, data in self.changed.items():
             target = os.path.join(self.root, path)
             os.makedirs(os.path.dirname(target), exist_ok=True)
-            write_whole(target, data)
+            write_whole(target, data, within=self.root)
         return list(self.changed)
 
 

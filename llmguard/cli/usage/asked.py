@@ -168,7 +168,7 @@ def plain(value: Any) -> Any:
 
 def as_json(document: dict[str, Any]) -> str:
     """A JSON document."""
-    return json.dumps(document, indent=2, default=plain, ensure_ascii=False)
+    return json.dumps(document, indent=2, default=plain)
 
 
 def cells(row: dict[str, Any]) -> dict[str, Any]:
@@ -178,15 +178,10 @@ def cells(row: dict[str, Any]) -> dict[str, Any]:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, (dict, list)):
-        return json.dumps(value, default=plain, ensure_ascii=False)
+        return json.dumps(value, default=plain)
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return value
-
-
-def printable(text: str) -> str:
-    """A text that may be printed: what a terminal would obey is shown, not sent."""
-    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def money(amount: Decimal) -> str:

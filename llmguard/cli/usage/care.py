@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmguard.cli.usage import asked
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from llmguard.usage.adoption import Recovered
@@ -72,7 +73,7 @@ def verify(
         for row in wrong[:20]:
             grain = ", ".join(f"{name}={row[name]}" for name in GRAIN if row[name] != "")
             what = ", ".join(f"{name} {kept} is {true}" for name, (kept, true) in _changes(row, GRAIN))
-            typer.echo(asked.printable(f"{grain}: {what}"))
+            typer.echo(printable(f"{grain}: {what}"))
         if not wrong:
             typer.echo("The sums agree with the calls.")
             return

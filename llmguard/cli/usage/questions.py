@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmguard.cli.usage import asked
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +204,7 @@ def export(
             if output_format is ExportForm.CSV:
                 writer.writerow(asked.cells(row))
             else:
-                out.write(json.dumps(row, default=asked.plain, ensure_ascii=False) + "\n")
+                out.write(json.dumps(row, default=asked.plain) + "\n")
     if file != "-":
         typer.echo(f"{number:,} calls written to {file}", err=True)
 
@@ -243,7 +244,7 @@ def _table(by: str, found: dict[tuple[str, ...], Sums], total: Sums) -> None:
     for title in ("calls", "errors", "input", "output", "tokens", "cost", "unpriced"):
         table.add_column(title, justify="right")
     for key, sums in found.items():
-        table.add_row(Text(asked.printable(_label(by, key)) or "(none)"), *_numbers(sums))
+        table.add_row(Text(printable(_label(by, key)) or "(none)"), *_numbers(sums))
     if len(found) != 1:
         table.add_section()
         table.add_row("total", *_numbers(total), style="bold")
@@ -273,5 +274,5 @@ def _lines(rows: list[dict[str, Any]], zone: Any, *, head: bool = True) -> Itera
             "site": where,
         }
         texts = ("-" if values.get(name) is None else str(values[name]) for name in _SHOWN)
-        shown = map(asked.printable, texts)
+        shown = map(printable, texts)
         yield "  ".join(text.ljust(width) for text, width in zip(shown, widths, strict=True)).rstrip()
