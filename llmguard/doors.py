@@ -89,3 +89,27 @@ LITELLM_SETUP = frozenset({"setup_litellm_tracking", "LLMUsageCallback"})
 
 #: What a finding suggests when the configuration names no wrapper.
 DEFAULT_WRAPPER = "llm_wrapper"
+
+#: SDKs whose clients `llmguard.track` knows, by the root of their classes' paths.
+TRACKABLE = frozenset(
+    {
+        *("openai", "groq", "anthropic", "together", "cerebras", "mistralai", "cohere", "writerai", "xai_sdk"),
+        *("sambanova", "portkey_ai", "perplexity", "fireworks", "volcenginesdkarkruntime", "zai", "zhipuai"),
+    }
+)
+#: Class of a client that the wrapper stands for -> (provider, format, whether it is asynchronous).
+WRAPPED: dict[str, tuple[str, str, bool]] = {
+    "groq.Groq": ("groq", "chat", False),
+    "groq.AsyncGroq": ("groq", "chat", True),
+    "openai.OpenAI": ("openai", "chat", False),
+    "openai.AsyncOpenAI": ("openai", "chat", True),
+    "openai.AzureOpenAI": ("azure_openai", "chat", False),
+    "openai.AsyncAzureOpenAI": ("azure_openai", "chat", True),
+    "anthropic.Anthropic": ("anthropic", "messages", False),
+    "anthropic.AsyncAnthropic": ("anthropic", "messages", True),
+}
+
+
+def is_trackable(cls: str) -> bool:
+    """Whether `llmguard.track` knows clients of a class."""
+    return cls.partition(".")[0] in TRACKABLE or cls.startswith("google.genai.")

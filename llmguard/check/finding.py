@@ -58,6 +58,9 @@ class Callee(NamedTuple):
         confidence: see `Confidence`.
         reference: the callable is mentioned, not called.
         tracked: why the call is on the books already, "" when it is not.
+        wrapped: the provider to name to the wrapper, which then sends the same request to the same place; "" when
+            it cannot, or when that is not sure.
+        trackable: whether `track` is sure to know the client.
     """
 
     provider: str
@@ -66,6 +69,8 @@ class Callee(NamedTuple):
     confidence: Confidence
     reference: bool = False
     tracked: str = ""
+    wrapped: str = ""
+    trackable: bool = False
 
 
 class Call(NamedTuple):

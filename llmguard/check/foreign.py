@@ -82,7 +82,8 @@ def foreign_result(infer: Inference, callee: External | Instance, node: ast.Call
     known = index.client_class(root) if root else None
     if known is not None and index.plain(known[0], (name,)) in known[1].returns:
         return _method_result(infer, Instance(root, (name,)), node, here)
-    result: Value = Instance(path, (), _base_url(infer, node, here))
+    base_url = _base_url(infer, node, here)
+    result: Value = Instance(path, (), base_url, plain=_is_plain(node, base_url))
     return frozenset((result, *_perhaps_sdk(node))) if known is None else frozenset((result,))
 
 
@@ -107,7 +108,8 @@ def _method_result(infer: Inference, callee: Instance, node: ast.Call, here: Her
         returned = client.returns.get(index.plain(provider, callee.path))
         if returned == "":
             options = _base_url(infer, node, here)
-            return frozenset((callee._replace(path=(), base_url=options or callee.base_url),))
+            plain = callee.plain and not node.args and not node.keywords
+            return frozenset((callee._replace(path=(), base_url=options or callee.base_url, plain=plain),))
         if returned is not None:
             root = index.owners(callee.cls)[0][0]
             return frozenset((callee._replace(cls=f"{root}.{returned}", path=()),))
@@ -225,6 +227,12 @@ def _constants(infer: Inference, node: ast.Call, here: Here) -> dict[int | str, 
         if len(texts) == 1 and HOLE not in texts[0]:
             found[key] = texts[0]
     return found
+
+
+def _is_plain(node: ast.Call, base_url: str) -> bool:
+    """Whether a client is made with nothing but a key, and perhaps a place, which then is known."""
+    given = {keyword.arg for keyword in node.keywords}
+    return not node.args and given <= {"api_key", "base_url"} and ("base_url" not in given or bool(base_url))
 
 
 def _base_url(infer: Inference, node: ast.Call, here: Here) -> str:

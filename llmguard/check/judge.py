@@ -26,7 +26,7 @@ from llmguard.check.values import (
     Value,
     Values,
 )
-from llmguard.doors import TRACK_CLIENT
+from llmguard.doors import TRACK_CLIENT, WRAPPED, is_trackable
 from llmguard.providers import Family, Provider, index, vocabulary
 from llmguard.providers.lookalikes import INVOKERS, STAND_INS
 
@@ -167,6 +167,8 @@ class Judge:
     def _resolved(self, values: Values) -> Callee | None:
         """The generating callable among these values; the most telling one where there are several."""
         hits: list[tuple[int, str, Provider, Family, str]] = []
+        wrapped: set[str] = set()
+        trackable = True
         for value in values:
             hit = generating(value)
             if hit is not None:
@@ -178,11 +180,42 @@ class Judge:
                     tracked = "on a tracked client"
                 served = index.by_host(url) if url and provider.dialect in ("openai", "azure_openai") else None
                 provider = served or provider
+                wrapped.add(_wrapped(value, provider, family, is_served=served is not None or not url))
+                trackable &= instance is not None and is_trackable(instance.cls)
                 hits.append((vocabulary.current.order[provider.name], provider.name, provider, family, tracked))
         if not hits:
             return None
         _, _, provider, family, tracked = min(hits, key=lambda hit: (hit[0], hit[1], hit[3]))
-        return Callee(provider.name, provider.title, family, Confidence.PROVED, tracked=tracked)
+        stand_in = wrapped.pop() if len(wrapped) == 1 else ""
+        return Callee(
+            provider.name,
+            provider.title,
+            family,
+            Confidence.PROVED,
+            tracked=tracked,
+            wrapped=stand_in,
+            trackable=trackable,
+        )
+
+
+def _wrapped(value: Value, provider: Provider, family: Family, *, is_served: bool) -> str:
+    """The provider that the wrapper must be told to send what a value sends, "" when it cannot send it.
+
+    Args:
+        value: what is called.
+        provider: who answers.
+        family: of the call.
+        is_served: the client's place is its SDK's own, or that of a provider that is known.
+    """
+    match value:
+        case External("litellm.completion" | "litellm.acompletion"):
+            return "litellm"
+        case Instance(cls, path, plain=True) if cls in WRAPPED and is_served:
+            _, shape, _ = WRAPPED[cls]
+            method = ("messages", "create") if shape == "messages" else ("chat", "completions", "create")
+            known = provider.dialect == ("anthropic" if shape == "messages" else "openai")
+            return provider.name if path == method and known else ""
+    return ""
 
 
 def _kept_names(expression: ast.expr, statement: ast.stmt) -> set[str]:

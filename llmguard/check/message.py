@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmguard.check.finding import Confidence
 from llmguard.doors import DEFAULT_WRAPPER
 from llmguard.providers.provider import Family
 
@@ -11,12 +12,6 @@ if TYPE_CHECKING:
     from llmguard.check.finding import Callee
     from llmguard.config import Settings
 
-_WRAPPED = {
-    Family.COMPLETION: "chat_completion",
-    Family.CHAT: "chat_completion",
-    Family.HTTP: "chat_completion",
-    Family.MESSAGES: "messages_create",
-}
 _KINDS = {
     Family.COMPLETION: "completion",
     Family.CHAT: "chat completion",
@@ -35,15 +30,22 @@ def message_of(callee: Callee, text: str, settings: Settings, *, awaited: bool =
     kind = f"{callee.title} {_KINDS[callee.family]}"
     if callee.reference:
         return f"`{text}` is passed on uncalled: a later {kind} is on no ledger; hand over that of a tracked client"
-    return f"direct {kind}, on no ledger: {advice(callee.family, settings, awaited=awaited)}"
+    return f"direct {kind}, on no ledger: {advice(callee, settings, awaited=awaited)}"
 
 
-def advice(family: Family, settings: Settings, *, awaited: bool = False) -> str:
-    """What to do instead."""
-    method = _WRAPPED.get(family)
+def advice(callee: Callee, settings: Settings, *, awaited: bool = False) -> str:
+    """What to do instead: only what sends the same request to the same place when it is done literally."""
+    family = callee.family
     if settings.wrapper != DEFAULT_WRAPPER and family not in (Family.EMBEDDING, Family.MEDIA):
         name = settings.wrapper
         return f"call {name if name.endswith(')') else name + '()'} instead"
-    if method is not None:
-        return f"call {DEFAULT_WRAPPER}.{method}{'' if awaited else '_sync'}() instead"
-    return "make it on a tracked client, track(client), or inside llm_tracker.track_llm_call()"
+    if callee.wrapped:
+        method = "messages_create" if family is Family.MESSAGES else "chat_completion"
+        call = f'{DEFAULT_WRAPPER}.{method}{"" if awaited else "_sync"}(provider="{callee.wrapped}", ...)'
+        return f'call {f"(await {call})" if awaited else call}["response"] instead'
+    if callee.trackable:
+        return "make it on a tracked client, track(client)"
+    block = f'inside llm_tracker.track_llm_call("{callee.provider}", model)'
+    if callee.confidence is Confidence.PROVED or family is Family.HTTP:
+        return f"make it {block}"
+    return f"make it on a tracked client, track(client), or {block}"

@@ -21,13 +21,15 @@ class External(NamedTuple):
 class Instance(NamedTuple):
     """What is reached from an instance of an external class by an attribute path.
 
-    `cls` is the dotted path of what was called to make it. A call in the path is the segment "()".
+    `cls` is the dotted path of what was called to make it. A call in the path is the segment "()". `plain`: it was
+    made here, with nothing but a key and a place that is known.
     """
 
     cls: str
     path: tuple[str, ...] = ()
     base_url: str = ""
     tracked: bool = False
+    plain: bool = False
 
 
 class Project(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.scopes import How, Scope
 from llmguard.check.values import UNKNOWN, External, Here, Instance
+from llmguard.doors import WRAPPED
 from llmguard.migrate.uses import CHANGES_ENVIRONMENT
 from llmguard.providers import index
 
@@ -18,25 +19,6 @@ if TYPE_CHECKING:
     from llmguard.check.scopes import Binding, ClassScope
     from llmguard.migrate.source import Found, Source
     from llmguard.migrate.uses import Texts
-
-#: SDKs whose clients `llmguard.track` knows, by the root of their classes' paths.
-TRACKABLE = frozenset(
-    {
-        *("openai", "groq", "anthropic", "together", "cerebras", "mistralai", "cohere", "writerai", "xai_sdk"),
-        *("sambanova", "portkey_ai", "perplexity", "fireworks", "volcenginesdkarkruntime", "zai", "zhipuai"),
-    }
-)
-#: Class of a client that the wrapper stands for -> (provider, format, whether it is asynchronous).
-WRAPPED = {
-    "groq.Groq": ("groq", "chat", False),
-    "groq.AsyncGroq": ("groq", "chat", True),
-    "openai.OpenAI": ("openai", "chat", False),
-    "openai.AsyncOpenAI": ("openai", "chat", True),
-    "openai.AzureOpenAI": ("azure_openai", "chat", False),
-    "openai.AsyncAzureOpenAI": ("azure_openai", "chat", True),
-    "anthropic.Anthropic": ("anthropic", "messages", False),
-    "anthropic.AsyncAnthropic": ("anthropic", "messages", True),
-}
 
 
 def shape_of(cls: str) -> str:
@@ -187,11 +169,6 @@ def _part_kept_in(node: ast.expr, here: Here) -> Binding | None:
     """The one binding of a variable, or of an attribute of `self`."""
     bindings = bindings_of(here.scope, node)
     return bindings[0] if len(bindings) == 1 and bindings[0].how is How.VALUE and not bindings[0].path else None
-
-
-def is_trackable(cls: str) -> bool:
-    """Whether `llmguard.track` knows clients of a class."""
-    return cls.partition(".")[0] in TRACKABLE or cls.startswith("google.genai.")
 
 
 def options_of(

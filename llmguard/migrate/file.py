@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from llmguard import doors
 from llmguard.migrate import awaiting, clients, groups, imports, lesser, logging_by_hand, shared, uses
 from llmguard.migrate.cleanup import Cleanup
 from llmguard.migrate.codemods import to_wrapper
@@ -95,8 +96,8 @@ class FileMigration:
         if shared.key_of(self.source, maker) in self._moving:
             why = Why()
         else:
-            why = groups.obstacle_here(self.source, self.texts, group, clients.WRAPPED[maker.cls][2])
-        options = clients.options_of(self.source, self.texts, maker, clients.WRAPPED[maker.cls][0])
+            why = groups.obstacle_here(self.source, self.texts, group, doors.WRAPPED[maker.cls][2])
+        options = clients.options_of(self.source, self.texts, maker, doors.WRAPPED[maker.cls][0])
         if isinstance(options, str):
             why, options = Why(options), {}
         statement = groups.statement_of(self.source, maker)
@@ -142,7 +143,7 @@ class FileMigration:
 
     def _rewrite(self, calls: list[Call], cls: str, options: dict[str, str]) -> bool:
         """Rewrite all calls on one client; False, and nothing is done, when they stand in each other's way."""
-        provider, shape, asynchronous = clients.WRAPPED[cls]
+        provider, shape, asynchronous = doors.WRAPPED[cls]
         wrapper = imports.name_for(self.source, "llm_wrapper", self.options.module)
         named = "" if provider == self.options.default_provider or shape == "messages" else provider
         ask = to_wrapper.Ask(shape, named, self.service, options, wrapper, self._concurrent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from llmguard import doors
 from llmguard.check.values import Here
 from llmguard.migrate import clients, imports, places
 from llmguard.migrate.codemods import litellm_setup, to_tracked_client, wrap_in_tracker
@@ -116,7 +117,7 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
     known = clients.client_in(judge, found)
     if known is not None:
         node, classes, sure = known
-        if not all(map(clients.is_trackable, classes)) and not _is_round_another(migration, found, node):
+        if not all(map(doors.is_trackable, classes)) and not _is_round_another(migration, found, node):
             return False
         review = not sure
         reason = reason or ("" if sure else "injected-client")
@@ -150,7 +151,7 @@ def _is_round_another(migration: FileMigration, found: Found, node: ast.expr) ->
     here = Here(found.site.scope, found.site.block)
     made = places.makers(judge, found, node)
     return bool(made) and all(
-        isinstance(call, ast.Call) and clients.is_trackable(clients.class_made(judge, call, here)) for call in made
+        isinstance(call, ast.Call) and doors.is_trackable(clients.class_made(judge, call, here)) for call in made
     )
 
 

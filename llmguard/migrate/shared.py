@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmguard import doors
 from llmguard.check.scopes import How
 from llmguard.check.values import Here, Instance
 from llmguard.migrate import clients, groups, uses
@@ -144,7 +145,7 @@ def use_of(source: Source, texts: Texts, borrowed: Borrowed) -> Use:
     """How a file uses a client that another makes."""
     key, local = borrowed.key, borrowed.local
     read = named(source, local) if borrowed.direct else _of_module(source, local, key.name)
-    reason = groups.obstacle(source, borrowed.calls, read, clients.WRAPPED[borrowed.cls][2])
+    reason = groups.obstacle(source, borrowed.calls, read, doors.WRAPPED[borrowed.cls][2])
     if not source.begins_line(borrowed.statement) or not source.ends_line(borrowed.statement):
         reason = reason or "client-escapes"
     (stem,) = uses.names_of(source.absolute)
@@ -207,7 +208,7 @@ def way_of(key: Shared, their: list[Use], source: Source, project: Project, text
         return None  # nobody would import the module any more, and what else it does would not happen
     outcomes = [Outcome(found) for found in sites]
     own = next((g for g in groups.groups_of(judge, outcomes) if g.maker.call is maker.call), groups.Group(maker, []))
-    provider, _, asynchronous = clients.WRAPPED[maker.cls]
+    provider, _, asynchronous = doors.WRAPPED[maker.cls]
     if groups.obstacle(source, own.calls, named(source, key.name, None, maker.call), asynchronous):
         return None
     options = clients.options_of(source, texts, maker, provider, elsewhere=True)
@@ -237,7 +238,7 @@ def _does_nothing(source: Source, judge: Judge) -> bool:
                 continue
             case _:
                 return False
-        if not roots <= (sys.stdlib_module_names | clients.TRACKABLE):
+        if not roots <= (sys.stdlib_module_names | doors.TRACKABLE):
             return False
     return True
 

@@ -156,7 +156,7 @@ class Texts:
     def starring(self, absolute: str) -> list[str]:
         """Where all names of a module are imported."""
         (name,) = names_of(absolute)
-        return _places(re.compile(rf"\b{name}\s+import\s+\*".encode()), self._about(name), {absolute})
+        return _places(re.compile(rf"\b{re.escape(name)}\s+import\s+\*".encode()), self._about(name), {absolute})
 
     def beside(self, absolute: str, pattern: re.Pattern[bytes]) -> bool:
         """Whether a file that speaks of a module holds a pattern."""
@@ -165,7 +165,7 @@ class Texts:
     def is_renamed(self, absolute: str) -> bool:
         """Whether a module is imported under another name, by which others may know it."""
         (name,) = names_of(absolute)
-        return bool(_places(re.compile(rf"\b{name}\s+as\s+\w".encode()), self._about(name), {absolute}))
+        return bool(_places(re.compile(rf"\b{re.escape(name)}\s+as\s+\w".encode()), self._about(name), {absolute}))
 
     def attributes(self, absolute: str, name: str) -> list[str]:
         """Where something's attribute of a name is read or set, but for those of `self`."""
@@ -280,9 +280,10 @@ def _word(name: str) -> re.Pattern[bytes]:
 
 
 def names_of(absolute: str) -> tuple[str, ...]:
-    """The names by which other files speak of a module."""
+    """The names by which other files speak of a module; what is no text in a file's name, none of them can write."""
     stem = os.path.splitext(os.path.basename(absolute))[0]
-    return (os.path.basename(os.path.dirname(absolute)) if stem == "__init__" else stem,)
+    name = os.path.basename(os.path.dirname(absolute)) if stem == "__init__" else stem
+    return (name.encode("utf-8", "replace").decode(),)
 
 
 def _imports(data: bytes, module: str, name: str) -> bool:

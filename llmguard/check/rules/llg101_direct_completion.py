@@ -13,7 +13,7 @@ Example:
 
 Instead:
     response = llm_wrapper.chat_completion_sync(
-        messages=messages, model="llama-3.1-8b-instant", user_id=user, service_name="reports"
+        messages=messages, model="gpt-4o", provider="litellm", user_id=user, service_name="reports"
     )["response"]
 
 Limits:

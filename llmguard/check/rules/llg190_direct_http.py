@@ -13,9 +13,8 @@ Example:
     httpx.post("https://api.openai.com/v1/chat/completions", json=payload, headers=headers)
 
 Instead:
-    response = llm_wrapper.chat_completion_sync(
-        messages=messages, model="llama-3.1-8b-instant", user_id=user, service_name="reports"
-    )["response"]
+    with llm_tracker.track_llm_call("openai", "gpt-4o", service_name="reports") as usage_log:
+        usage_log.response = httpx.post("https://api.openai.com/v1/chat/completions", json=payload, headers=headers)
 
 Limits:
     A URL that comes from configuration alone says nothing and is not reported; `http.client` and prepared requests
