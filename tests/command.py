@@ -15,6 +15,11 @@ from llmguard import cli
 from llmguard.cli import hook as hook_entry
 
 ROOT = Path(llmguard.__file__).parents[1]
+#: What is said of `CALL`.
+SAID = (
+    "direct LiteLLM completion, on no ledger: "
+    'call llm_wrapper.chat_completion_sync(provider="litellm", ...)["response"] instead'
+)
 CALL = 'import litellm\n\n\ndef ask(m):\n    return litellm.completion(model="m", messages=m)\n'
 
 

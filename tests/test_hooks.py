@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import CALL, ROOT, hook, run
+from tests.command import CALL, ROOT, SAID, hook, run
 
-SEEN = "app.py:5:12: LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead\n"
+SEEN = f"app.py:5:12: LLG101 {SAID}\n"
 WARNED = "llmguard: 1 finding; a warning only, the commit goes on.\n"
 
 

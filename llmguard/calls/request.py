@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from llmguard.calls.result import Usage, result_of
-from llmguard.calls.transports import Reached, transport_for
+from llmguard.calls.transports import Reached, row_of, transport_for
 from llmguard.errors import UsageError
 from llmguard.printable import printable
+from llmguard.providers import PROVIDERS
 from llmguard.usage.call import Call, InnerCall, started
 from llmguard.usage.tokens import Tokens
 
@@ -30,6 +31,8 @@ class NotGiven:
 
 
 NOT_GIVEN: Any = NotGiven()
+#: Models of a maker that others serve under the same name.
+_OPEN = ("gpt-oss",)
 
 
 class Shape(NamedTuple):
@@ -165,6 +168,30 @@ def check_messages(messages: Any) -> None:
     """
     if isinstance(messages, (str, bytes)):
         raise UsageError('messages must be a list like [{"role": "user", "content": "..."}], not a text')
+
+
+def check_model(model: Any, provider: str, options: Mapping[str, Any]) -> None:
+    """Refuse a model that the default provider surely does not serve: the question would go to the wrong company.
+
+    Args:
+        model: as it was passed.
+        provider: the default one, which the call did not name.
+        options: of the client; with a place of its own in them anything may be served there.
+
+    Raises:
+        UsageError: the model is another maker's.
+    """
+    row = row_of(provider)
+    if not isinstance(model, str) or not row.own_models or options.get("base_url"):
+        return
+    if os.environ.get(f"{row.name.upper()}_BASE_URL"):
+        return
+    for maker in PROVIDERS:
+        if maker.name != row.name and model.startswith(maker.models or "\0") and not model.startswith(_OPEN):
+            raise UsageError(
+                f'model "{model}" is not served by {row.title}, which is asked when a call names nobody: '
+                f'pass provider="{maker.name}", or set LLM_PRIMARY_PROVIDER'
+            )
 
 
 def _is_number(value: Any) -> bool:

@@ -16,7 +16,16 @@ from typing import Any, Literal, overload
 
 from llmguard.calls.clients import pool
 from llmguard.calls.prices import Estimate, estimate_cost
-from llmguard.calls.request import CHAT, MESSAGES, NOT_GIVEN, Request, Shape, check_messages, default_provider
+from llmguard.calls.request import (
+    CHAT,
+    MESSAGES,
+    NOT_GIVEN,
+    Request,
+    Shape,
+    check_messages,
+    check_model,
+    default_provider,
+)
 from llmguard.calls.result import AsyncStreamed, Result, Streamed
 from llmguard.errors import UsageError
 
@@ -130,7 +139,8 @@ class LLMWrapper:
 
         Raises:
             ConfigError: the SDK is missing, or the key of a provider that has no SDK of its own.
-            UsageError: the provider is unknown, or there is no model.
+            UsageError: the provider is unknown, there is no model, or no provider was named and the default one does
+                not serve this maker's models.
             SpoolError: the record cannot be written, and `strict` is on.
             Exception: whatever the SDK raises, as it is; for a missing key too.
         """
@@ -340,12 +350,14 @@ class LLMWrapper:
     ) -> Request:
         check_messages(sent["messages"])
         chosen = provider or self.default_provider
+        options = {**self._client_options, **client_options} if client_options else self._client_options
+        if not provider and not self._provider:
+            check_model(sent["model"], chosen, options)
         if sent["model"] is NOT_GIVEN or sent["model"] is None:
             default = self.default_model if chosen == self.default_provider else ""
             if not default and sent["model"] is NOT_GIVEN:
                 raise UsageError(f'no model: pass model=..., provider "{chosen}" has no default')
             sent["model"] = default or None  # None is sent where it was passed, and the provider says what it thinks
-        options = {**self._client_options, **client_options} if client_options else self._client_options
         attribution = {"user_id": user_id, "service_name": service_name}
         return Request(shape, chosen, sent, attribution, metadata, options, asynchronous=asynchronous)
 

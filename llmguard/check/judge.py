@@ -114,6 +114,8 @@ class Judge:
             if target is None and isinstance(handed, ast.Attribute):
                 target = by_shape(self.infer, handed, node, site)
             if target is not None:
+                if self._is_tracked(handed, Here(site.scope, site.block)):
+                    target = target._replace(tracked="on a tracked client")
                 yield handed, self._on_the_books(target, site)
 
     def of_call(self, node: ast.Call, site: Site) -> Callee | None:

@@ -25,7 +25,9 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("sqlalchemy", "alembic"):
             raise
-        print(f'llmguard: error: this needs {error.name}: pip install "llmguard[runtime]"', file=sys.stderr)
+        from llmguard.config.source import how_to_install
+
+        print(f"llmguard: error: this needs {error.name}: {how_to_install('runtime')}", file=sys.stderr)
         raise SystemExit(2) from None
     except BrokenPipeError:
         # The reader went away (`| head`): nothing left to say, and nothing to say it to.

@@ -59,7 +59,7 @@ def init(
     from llmguard.cli.setup import ruff as of_ruff
     from llmguard.cli.setup import shims as modules
     from llmguard.cli.setup.draft import Draft, Step
-    from llmguard.cli.setup.source import installed_from
+    from llmguard.config.source import installed_from
     from llmguard.errors import UsageError
 
     if ci not in ("", *pipeline.KINDS):

@@ -140,12 +140,14 @@ def _table(plan: Plan) -> None:
 
 
 def _next_steps(plan: Plan, *, write: bool) -> None:
+    from llmguard.config.source import how_to_install
+
     if plan.says_groq and not plan.renames:
         _say("Names of the project still say groq: --rename changes them to llm.")
     if not plan.changes:
         return
     if write:
-        _say('Next: pip install "llmguard[runtime]" (from its repository), llmguard db upgrade, llmguard check.')
+        _say(f"Next: {how_to_install('runtime')}; then llmguard db upgrade, llmguard check.")
     else:
         _say("Nothing was written; --write does it.")
 

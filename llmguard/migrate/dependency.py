@@ -8,8 +8,9 @@ import sys
 from typing import NamedTuple
 
 from llmguard.config.place import is_inside, project_of
+from llmguard.config.source import requirement
 
-REQUIREMENT = "llmguard[runtime]"
+EXTRA = "runtime"
 _OURS = re.compile(r"(?im)^[\s\"']*llmguard(?![\w.-])")
 
 
@@ -61,12 +62,16 @@ def added(folder: str) -> Added:
             return Added("", b"", b"", "")
         newline = b"\r\n" if b"\r\n" in before else b"\n"
         lead = b"" if not before or before.endswith((b"\n", b"\r")) else newline
-        return Added(requirements, before, before + lead + REQUIREMENT.encode() + newline, "")
+        named = requirement(EXTRA)
+        if not named:
+            return _said("where this llmguard was installed from is not known")
+        return Added(requirements, before, before + lead + named.encode() + newline, "")
     return _said("no list of dependencies was found")
 
 
 def _said(why: str) -> Added:
-    return Added("", b"", b"", f"{why}: add {REQUIREMENT} to them")
+    named = requirement(EXTRA) or f'llmguard with its extra "{EXTRA}", from where you have it,'
+    return Added("", b"", b"", f"{why}: add {named} to them")
 
 
 def _in_pyproject(path: str) -> Added | None:
@@ -89,9 +94,12 @@ def _in_pyproject(path: str) -> Added | None:
         return None
     if any(_OURS.match(str(each)) for each in listed):
         return Added("", b"", b"", "")
-    after = _with_item(text)
+    named = requirement(EXTRA)
+    if not named:
+        return _said("where this llmguard was installed from is not known")
+    after = _with_item(text, named)
     try:
-        if tomllib.loads(after)["project"]["dependencies"] != [*listed, REQUIREMENT]:
+        if tomllib.loads(after)["project"]["dependencies"] != [*listed, named]:
             return _said("the dependencies in pyproject.toml could not be edited")
     except (tomllib.TOMLDecodeError, KeyError):
         return _said("the dependencies in pyproject.toml could not be edited")
@@ -102,7 +110,7 @@ _START = re.compile(r"(?ms)^\[project\][ \t]*(?:#[^\n]*)?$.*?^dependencies\s*=\s
 _PIECE = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\]|,""")
 
 
-def _with_item(text: str) -> str:
+def _with_item(text: str, requirement: str) -> str:
     """The text with the requirement as the last item of the project's dependencies; as it is where they are odd."""
     match = _START.search(text)
     if match is None:
@@ -121,9 +129,9 @@ def _with_item(text: str) -> str:
     inside = text[match.end() : closing]
     if "\n" not in inside:
         lead = "" if not inside.strip() else " " if comma else ", "
-        return f'{text[:last]}{lead}"{REQUIREMENT}"{text[last:]}'
+        return f'{text[:last]}{lead}"{requirement}"{text[last:]}'
     newline = "\r\n" if "\r\n" in text else "\n"
     indent = re.search(r"\n([ \t]+)\S", inside)
     line_end = text.rfind("\n", 0, closing) + 1
-    item = f'{indent[1] if indent else "    "}"{REQUIREMENT}",{newline}'
+    item = f'{indent[1] if indent else "    "}"{requirement}",{newline}'
     return f"{text[:last]}{'' if comma else ','}{text[last:line_end]}{item}{text[line_end:]}"

@@ -145,7 +145,9 @@ class FileMigration:
         """Rewrite all calls on one client; False, and nothing is done, when they stand in each other's way."""
         provider, shape, asynchronous = doors.WRAPPED[cls]
         wrapper = imports.name_for(self.source, "llm_wrapper", self.options.module)
-        named = "" if provider == self.options.default_provider or shape == "messages" else provider
+        # A key, or a place, must not go to whatever provider the environment makes the default.
+        is_default = provider == self.options.default_provider and not {"api_key", "base_url"} & options.keys()
+        named = "" if is_default or shape == "messages" else provider
         ask = to_wrapper.Ask(shape, named, self.service, options, wrapper, self._concurrent)
         wanted = [outcome.found for outcome in self.outcomes.values()]
         logs = self.options.log_calls

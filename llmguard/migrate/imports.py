@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from llmguard.migrate.edit import Edit
@@ -95,11 +96,17 @@ def _at_top(source: Source, lines: list[str]) -> Edit:
     while top and source.lines[top - 1].lstrip().startswith("#") and not _is_header(source.lines[top - 1]):
         top -= 1
     if top == 0 and number:
-        top = number  # all comments down from the first line: they are the file's
+        # All comments down from the first line: they are the file's, but for one that speaks of the first statement.
+        ours = [line for line in range(number) if _SUPPRESSION.search(source.lines[line])]
+        top = min(ours, default=number)
     at = source.starts[top]
     blank = newline * (2 if isinstance(first, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) else 1)
     lead = newline if top and source.lines[top - 1].strip() and not source.lines[top - 1].startswith("#") else ""
     return Edit(Span(at, at), lead + "".join(line + newline for line in lines) + blank)
+
+
+#: A suppression that stands above its statement.
+_SUPPRESSION = re.compile(r"#\s*(?:llmguard:\s*ignore(?!-file)|noqa)\b", re.IGNORECASE)
 
 
 def _is_header(line: str) -> bool:

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from llmguard import doors
-from llmguard.check.values import Here
+from llmguard.check.values import External, Here
 from llmguard.migrate import clients, imports, places
 from llmguard.migrate.codemods import litellm_setup, to_tracked_client, wrap_in_tracker
 from llmguard.migrate.edit import Edit
@@ -132,6 +132,9 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
     fresh = [place for place in tracked if id(place) not in migration.tracked]
     if any(migration.overlaps(source.span(place)) for place in fresh):
         return False
+    if any(_is_tracked(migration, found, place) for place in fresh):
+        outcome.was_tracked()  # in something that nobody can look into: `wrap(track(OpenAI()))`
+        return True
     if any(isinstance(parent, ast.JoinedStr) for place in fresh for parent in source.ancestors(place)):
         return False
     track = imports.name_for(source, "track", "llmguard")
@@ -143,6 +146,15 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
     migration.want("track", track)
     outcome.moved(Target.CLIENT, reason, review=review)
     return True
+
+
+def _is_tracked(migration: FileMigration, found: Found, node: ast.expr) -> bool:
+    """Whether an expression is given to `track` where it stands."""
+    call = migration.source.parents.get(node)
+    if not isinstance(call, ast.Call) or call.args[:1] != [node]:
+        return False
+    values = migration.judge.infer.values(call.func, Here(found.site.scope, found.site.block))
+    return any(isinstance(value, External) and value.path in doors.TRACK_CLIENT for value in values)
 
 
 def _is_round_another(migration: FileMigration, found: Found, node: ast.expr) -> bool:

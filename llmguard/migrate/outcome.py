@@ -42,6 +42,10 @@ class Outcome:
         """It moves only to targets that are not asked for."""
         self.verdict, self.reason = Verdict.IGNORED, "deselected"
 
+    def was_tracked(self) -> None:
+        """Its client is on the books already, though the check cannot see it."""
+        self.verdict, self.reason = Verdict.IGNORED, "tracked"
+
     def stays(self, reason: str) -> None:
         """It is for a human."""
         self.verdict, self.reason = Verdict.MANUAL, reason

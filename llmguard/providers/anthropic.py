@@ -86,6 +86,8 @@ ANTHROPIC = Provider(
     key_env=("ANTHROPIC_API_KEY",),
     base_url="https://api.anthropic.com",
     dialect="anthropic",
+    models=("claude-",),
+    own_models=True,
     usage_paths={
         "input_tokens": "usage.input_tokens",
         "output_tokens": "usage.output_tokens",

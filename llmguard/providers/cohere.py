@@ -59,6 +59,7 @@ COHERE = Provider(
     key_env=("COHERE_API_KEY", "CO_API_KEY"),
     base_url="https://api.cohere.com",
     dialect="cohere",
+    own_models=True,
     usage_paths={"input_tokens": "meta.tokens.input_tokens", "output_tokens": "meta.tokens.output_tokens"},
     capabilities=frozenset({"stream", "tools", "json", "embeddings"}),
 )

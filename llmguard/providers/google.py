@@ -137,6 +137,8 @@ GOOGLE = Provider(
     key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     base_url="https://generativelanguage.googleapis.com",
     dialect="google",
+    models=("gemini-",),
+    own_models=True,
     usage_paths={
         "input_tokens": "usage_metadata.prompt_token_count",
         "output_tokens": "usage_metadata.candidates_token_count",

@@ -21,6 +21,7 @@ GROQ = Provider(
     key_env=("GROQ_API_KEY",),
     base_url="https://api.groq.com/openai/v1",
     dialect="openai",
+    own_models=True,
     usage_paths=OPENAI_USAGE,
     capabilities=OPENAI_CAPABILITIES | {"images"},
 )

@@ -80,6 +80,7 @@ MISTRAL = Provider(
     key_env=("MISTRAL_API_KEY",),
     base_url="https://api.mistral.ai/v1",
     dialect="openai",
+    own_models=True,
     usage_paths=OPENAI_USAGE,
     capabilities=OPENAI_CAPABILITIES | {"images", "embeddings"},
 )

@@ -104,6 +104,8 @@ OPENAI = Provider(
     key_env=("OPENAI_API_KEY",),
     base_url="https://api.openai.com/v1",
     dialect="openai",
+    models=("gpt-", "chatgpt-", *(f"o{n}" for n in range(1, 10))),
+    own_models=True,
     usage_paths=OPENAI_USAGE,
     capabilities=OPENAI_CAPABILITIES | {"images", "responses", "embeddings"},
 )

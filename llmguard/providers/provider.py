@@ -110,6 +110,8 @@ class Provider(NamedTuple):
         base_url: default URL of the API.
         dialect: wire format: "openai", "anthropic", "google", ..., "" when only LiteLLM speaks it.
         usage_paths: token field of the ledger -> dotted path in the response.
+        models: what the names of its own models begin with, which no provider with `own_models` serves for it.
+        own_models: it serves no other maker's models under their plain names.
         capabilities: what the API offers beyond plain text ("stream", "tools", "json", "images").
     """
 
@@ -127,4 +129,6 @@ class Provider(NamedTuple):
     base_url: str = ""
     dialect: str = ""
     usage_paths: Mapping[str, str] = EMPTY
+    models: tuple[str, ...] = ()
+    own_models: bool = False
     capabilities: frozenset[str] = frozenset()

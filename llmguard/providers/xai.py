@@ -30,4 +30,5 @@ XAI = Provider(
     key_env=("XAI_API_KEY",),
     base_url="https://api.x.ai/v1",
     dialect="openai",
+    own_models=True,
 )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmguard.config.source import how_to_install
 from llmguard.errors import LLMGuardError
 from llmguard.usage import losses, spool
 from llmguard.usage.settings import UsageSettings
@@ -50,7 +51,7 @@ def _database(settings: UsageSettings) -> Iterator[Finding]:
         from llmguard.usage.store.engine import DatabaseError, one_line, shown
         from llmguard.usage.store.ledger import Ledger
     except ModuleNotFoundError as error:
-        yield Finding("database", f'needs {error.name}: pip install "llmguard[runtime]"', True)
+        yield Finding("database", f"needs {error.name}: {how_to_install('runtime')}", True)
         return
     yield Finding("database", shown(settings.database_url) + (f", schema {settings.schema}" if settings.schema else ""))
     try:

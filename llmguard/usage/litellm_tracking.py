@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 
+from llmguard.config.source import how_to_install
 from llmguard.errors import LLMGuardError
 
 LOG = logging.getLogger("llmguard.usage")
@@ -29,7 +30,7 @@ def setup_litellm_tracking() -> None:
     except ModuleNotFoundError as error:
         if error.name != "litellm":
             raise
-        problem = 'LiteLLM is not installed, so there is nothing to track: pip install "llmguard[litellm]"'
+        problem = f"LiteLLM is not installed, so there is nothing to track: {how_to_install('litellm')}"
         raise LLMGuardError(problem) from None
     wrap_litellm()
     if is_litellm_tracking_enabled():

@@ -109,7 +109,7 @@ def test_calls_in_lines_that_do_not_parse_are_looked_for() -> None:
 def test_awaited_at_the_top_of_a_cell_means_the_async_door() -> None:
     source = "from openai import AsyncOpenAI\nawait AsyncOpenAI().chat.completions.create(model='m', messages=[])"
     (finding,) = check_source(notebook(source), "n.ipynb").findings
-    assert "llm_wrapper.chat_completion() instead" in finding.message
+    assert '(await llm_wrapper.chat_completion(provider="openai", ...))["response"] instead' in finding.message
 
 
 def test_older_notebooks_and_other_kernels() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import CALL, ROOT, run
+from tests.command import CALL, ROOT, SAID, run
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_full_output_shows_the_source_with_a_caret(project: Path) -> None:
     done = run("check", cwd=project)
     assert done.returncode == 1
     assert done.stdout == (
-        "LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead\n"
+        f"LLG101 {SAID}\n"
         "  --> app.py:5:12\n"
         "  |\n"
         '5 |     return litellm.completion(model="m", messages=m)\n'
@@ -38,9 +38,7 @@ def test_full_output_shows_the_source_with_a_caret(project: Path) -> None:
 
 def test_concise_output(project: Path) -> None:
     done = run("check", "--output-format", "concise", "-q", cwd=project)
-    assert done.stdout == (
-        "app.py:5:12: LLG101 direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead\n"
-    )
+    assert done.stdout == (f"app.py:5:12: LLG101 {SAID}\n")
 
 
 def test_json_output_is_the_documented_object(project: Path) -> None:
@@ -62,7 +60,7 @@ def test_json_output_is_the_documented_object(project: Path) -> None:
             "site": "app.py::ask::litellm.completion::1",
             "confidence": "proved",
             "severity": "warning",
-            "message": "direct LiteLLM completion, on no ledger: call llm_wrapper.chat_completion_sync() instead",
+            "message": SAID,
         }
     ]
 

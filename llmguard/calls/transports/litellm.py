@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from llmguard.calls.transports import Reached
+from llmguard.config.source import how_to_install
 from llmguard.errors import ConfigError, UsageError
 from llmguard.providers import Provider
 from llmguard.usage.call import Call, InnerCall
@@ -82,7 +83,7 @@ def _litellm(provider: str) -> Any:
         return import_module("litellm")
     except ModuleNotFoundError:
         raise ConfigError(
-            f'provider "{provider}"', "", 'is reached through LiteLLM: pip install "llmguard[litellm]"'
+            f'provider "{provider}"', "", f"is reached through LiteLLM: {how_to_install('litellm')}"
         ) from None
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 from llmguard.cli.setup.draft import Step
 
 if TYPE_CHECKING:
     from llmguard.cli.setup.draft import Draft
-    from llmguard.cli.setup.source import Source
+    from llmguard.config.source import Source
 
 TITLE = "CI"
 GITHUB = ".github/workflows/llm-calls.yaml"
@@ -64,5 +66,10 @@ def step(draft: Draft, kind: str, source: Source, branch: str) -> Step:
     if not source.url:
         return Step(TITLE, path, said="needs the repository that llmguard is installed from: --repo URL --rev TAG")
     said = "" if kind == "github" else "include it in .gitlab-ci.yml: include: [{local: /.gitlab/llm-calls.yaml}]"
-    after = text.format(requirement=source.requirement, branch=branch).encode()
+    after = text.format(requirement=source.requirement(), branch=_quoted(branch)).encode()
     return Step(TITLE, path, after, said)
+
+
+def _quoted(branch: str) -> str:
+    """A branch's name in a list of YAML: whoever named it may have meant more than a name."""
+    return branch if re.fullmatch(r"[\w./-]+", branch) else json.dumps(branch)

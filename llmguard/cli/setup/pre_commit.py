@@ -9,7 +9,7 @@ from llmguard.cli.setup.draft import Step, newline_of
 
 if TYPE_CHECKING:
     from llmguard.cli.setup.draft import Draft
-    from llmguard.cli.setup.source import Source
+    from llmguard.config.source import Source
 
 TITLE = "pre-commit hook"
 PATH = ".pre-commit-config.yaml"

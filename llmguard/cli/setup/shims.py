@@ -29,6 +29,20 @@ class Shim(NamedTuple):
     needs: str
 
 
+_SCRIPT = """\
+import sys
+
+try:
+    from llmguard.cli.hook import main
+except ModuleNotFoundError:
+
+    def main() -> int:
+        print("llmguard is not installed here: name it in this hook's additional_dependencies", file=sys.stderr)
+        return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())"""
 SHIMS = (
     Shim(
         "app/services/llm_wrapper.py",
@@ -81,7 +95,7 @@ SHIMS = (
     Shim(
         "scripts/check_llm_calls.py",
         "The checker under its old path: warns, exits with 0.",
-        'from llmguard.cli.hook import main\n\nif __name__ == "__main__":\n    raise SystemExit(main())',
+        _SCRIPT,
         "llmguard.cli.hook",
     ),
 )

@@ -89,7 +89,9 @@ def answering(given: UsageSettings) -> Iterator[None]:
     try:
         from llmguard.usage.store.engine import DatabaseError, one_line, shown
     except ModuleNotFoundError:
-        raise LLMGuardError('the ledger needs SQLAlchemy: pip install "llmguard[runtime]"') from None
+        from llmguard.config.source import how_to_install
+
+        raise LLMGuardError(f"the ledger needs SQLAlchemy: {how_to_install('runtime')}") from None
     try:
         yield
     except (DatabaseError, OSError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from llmguard.config.source import how_to_install
 from llmguard.errors import ConfigError
 
 #: What a database that does not answer, or refuses, raises.
@@ -32,7 +33,7 @@ def connect(database_url: str, schema: str = "") -> Engine:
             return _sqlite(url)
         return _postgresql(url, schema)
     except ModuleNotFoundError as error:
-        install = 'pip install "llmguard[postgres]"' if error.name == "psycopg" else f"pip install {error.name}"
+        install = how_to_install("postgres") if error.name == "psycopg" else f"pip install {error.name}"
         raise ConfigError("LLMGUARD_DATABASE_URL", "", f"needs the driver {error.name}: {install}") from None
 
 

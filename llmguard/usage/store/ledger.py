@@ -7,6 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+from llmguard.config.source import how_to_install
 from llmguard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Ledger:
             from llmguard.usage.store.engine import connect
             from llmguard.usage.store.schema import ensure
         except ModuleNotFoundError as error:
-            problem = f'needs {error.name}, which is not installed: pip install "llmguard[runtime]"'
+            problem = f"needs {error.name}, which is not installed: {how_to_install('runtime')}"
             raise ConfigError("the usage ledger", "", problem) from None
         engine = connect(settings.database_url, settings.schema)
         try:
