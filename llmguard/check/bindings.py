@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from llmguard.check import annotated, attributes, results
@@ -35,6 +36,8 @@ _BUILTINS = frozenset(dir(builtins))
 #: Levels of expressions, calls and imports that are followed.
 DEEPEST = 48
 
+_MANY = 256  # bindings of one name that are looked at for one place
+
 
 def name_values(infer: Inference, name: str, here: Here, line: int) -> Values:
     """What `name` may stand for where it is used."""
@@ -61,6 +64,9 @@ def reaching_bindings(found: list[Binding], here: Here, line: int) -> list[Bindi
     """Those that can give the name its value at `line`: the last one that surely ran hides all before it."""
     if len(found) == 1:
         return found
+    if len(found) > _MANY:  # a name bound hundreds of times: the work must not grow with the square of them
+        at = bisect_right(found, line, key=lambda binding: binding.line)
+        found = found[max(0, at - _MANY // 2) : at + _MANY // 2]
     last = 0
     for binding in found:
         before = (binding.node.end_lineno or binding.line) if binding.node is not None else binding.line

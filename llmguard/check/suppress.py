@@ -108,17 +108,26 @@ class Suppressions:
     def __init__(self, text: str) -> None:
         self.found = list(_read(text))
         self._by_line: dict[int, list[Suppression]] = {}
+        self._whole_file = [suppression for suppression in self.found if suppression.whole_file]
+        self._known: dict[tuple[str, int, int, int], Suppression | None] = {}
         for suppression in self.found:
             if not suppression.whole_file:
                 self._by_line.setdefault(suppression.region.line, []).append(suppression)
 
     def suppressing(self, code: str, statement: ast.stmt | None, line: int) -> Suppression | None:
         """The comment that suppresses `code` at a call in `statement` (at `line` when there is none)."""
-        for suppression in self.found:
-            if suppression.whole_file and suppression.covers(code):
+        for suppression in self._whole_file:
+            if suppression.covers(code):
                 suppression.used.add(code)
                 return suppression
         first, last = extent(statement) if statement is not None else (line, line)
+        # One answer for all calls of a statement, which may be many, with many comments in it.
+        key = (code, first, last, 0 if first <= line <= last else line)
+        if key not in self._known:
+            self._known[key] = self._found_at(code, first, last, line)
+        return self._known[key]
+
+    def _found_at(self, code: str, first: int, last: int, line: int) -> Suppression | None:
         lines = [*range(first, last + 1)]
         if not first <= line <= last:
             lines.append(line)  # the clause of an `except`, which is no statement of its own

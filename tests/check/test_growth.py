@@ -71,8 +71,27 @@ def mutual(n: int) -> str:
     return f"import openai\n{body}f0(openai.OpenAI()).chat.completions.create(model='m', messages=[])\n"
 
 
-SHAPES = [chain, nesting, imports, methods, bases, calls, rebinding, dictionary, mutual]
-SIZES = {nesting: (45, 90), calls: (500, 1000)}
+def conditional_rebinding(n: int) -> str:
+    again = (
+        "if x.a{0}:\n    client = OpenAI() if x.b else client\nclient.chat.completions.create(model='m', messages=[])\n"
+    )
+    return "from openai import OpenAI\nimport x\nclient = OpenAI()\n" + "".join(again.format(i) for i in range(n))
+
+
+def suppressions_in_a_statement(n: int) -> str:
+    line = f"{CALL.strip()},  # llmguard: ignore[LLG102] why\n"
+    return "import litellm\nx = (\n" + line * n + ")\n"
+
+
+def suppressions_on_a_line(n: int) -> str:
+    return f"import litellm\n{CALL.strip()}  " + "# llmguard: ignore[LLG102] why " * n + "\n"
+
+
+SHAPES = [
+    *(chain, nesting, imports, methods, bases, calls, rebinding, dictionary, mutual),
+    *(conditional_rebinding, suppressions_in_a_statement, suppressions_on_a_line),
+]
+SIZES = {nesting: (45, 90), calls: (500, 1000), conditional_rebinding: (500, 1000)}
 
 
 def work(source: str) -> int:

@@ -170,7 +170,7 @@ def changed(seed: int) -> str:
             case 2:
                 lines[at], lines[other] = lines[other], lines[at]
             case 3:
-                lines[at] = lines[at] + chance.choice(("  # llmguard: ignore", "; x = 1", " \\", "\t", "\x0c", "'''"))
+                lines[at] += chance.choice(("  # llmguard: ignore", "; x = 1", " \\", "\t", "\x0c", "'''"))
             case 4:
                 lines.insert(
                     at, chance.choice(("# llmguard: ignore", "import openai", "async def f():", "    await x"))
