@@ -16,6 +16,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
+        _refuse_empty(sys.argv[1:])
         from llmguard.cli.app import app
 
         app()
@@ -45,3 +46,17 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(2) from None
+
+
+def _refuse_empty(words: list[str]) -> None:
+    """Refuse an option without a value: `--baseline "$UNSET"` must not mean that there is no such option.
+
+    Raises:
+        UsageError: there is one.
+    """
+    from llmguard.errors import UsageError
+
+    options = words[: words.index("--")] if "--" in words else words
+    for word, following in zip(options, [*options[1:], "?"], strict=True):
+        if word.startswith("--") and len(word) > 2 and (word.endswith("=") or following == ""):
+            raise UsageError(f"{word.removesuffix('=')}: what follows is empty; give it a value, or leave it out")

@@ -1,7 +1,7 @@
 """httpx's transport over aiohttp: it takes two thirds of the CPU of httpx's own, and half of it at 64 calls at once.
 
-It is put into the SDK's own HTTP client, which goes on to do redirects, cookies, authentication and proxies (requests
-through a proxy of the environment use httpx itself), and it fails as httpx's transport fails.
+It is put into the SDK's own HTTP client, which goes on to do redirects, cookies and authentication (with a proxy in the
+environment httpx itself is used), and it fails as httpx's transport fails.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
+from urllib.request import getproxies
 
 from llmguard.errors import ConfigError
 
@@ -26,27 +27,30 @@ _FRESH = 0.001
 _LONGEST_LINE = 65_536  # of a status or header line of an answer, as httpx takes it
 
 
-def http_client(sdk: Any) -> Any:
-    """An HTTP client for a module that is an SDK; None when the SDK's default is to be used.
+def transport_for_client(library: str) -> Any:
+    """A transport for an HTTP client of httpx or httpx2; None when the library's own is to be used.
 
-    `LLM_HTTP_TRANSPORT` decides: "httpx" is the default of the SDKs, "aiohttp" insists; without it aiohttp is used
-    where it is installed.
+    `LLM_HTTP_TRANSPORT` decides: "httpx" is that of the library, "aiohttp" insists; without it aiohttp is used where it
+    is installed, no stand-in of a test is, and no proxy is set (a client with a transport of its own asks no proxy).
 
     Raises:
         ConfigError: aiohttp was asked for, and is not installed.
     """
     wanted = os.environ.get("LLM_HTTP_TRANSPORT", "").strip().lower()
-    made = getattr(sdk, "DefaultAsyncHttpxClient", None)
-    if wanted == "httpx" or made is None or any(name in sys.modules for name in _STAND_INS):
+    if wanted == "httpx" or any(name in sys.modules for name in _STAND_INS) or _is_patched(library):
         return None
     if find_spec("aiohttp") is None:
         if wanted == "aiohttp":
             raise ConfigError("LLM_HTTP_TRANSPORT", "", "aiohttp is not installed: pip install aiohttp")
         return None
-    library = next((base.__module__.partition(".")[0] for base in made.__mro__ if base.__name__ == "AsyncClient"), "")
-    if library not in ("httpx", "httpx2") or _is_patched(library):
-        return None
-    return made(transport=transport_class(library)())
+    return None if {"http", "https", "all"} & getproxies().keys() else transport_class(library)()
+
+
+def library_of(made: Any) -> str:
+    """ "httpx" or "httpx2", by the class of an HTTP client; "" for another one, or None."""
+    bases = made.__mro__ if isinstance(made, type) else ()
+    roots = {base.__module__.partition(".")[0] for base in bases if base.__name__ in ("Client", "AsyncClient")}
+    return next((root for root in ("httpx", "httpx2") if root in roots), "")
 
 
 def _is_patched(library: str) -> bool:

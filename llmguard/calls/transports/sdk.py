@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from llmguard.calls.clients import Kept, key_of, pool
 from llmguard.calls.transports import Reached
-from llmguard.calls.transports.aiohttp import http_client
+from llmguard.calls.transports.guarded import http_client
 from llmguard.errors import ConfigError
 from llmguard.providers import Provider
+from llmguard.providers.index import by_host
 from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.clients.stainless import ended, provider_of
 
@@ -103,17 +104,32 @@ class SDKTransport:
             raise ConfigError(
                 f'provider "{self.row.name}"', "", f"needs the package {name}: pip install {name}"
             ) from None
+        self._check_place(options)
         given = {**options, **self._own_place(options)} if self._foreign else dict(options)
         borrowed = given.get("http_client") is not None
-        if asynchronous and not borrowed:
-            over_aiohttp = http_client(module)
-            if over_aiohttp is not None:
-                given["http_client"] = over_aiohttp
+        if not borrowed:
+            guarded = http_client(module, asynchronous=asynchronous)
+            if guarded is not None:
+                given["http_client"] = guarded
         client = getattr(module, self._sdk.asynchronous if asynchronous else self._sdk.synchronous)(**given)
         if self._foreign:
             _forget_openai(client, options)
         named = provider_of(client)
         return Kept(client, self.row.name if named in ("openai", self._sdk.module) else named, borrowed)
+
+    def _check_place(self, options: Mapping[str, Any]) -> None:
+        """Refuse to send a key of the environment to another provider's host.
+
+        Raises:
+            ConfigError: the base URL is another provider's, and no key came with it.
+        """
+        hosted = by_host(str(options.get("base_url") or ""))
+        if hosted is not None and hosted.name != self.row.name and options.get("api_key") is None:
+            raise ConfigError(
+                f'provider "{self.row.name}"',
+                "base_url",
+                f'is that of {hosted.title}: pass provider="{hosted.name}", or the api_key that is meant',
+            )
 
     def _own_place(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Where a provider without an SDK of its own is, and its key: OpenAI's must not go there.
