@@ -154,7 +154,7 @@ def finish(root: str) -> list[str]:
                 os.unlink(new)
                 left.append(target)
         for old, new in moves:
-            if os.path.exists(old) and not os.path.lexists(new) and is_inside(old) and is_inside(new):
+            if os.path.exists(old) and not os.path.lexists(new) and is_inside(old, root) and is_inside(new, root):
                 _move(old, new)
         os.unlink(path)
     except OSError as error:
