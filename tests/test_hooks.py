@@ -228,3 +228,20 @@ def test_nine_thousand_files_in_parallel_batches_give_what_one_run_gives(project
     one = run("check", "-q", "--output-format", "concise", cwd=project).stdout.splitlines()
     assert len(one) == expected
     assert batched == sorted(one)
+
+
+@pytest.mark.parametrize("kind", ["script", "shim"])
+def test_the_seeds_recipe_without_llmguard_blocks_no_commit(kind: str, project: Path) -> None:
+    """Seed 004's hook is `python scripts/check_llm_calls.py` in an environment that has nothing in it."""
+    script = project / "scripts" / "check_llm_calls.py"
+    script.parent.mkdir()
+    if kind == "script":
+        script.write_bytes((ROOT / "hooks" / "check_llm_calls.py").read_bytes())
+    else:
+        assert run("init", "--yes", "--shims", cwd=project).returncode == 0
+    bare = [sys.executable, "-I", "-S", str(script), "app.py"]
+    done = subprocess.run(bare, cwd=project, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "llmguard is not installed here" in done.stderr
+    assert "additional_dependencies" in done.stderr
