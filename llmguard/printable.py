@@ -12,6 +12,8 @@ from typing import Any
 
 # Control characters, line and paragraph separators, marks of direction, half characters.
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+# What GitHub makes links of by itself, and what ends code.
+_LIVE = re.compile(r"@|://|www\.|#\d|`")
 _COMMAND = re.compile(r"^(\s*):(?=:)|(#)#(?=\w*\[)")
 
 
@@ -33,11 +35,12 @@ def _escaped(found: re.Match[str]) -> str:
 
 def markdown(text: str) -> str:
     """The text in a table of Markdown: no markup, link, mention or HTML of its own."""
-    text = printable(text).replace("\\", "\\\\").replace("|", "\\|")
-    if re.search(r"@|://|www\.|#\d|`", text):
-        return markdown_code(text.replace("\\\\", "\\").replace("\\|", "|"))
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\[\]*~])", r"\\\1", text)
+    text = printable(text)
+    if _LIVE.search(text):
+        return markdown_code(text)
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(sign, name)
+    return re.sub(r"([\\|\[\]*~])", r"\\\1", text)
 
 
 def markdown_code(text: str) -> str:

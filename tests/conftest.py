@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from llmguard.config import source
 from llmguard.testing import FakeProvider
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.engine import connect
@@ -24,6 +25,12 @@ POSTGRES = os.environ.get("LLMGUARD_TEST_POSTGRES", "postgresql+psycopg://root@1
 def state(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The user's state directory is one of the tests' own; what they start sees it too."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This llmguard was installed from a repository."""
+    monkeypatch.setattr(source, "_recorded", lambda: source.Source("https://git.example.com/llmguard", "v9"))
 
 
 @pytest.fixture(scope="session")

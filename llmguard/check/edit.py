@@ -7,7 +7,7 @@ import contextlib
 import io
 import os
 import re
-import shutil
+import stat
 import tokenize
 from collections.abc import Iterable
 
@@ -100,6 +100,8 @@ def write_whole(path: str, data: bytes, within: str = "") -> None:
     """
     if within:
         refuse_outside(path, within)
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise UsageError(f"{path}: is no regular file: not written")
     target = os.path.realpath(path)
     try:
         if os.path.exists(path) and not os.path.isfile(path):
@@ -135,26 +137,29 @@ def written_beside(target: str, data: bytes, beside: str = "") -> str:
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with open(descriptor, "wb") as file:
+            _keep_owner(target, descriptor)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if os.path.exists(target):
-            shutil.copymode(target, beside)
-            _keep_owner(target, beside)
     except BaseException:
         os.unlink(beside)
         raise
     return beside
 
 
-def _keep_owner(target: str, beside: str) -> None:
-    if not hasattr(os, "chown"):
+def _keep_owner(target: str, descriptor: int) -> None:
+    """Give an open file the owner and the permissions of the one that it will replace, if that is there."""
+    if not hasattr(os, "fchown"):
+        return  # Windows has neither
+    try:
+        before = os.stat(target)
+    except FileNotFoundError:
         return
-    before, now = os.stat(target), os.stat(beside)
+    now = os.fstat(descriptor)
     if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
         with contextlib.suppress(PermissionError):  # only root gives files away
-            os.chown(beside, before.st_uid, before.st_gid)
-            shutil.copymode(target, beside)  # a change of owner clears some bits
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
 def has_other_names(path: str) -> bool:

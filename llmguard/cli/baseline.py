@@ -149,7 +149,7 @@ def _write(survey: Survey, entries: set[str], *, dry_run: bool) -> None:
     from llmguard.check.baseline import text_of
     from llmguard.check.edit import refuse_outside, write_whole
     from llmguard.check.report.summary import count
-    from llmguard.cli.output import difference
+    from llmguard.cli.output import difference, shown
 
     text = text_of(entries, survey.comments).encode()
     before = None
@@ -158,12 +158,12 @@ def _write(survey: Survey, entries: set[str], *, dry_run: bool) -> None:
             before = file.read()
     if dry_run:
         for line in difference(_shown(survey), before, text):
-            print(line)
+            print(shown(line))
     elif text != before:
         folder = os.path.dirname(survey.path)
         refuse_outside(survey.path, folder)
         os.makedirs(folder, exist_ok=True)
-        write_whole(survey.path, text)
+        write_whole(survey.path, text, within=folder)
     added, removed = len(entries - survey.entries), len(survey.entries - entries)
     changes = ", ".join(
         part for part in (f"{added:,} added" * bool(added), f"{removed:,} removed" * bool(removed)) if part

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmguard.cli import options
+from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from llmguard.check.changes import Changes
@@ -178,7 +179,6 @@ def _changes(since: str) -> Changes:
 
 def _list_files(paths: list[str], configuration: Configuration, since: str) -> None:
     from llmguard.check.discover import discover
-    from llmguard.printable import printable
 
     changes = _changes(since) if since else None
     found = discover(paths, configuration)
@@ -226,10 +226,10 @@ def _print_extras(report: Report, *, show_tracked: bool, show_suppressed: bool, 
 
     if show_tracked:
         for call in report.tracked:
-            print(f"{place_of(call)}: tracked: {call.callee} ({call.tracked})")
+            print(f"{place_of(call)}: tracked: {call.callee} ({printable(call.tracked)})")
     if show_suppressed:
         for call in report.suppressed:
-            print(f"{place_of(call)}: suppressed: {call.rule} {call.callee} ({call.suppressed})")
+            print(f"{place_of(call)}: suppressed: {call.rule} {call.callee} ({printable(call.suppressed)})")
     if statistics:
         from llmguard.check.report.statistics import lines
 

@@ -137,14 +137,14 @@ def _take(draft: Draft, step: Step, *, asks: bool) -> None:
 
 
 def _finish(draft: Draft, *, dry_run: bool) -> None:
-    from llmguard.cli.output import difference
+    from llmguard.cli.output import difference, shown
 
     if not draft.changed:
         print("Nothing to write.")
     elif dry_run:
         for path, after in draft.changed.items():
             for line in difference(path, draft.on_disk(path), after):
-                print(line)
+                print(shown(line))
         print("Nothing was written (--dry-run).", file=sys.stderr)
     else:
         number = len(draft.write())

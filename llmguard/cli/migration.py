@@ -77,8 +77,10 @@ def _named(path: str) -> str:
 def _put(lines: list[str], output_file: str) -> None:
     """Lines, byte for byte: a patch holds what its files hold, whatever their encodings."""
     from llmguard.check.edit import write_whole
+    from llmguard.cli.output import shown
 
-    data = "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
+    put = lines if output_file else map(shown, lines)
+    data = "".join(line + "\n" for line in put).encode("utf-8", "surrogateescape")
     if output_file:
         write_whole(output_file, data)
     elif hasattr(sys.stdout, "buffer"):

@@ -43,6 +43,18 @@ def difference(path: str, before: bytes | None, after: bytes, new_path: str = ""
             yield "\\ No newline at end of file"
 
 
+def shown(line: str) -> str:
+    """A line of a patch for stdout. It stays as it is, so that it can be applied; but on a terminal nothing in it moves
+    the cursor, and in the log of a CI service none is a command (`--output-file` has it as it is)."""
+    from llmguard.printable import printable
+
+    if sys.stdout is not None and sys.stdout.isatty():
+        return "\t".join(map(printable, line.split("\t")))
+    if os.environ.get("CI") and ("##" in line or "::" in line):
+        return printable(line)
+    return line
+
+
 def _quoted(name: str) -> str:
     """A file's name as git writes it: between quotes when it holds what would end the line or the name."""
     if not any(sign < " " or sign in '"\\' for sign in name):
@@ -68,7 +80,7 @@ def write_changes(changes: list[Change], refusals: list[Refusal], *, dry_run: bo
             print(f"{printable(change.path)}: left as it is: leads out of the project", file=sys.stderr)
         elif dry_run:
             for line in difference(printable(change.path), change.before, change.after):
-                print(line)
+                print(shown(line))
         else:
             if has_other_names(change.path):
                 print(f"{printable(change.path)}: its other hard links keep what it was", file=sys.stderr)

@@ -116,6 +116,8 @@ def nearest(word: str, known: tuple[str, ...] | list[str]) -> str:
 def string(layer: Layer, key: str, value: Any) -> str:
     if not isinstance(value, str):
         raise ConfigError(layer.source, key, f"must be a string, not {type(value).__name__}")
+    if "\0" in value:
+        raise ConfigError(layer.source, key, "has a NUL character in it")
     return value
 
 
@@ -124,7 +126,7 @@ def strings(layer: Layer, key: str, value: Any) -> tuple[str, ...]:
         raise ConfigError(layer.source, key, "must be a list of strings")
     if not all(item.strip() for item in value):
         raise ConfigError(layer.source, key, "has an empty string in it")
-    return tuple(value)
+    return tuple(string(layer, key, item) for item in value)
 
 
 def dotted(layer: Layer, key: str, value: Any) -> str:

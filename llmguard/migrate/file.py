@@ -225,7 +225,8 @@ class FileMigration:
 
 def _literal(text: str) -> str:
     """A text as it stands between double quotes."""
-    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False)[1:-1]
+    quoted = json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False)[1:-1]
+    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in quoted)
 
 
 def _cross(spans: list[Span]) -> bool:

@@ -153,11 +153,16 @@ def test_the_list_of_dependencies_is_that_of_the_project_round_the_code(project:
     (project / "src").mkdir()
     (project / "src" / "x.py").write_bytes(ONE)
     assert run("migrate", "--write", "--force", "x.py", cwd=project / "src").returncode == 0
-    assert (project / "requirements.txt").read_text() == "groq\nllmguard-extras\nllmguard[runtime]\n"
+    assert (
+        project / "requirements.txt"
+    ).read_text() == "groq\nllmguard-extras\nllmguard[runtime] @ git+https://git.example.com/llmguard@v9\n"
     (project / "requirements.txt").write_bytes("groq\n".encode("utf-16"))
     (project / "src" / "y.py").write_bytes(ONE)
     done = run("migrate", "--write", "--force", "src/y.py", cwd=project)
-    assert "requirements.txt is not in UTF-8: add llmguard[runtime] to them" in done.stderr
+    assert (
+        "requirements.txt is not in UTF-8: add llmguard[runtime] @ git+https://git.example.com/llmguard@v9 to them"
+        in done.stderr
+    )
 
 
 def test_a_new_file_never_takes_the_place_of_another(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ AFTER = (
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path, installed: None) -> Path:
     """A repository with a file that has a call, committed."""
     (tmp_path / "one.py").write_bytes(ONE)
     git(tmp_path, "init", "-q")
@@ -220,22 +220,27 @@ def test_files_that_cannot_be_migrated_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "before", "after"),
     [
-        ("requirements.txt", "groq==1.7\n", "groq==1.7\nllmguard[runtime]\n"),
-        ("requirements.txt", "groq==1.7", "groq==1.7\nllmguard[runtime]\n"),
-        ("requirements.txt", "llmguard[runtime]\n", "llmguard[runtime]\n"),
+        ("requirements.txt", "groq==1.7\n", "groq==1.7\nllmguard[runtime] @ git+https://git.example.com/llmguard@v9\n"),
+        ("requirements.txt", "groq==1.7", "groq==1.7\nllmguard[runtime] @ git+https://git.example.com/llmguard@v9\n"),
+        (
+            "requirements.txt",
+            "llmguard[runtime] @ git+https://git.example.com/llmguard@v9\n",
+            "llmguard[runtime] @ git+https://git.example.com/llmguard@v9\n",
+        ),
         (
             "pyproject.toml",
             '[project]\nname = "x"\nversion = "1"\ndependencies = [\n    "groq"  # the SDK\n]\n',
             '[project]\nname = "x"\nversion = "1"\ndependencies = [\n    "groq",  # the SDK\n'
-            '    "llmguard[runtime]",\n]\n',
+            '    "llmguard[runtime] @ git+https://git.example.com/llmguard@v9",\n]\n',
         ),
         (
             "pyproject.toml",
             '[project]\nname = "x"\nversion = "1"\ndependencies = ["groq[x]>=1"]\n',
-            '[project]\nname = "x"\nversion = "1"\ndependencies = ["groq[x]>=1", "llmguard[runtime]"]\n',
+            '[project]\nname = "x"\nversion = "1"\ndependencies = ["groq[x]>=1", "llmguard[runtime] @ git+https://git.example.com/llmguard@v9"]\n',
         ),
     ],
 )
+@pytest.mark.usefixtures("installed")
 def test_the_dependency_is_added_where_it_belongs(tmp_path: Path, name: str, before: str, after: str) -> None:
     (tmp_path / "one.py").write_bytes(ONE)
     (tmp_path / name).write_text(before)
@@ -245,9 +250,12 @@ def test_the_dependency_is_added_where_it_belongs(tmp_path: Path, name: str, bef
     assert run("migrate", "--check", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.usefixtures("installed")
 def test_where_the_dependency_belongs_is_said_when_nobody_knows(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_bytes(ONE)
-    assert "add llmguard[runtime] to them" in run("migrate", cwd=tmp_path).stderr
+    assert (
+        "add llmguard[runtime] @ git+https://git.example.com/llmguard@v9 to them" in run("migrate", cwd=tmp_path).stderr
+    )
 
 
 def test_every_reason_is_one_that_is_given_and_explained() -> None:

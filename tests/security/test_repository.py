@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from llmguard.migrate import write as writing
-from tests.command import CALL, Done, git, hook, repository, run, write
+from tests.command import CALL, ROOT, Done, git, hook, repository, run, write
 
 DIRECT = 'from openai import OpenAI\nOpenAI().chat.completions.create(model="m", messages=[])\n'
 COMMANDS = (
@@ -407,3 +408,53 @@ def test_what_a_model_answers_forges_no_line_of_the_log(answered: str, caplog: p
         pass
     assert caplog.messages
     assert all(message.isprintable() for message in caplog.messages)
+
+
+@pytest.mark.parametrize("name", [".gitattributes", ".pre-commit-config.yaml", "ruff.toml", "llmguard-baseline.txt"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": CALL})
+    os.mkfifo(tmp_path / name)
+    command = [
+        sys.executable,
+        "-m",
+        "llmguard",
+        "init",
+        "--yes",
+        "--hook",
+        "--repo",
+        "https://x.example/y",
+        "--rev",
+        "v1",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (0, 2), done.stderr
+    assert "internal error" not in done.stderr
+
+
+@pytest.mark.parametrize("key", ["baseline", "wrapper", "exclude", "skip-names"])
+def test_a_nul_in_a_configuration_is_one_line(key: str, tmp_path: Path) -> None:
+    value = '["a\\u0000b"]' if key in ("exclude", "skip-names") else '"a\\u0000b"'
+    write(tmp_path, {"a.py": CALL, "llmguard.yaml": f"{key}: {value}\n"})
+    for command in (("check",), ("baseline", "create"), ("init", "--yes")):
+        done = run(*command, cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done
+        assert key in done.stderr
+
+
+def test_a_log_of_a_ci_service_has_no_commands_of_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    write(tmp_path, {"a.py": f'"""\n::error::x\n##[error]y\n"""\n{CALL}'})
+    for command in (("migrate", "--isolated"), ("suppress", "--isolated", "--reason", "x", "--dry-run")):
+        for line in run(*command, cwd=tmp_path).stdout.splitlines():
+            assert not line.lstrip().startswith("::")
+            assert "##[" not in line
+    run("migrate", "--isolated", "--output-file", "a.patch", cwd=tmp_path)
+    assert " ##[error]y" in (tmp_path / "a.patch").read_text()

@@ -38,7 +38,10 @@ def steps(draft: Draft, surveys: list[Survey]) -> Iterator[Step]:
 
 
 def _attributes(draft: Draft, names: list[str]) -> Step:
-    data = draft.read(".gitattributes") or b""
+    try:
+        data = draft.read(".gitattributes") or b""
+    except OSError as error:
+        return Step(TITLE, ".gitattributes", said=f"left as it is: {error.strerror}")
     missing = [name for name in names if name.encode() not in data]
     if not missing:
         return Step(TITLE, ".gitattributes", said="names the baseline already")

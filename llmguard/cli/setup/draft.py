@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from typing import NamedTuple
 
 
@@ -40,8 +42,14 @@ class Draft:
         return self.on_disk(path)
 
     def on_disk(self, path: str) -> bytes | None:
-        """The content of a file as it is now."""
+        """The content of a file as it is now.
+
+        Raises:
+            OSError: it cannot be read, or is none (a pipe would be waited for).
+        """
         try:
+            if not stat.S_ISREG(os.stat(os.path.join(self.root, path)).st_mode):
+                raise OSError(errno.EINVAL, "is no regular file", path)
             with open(os.path.join(self.root, path), "rb") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
