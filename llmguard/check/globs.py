@@ -67,7 +67,7 @@ def _leads(parts: tuple[str | Callable[[str], object], ...], names: tuple[str, .
             again = (part, at)
         else:
             return False
-    return parts[-1] != _ANY or at < len(names)
+    return bool(parts) and (parts[-1] != _ANY or at < len(names))
 
 
 @lru_cache(maxsize=512)

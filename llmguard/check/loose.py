@@ -28,9 +28,24 @@ def _patterns() -> list[tuple[re.Pattern[str], Provider, Shape]]:
     for provider in PROVIDERS:
         for shape in provider.shapes:
             if "." in shape.path or shape.path in ("completion", "acompletion"):
-                path = r"\s*\.\s*".join(map(re.escape, shape.path.split(".")))
-                found.append((re.compile(rf"(?<![\w.])((?:[\w)\]]+\s*\.\s*)*{path})\s*\("), provider, shape))
+                path = r"\s{0,50}\.\s{0,50}".join(map(re.escape, shape.path.split(".")))
+                found.append((re.compile(rf"(?<!\w)({path})\s{{0,50}}\("), provider, shape))
     return found
+
+
+#: The last name of what a method is called on, and its dot. Bounded, so that no run of brackets is gone through twice.
+_BEFORE = re.compile(r"[\w)\]]{1,200}\s{0,50}\.\s{0,50}\Z")
+_LONGEST = 20  # names
+
+
+def _receiver(code: str, start: int) -> int:
+    """Where the dotted path begins whose last names begin at `start`."""
+    for _ in range(_LONGEST):
+        match = _BEFORE.search(code, max(0, start - 300), start)
+        if match is None:
+            break
+        start = match.start()
+    return start
 
 
 def loose_calls(lines: list[str], first: int, last: int) -> list[LooseCall]:
@@ -45,10 +60,13 @@ def loose_calls(lines: list[str], first: int, last: int) -> list[LooseCall]:
             if match.end() in taken or names & shape.refuses or not (shape.needs <= names):
                 continue
             taken.add(match.end())
+            start = _receiver(code, match.start(1))
             confidence = Confidence.LIKELY if shape.needs or shape.unseen == "likely" else Confidence.POSSIBLE
             callee = Callee(provider.name, provider.title, shape.family, confidence)
             found.append(
-                LooseCall(_region(code, match.start(1), match.end(1), first), callee, "".join(match.group(1).split()))
+                LooseCall(
+                    _region(code, start, match.end(1), first), callee, "".join(code[start : match.end(1)].split())
+                )
             )
     return sorted(found, key=lambda call: call.region)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmguard.cli import options
+from llmguard.printable import json_text, printable
 
 if TYPE_CHECKING:
     from llmguard.config import Configuration, Settings
@@ -46,13 +47,13 @@ def show(
             "settings": rows,
             "origins": given,
         }
-        print(json.dumps(document, indent=2, default=str))
+        print(json_text(json.loads(json.dumps(document, default=str))))
         return
-    print(f"# root: {settings.root}")
-    print(f"# configuration: {settings.source or 'none; these are the defaults'}")
+    print(f"# root: {printable(settings.root)}")
+    print(f"# configuration: {printable(settings.source) or 'none; these are the defaults'}")
     for name, value in rows.items():
-        where = f"  # {given[name]}" if name in given else ""
-        print(f"{name} = {json.dumps(value, default=str)}{where}")
+        where = f"  # {printable(given[name])}" if name in given else ""
+        print(f"{name} = {json_text(json.loads(json.dumps(value, default=str)), None)}{where}")
 
 
 @app.command()

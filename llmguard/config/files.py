@@ -153,7 +153,7 @@ def _read_toml(path: str, data: bytes) -> dict[str, Any] | None:
         document: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
     except RecursionError:
         raise ConfigError(path, "", _TOO_DEEP) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError; dates and numbers that Python does not have
         raise ConfigError(path, "", f"is no valid TOML: {error}") from None
     tool = document.get("tool", {})
     if os.path.basename(path) != "pyproject.toml" and "tool" not in document:
@@ -173,7 +173,7 @@ def _read_yaml(path: str, data: bytes) -> dict[str, Any]:
         document = yaml.safe_load(data)
     except RecursionError:
         raise ConfigError(path, "", _TOO_DEEP) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(path, "", f"is no valid YAML: {' '.join(str(error).split())}") from None
     if document is None:
         return {}

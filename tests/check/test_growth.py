@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,3 +139,12 @@ def test_import_cycles_end(tmp_path: Path) -> None:
         )
     report = check_paths([str(tmp_path)], Settings(root=str(tmp_path)))
     assert len(report.findings) == 40
+
+
+def test_brackets_that_nobody_can_parse_take_no_time() -> None:
+    call = "openai.OpenAI().chat.completions.create(model='m', messages=[])"
+    source = f"import openai\n{'(' * 50_000}{call}{')' * 50_000}\n"
+    began = time.perf_counter()
+    (finding,) = check_source(source).findings
+    assert finding.region.column == 50_001 + len("openai.OpenAI(")
+    assert time.perf_counter() - began < 10

@@ -458,3 +458,20 @@ def test_a_log_of_a_ci_service_has_no_commands_of_a_source(tmp_path: Path, monke
             assert "##[" not in line
     run("migrate", "--isolated", "--output-file", "a.patch", cwd=tmp_path)
     assert " ##[error]y" in (tmp_path / "a.patch").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("llmguard.yaml", f"exclude: {'1' * 5000}\n"),
+        ("llmguard.yaml", "exclude: 2026-13-45\n"),
+        ("pyproject.toml", f"[tool.llmguard]\nexclude = {'1' * 5000}\n"),
+        ("llmguard.yaml", 'exclude: ["\\\\\\\\"]\n'),
+    ],
+)
+def test_odd_values_are_no_internal_error(name: str, text: str, tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": CALL, name: text})
+    for command in (("check",), ("config", "check"), ("config", "show")):
+        done = run(*command, cwd=tmp_path)
+        assert "internal error" not in done.stderr, done
+        assert done.returncode in (0, 1, 2)
