@@ -13,6 +13,7 @@ from llmguard.check.filters import Place
 from llmguard.check.finding import FileReport, Finding, Report, Unchecked
 from llmguard.check.project import Project
 from llmguard.check.rules import contradiction, unknown_code
+from llmguard.check.screen import LARGEST
 from llmguard.errors import ConfigError
 from llmguard.printable import printable
 from llmguard.providers import vocabulary
@@ -141,6 +142,9 @@ class Run:
             return file.data
         try:
             with open(file.absolute, "rb") as handle:
+                if os.fstat(handle.fileno()).st_size > LARGEST:
+                    self.unchecked.append(Unchecked(file.shown, 0, f"larger than {LARGEST // 1_000_000} MB"))
+                    return None
                 return handle.read()
         except OSError as error:
             self.unchecked.append(Unchecked(file.shown, 0, error.strerror or "cannot be read"))

@@ -10,6 +10,9 @@ from llmguard.providers import vocabulary
 #: Comments that llmguard answers to; a file with one is read even when it cannot hold a call.
 MARKS = (b"llmguard:", b"LLG")
 
+#: Bytes of a file that is read: a larger one would fill the memory, and is named.
+LARGEST = 256_000_000
+
 
 def may_hold_call(data: bytes) -> bool:
     """Whether the bytes contain what every call of some provider needs. UTF-16 is looked through its zero bytes."""

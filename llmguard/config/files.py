@@ -10,6 +10,7 @@ from llmguard.config.place import is_inside
 from llmguard.config.settings import Settings
 from llmguard.errors import ConfigError
 
+LARGEST = 500_000  # bytes of a configuration file
 _TOO_DEEP = "is nested too deeply to be a configuration"
 
 
@@ -136,9 +137,11 @@ def read_table(path: str) -> dict[str, Any] | None:
     """
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise ConfigError(path, "", f"cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST:
+        raise ConfigError(path, "", "is too large for a configuration")
     if path.endswith((".yaml", ".yml")):
         return _read_yaml(path, data)
     return _read_toml(path, data)
@@ -173,7 +176,7 @@ def _read_yaml(path: str, data: bytes) -> dict[str, Any]:
         document = yaml.safe_load(data)
     except RecursionError:
         raise ConfigError(path, "", _TOO_DEEP) from None
-    except (yaml.YAMLError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  (of odd tags and dates PyYAML raises whatever its code comes across)
         raise ConfigError(path, "", f"is no valid YAML: {' '.join(str(error).split())}") from None
     if document is None:
         return {}

@@ -12,6 +12,9 @@ from llmguard.errors import ConfigError
 YAML_NAMES = ("llmguard.yaml", "llmguard.yml", ".llmguard.yaml")
 
 
+_MOST_READ = 500_000  # bytes of a pyproject.toml in which our table is looked for
+
+
 class Configuration:
     """The settings of each folder of a tree.
 
@@ -153,7 +156,7 @@ def file_in(folder: str) -> str:
 def _mentions_us(path: str) -> bool:
     try:
         with open(path, "rb") as file:
-            return b"llmguard" in file.read()
+            return b"llmguard" in file.read(_MOST_READ)
     except OSError as error:
         raise ConfigError(path, "", f"cannot be read: {error.strerror}") from None
 

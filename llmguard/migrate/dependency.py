@@ -11,6 +11,7 @@ from llmguard.config.place import is_inside, project_of
 from llmguard.config.source import requirement
 
 EXTRA = "runtime"
+_LARGEST = 5_000_000  # bytes of a list of dependencies
 _OURS = re.compile(r"(?im)^[\s\"']*llmguard(?![\w.-])")
 
 
@@ -47,6 +48,8 @@ def added(folder: str) -> Added:
     for path in (pyproject, requirements):
         if os.path.lexists(path) and not is_inside(path):
             return _said(f"{os.path.basename(path)} leads out of the project")
+        if os.path.isfile(path) and os.path.getsize(path) > _LARGEST:
+            return _said(f"{os.path.basename(path)} is too large")
     listed = _in_pyproject(pyproject) if os.path.isfile(pyproject) else None
     has_list = os.path.isfile(requirements)
     if listed is not None and has_list:

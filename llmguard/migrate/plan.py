@@ -13,6 +13,7 @@ from llmguard.check.notebook import SUFFIX
 from llmguard.check.project import Project
 from llmguard.check.run import Options as CheckOptions
 from llmguard.check.run import Run
+from llmguard.check.screen import LARGEST
 from llmguard.config.place import is_inside
 from llmguard.errors import UncheckableError
 from llmguard.migrate import shared
@@ -180,7 +181,7 @@ def _bytes_of(run: Run) -> Iterable[tuple[str, str, bytes]]:
             if path.endswith(".py"):
                 shown.setdefault(os.path.abspath(path), os.path.relpath(path))
     for absolute, name in shown.items():
-        if absolute.endswith(SUFFIX) or not os.path.isfile(absolute):
+        if absolute.endswith(SUFFIX) or not os.path.isfile(absolute) or os.path.getsize(absolute) > LARGEST:
             continue  # a pipe would be waited for
         try:
             with open(absolute, "rb") as handle:
@@ -224,7 +225,7 @@ def project_files(folders: list[str], configuration: Configuration) -> Iterable[
     for folder in folders:
         for name in below(folder):
             absolute = os.path.abspath(name)
-            if not os.path.isfile(absolute) or os.path.islink(absolute):
+            if not os.path.isfile(absolute) or os.path.islink(absolute) or os.path.getsize(absolute) > LARGEST:
                 continue  # a pipe would be waited for
             if is_excluded(absolute, configuration.for_file(absolute), configuration, os.path.abspath(folder)):
                 continue

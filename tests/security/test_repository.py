@@ -475,3 +475,22 @@ def test_odd_values_are_no_internal_error(name: str, text: str, tmp_path: Path) 
         done = run(*command, cwd=tmp_path)
         assert "internal error" not in done.stderr, done
         assert done.returncode in (0, 1, 2)
+
+
+def test_files_that_would_fill_the_memory_are_named(tmp_path: Path) -> None:
+    write(tmp_path, {"ok.py": CALL})
+    for name in ("big.py", "requirements.txt", "pyproject.toml"):
+        with open(tmp_path / name, "wb") as file:
+            file.write(CALL.encode())
+            file.truncate(20 << 30)
+    done = run("check", "--isolated", "--output-format", "concise", cwd=tmp_path)
+    assert "big.py:1:1: LLG901 could not check: larger than 256 MB" in done.stdout
+    assert "ok.py:5:12" in done.stdout
+    assert run("migrate", "--check", "--isolated", cwd=tmp_path).returncode == 1
+    assert hook("big.py", "ok.py", cwd=tmp_path).returncode == 0
+
+
+def test_a_configuration_of_any_size_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": CALL, "llmguard.yaml": "exclude: [" + "a, " * 400_000 + "b]\n"})
+    done = run("check", cwd=tmp_path)
+    assert (done.returncode, "is too large for a configuration" in done.stderr) == (2, True)
