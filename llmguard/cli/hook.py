@@ -71,8 +71,7 @@ def _existing(files: list[str]) -> tuple[list[str], list[str]]:
 
 def _may_matter(path: str, settings: Settings) -> bool:
     """Whether a file has to be looked at more closely. What cannot be read has: the check says why."""
-    from llmguard.check.discover import LARGEST
-    from llmguard.check.screen import has_mark, may_hold_call
+    from llmguard.check.screen import LARGEST, has_mark, may_hold_call
     from llmguard.providers import vocabulary
 
     if not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
