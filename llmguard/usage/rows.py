@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from llmguard.printable import printable
+
 LOG = logging.getLogger("llmguard.usage")
 if TYPE_CHECKING:
     from llmguard.usage.lines import Line
@@ -67,8 +69,9 @@ def entry_of(line: Line, make: Callable[[dict[str, Any]], Row]) -> Row:
     """`entry` of a line of the spool; one that cannot be decoded still says which call it is of."""
     try:
         data = line.data
-    except (ValueError, RecursionError):
-        LOG.exception("a record could not be decoded")
+        data.setdefault("call_id", line.key[0])
+    except (ValueError, RecursionError, AttributeError):  # the last of what is no object
+        LOG.warning("a record of the call %s could not be decoded", printable(line.key[0]))
         data = {"call_id": line.key[0], "attempt_no": line.key[1], "status": "unknown"}
     return entry(data, make)
 

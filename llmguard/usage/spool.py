@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import socket
+import stat
 import threading
 import time
 from typing import NamedTuple
@@ -195,9 +196,18 @@ def segments(folder: str) -> list[Segment]:
     found = []
     for name in names:
         match = _NAME.fullmatch(name)
-        if match is not None:
-            found.append(Segment(os.path.join(folder, name), match["owner"], int(match["number"])))
+        path = os.path.join(folder, name)
+        if match is not None and _is_ours(path):
+            found.append(Segment(path, match["owner"], int(match["number"])))
     return sorted(found, key=lambda segment: (segment.owner, segment.number))
+
+
+def _is_ours(path: str) -> bool:
+    """Whether it is a file: a pipe would be waited for, and a link leads to what nobody here has written."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def committed_offset(path: str) -> int:
@@ -208,6 +218,8 @@ def committed_offset(path: str) -> int:
 def _offsets(path: str) -> tuple[int, int]:
     """(committed offset, how far it has been read: all before that is in the database, but for calls that are open)."""
     try:
+        if not os.path.isfile(f"{path}.offset"):
+            return 0, 0
         with open(f"{path}.offset", "rb") as file:
             committed, _, seen = file.read(60).partition(b" ")
             return int(committed or b"0"), int(seen or committed or b"0")

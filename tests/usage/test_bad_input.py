@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from llmguard import llm_tracker
-from llmguard.usage import losses, recorder, spool
+from llmguard.usage import lines, losses, recorder, spool
+from llmguard.usage import rows as rows_module
 from llmguard.usage.call import Call
 from llmguard.usage.recorder import Recorder, SpoolError
 from llmguard.usage.settings import UsageSettings, from_environment
@@ -230,3 +232,19 @@ def test_naive_times_are_taken_as_utc(recording: Recorder) -> None:
     report = __import__("asyncio").run(llm_tracker.get_usage_report(start_date=datetime(2020, 1, 1)))
     assert report["summary"]["total_requests"] == 1
     assert report["summary"]["period"]["start"].endswith("+00:00")
+
+
+def test_a_spool_folder_with_what_is_no_segment_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    good = lines.encode("F", {"call_id": "good", "started_at": 1.0, "status": "ok"})
+    body = b'F lost 0 {"status": "ok"}'
+    (folder / "host-1-1-000001.seg").write_bytes(good + b"%08x %s\n" % (zlib.crc32(body), body))
+    os.mkfifo(folder / "host-1-1-000001.seg.offset")
+    os.mkfifo(folder / "host-2-2-000001.seg")
+    os.symlink("/dev/zero", folder / "host-3-3-000001.seg")
+    os.symlink("host-1-1-000001.seg", folder / "host-4-4-000001.seg")
+    (found,) = spool.segments(str(folder))
+    read, _, corrupt = lines.decode(spool.read(found.path, spool.committed_offset(found.path)))
+    assert [rows_module.entry_of(line, rows_module.row_of)["call_id"] for line in read] == ["good", "lost"]
+    assert corrupt == 0

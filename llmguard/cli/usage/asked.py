@@ -97,6 +97,10 @@ def answering(given: UsageSettings) -> Iterator[None]:
     except (DatabaseError, OSError) as error:
         where = shown(given.database_url)
         raise LLMGuardError(f"the usage database {where} cannot be used: {one_line(error)}") from None
+    except (ValueError, TypeError, ArithmeticError) as error:  # of a value that is no time, number or JSON
+        where = shown(given.database_url)
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise LLMGuardError(f"the usage database {where} holds what llmguard does not write ({problem})") from None
 
 
 def zone_of(name: str) -> tzinfo:
