@@ -71,7 +71,7 @@ def decoded(data: bytes) -> tuple[str, str]:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+    except (SyntaxError, UnicodeError, LookupError) as error:
         raise UncheckableError(f"cannot be edited: {error}") from None
     if text.encode(encoding) != data:
         raise UncheckableError(f"cannot be edited: its bytes are not what {encoding} would write")

@@ -9,7 +9,9 @@ text conversions, pagers, editors, prompts, and every transport, so that nothing
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from functools import lru_cache
 
 from llmguard.config.place import work_tree
 
@@ -74,13 +76,22 @@ def pathspec(path: str) -> str:
 
 def _run(top: str, options: dict[str, str], arguments: tuple[str, ...], seconds: float) -> Answer | None:
     given = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    command = ["git", "--no-pager", "-C", top, *given, *arguments]
+    program = _program(os.environ.get("PATH", os.defpath))
+    if program is None:
+        return None
+    command = [program, "--no-pager", "-C", top, *given, *arguments]
     try:
         return subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False, env=_environment()
         )
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
+
+
+@lru_cache(maxsize=8)
+def _program(path: str) -> str | None:
+    """The git of a search path. Its relative entries are left out: a repository may hold a `git` of its own."""
+    return shutil.which("git", path=os.pathsep.join(entry for entry in path.split(os.pathsep) if os.path.isabs(entry)))
 
 
 def _without_filters(top: str, seconds: float) -> dict[str, str] | None:

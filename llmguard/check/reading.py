@@ -71,7 +71,7 @@ def decode(data: bytes) -> Decoded:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return Decoded(data.decode(encoding), "")
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+    except (SyntaxError, UnicodeError, LookupError) as error:
         reason = str(error).partition(" for '")[0] if isinstance(error, SyntaxError) else "not valid in its encoding"
         return Decoded(data.decode("latin-1"), f"{reason}: read as latin-1")
 

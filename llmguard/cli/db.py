@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from llmguard.cli.usage import asked
+from llmguard.printable import printable
 
 app = typer.Typer(
     help="The schema of the ledger's database.",
@@ -59,7 +60,7 @@ def current(database_url: asked.Database = "") -> None:
         finally:
             engine.dispose()
     newest = "the newest" if found == HEAD else f"the newest is {HEAD}: llmguard db upgrade"
-    typer.echo(f"{found or 'no tables'} ({newest})")
+    typer.echo(f"{printable(str(found or 'no tables'))} ({newest})")
     if found != HEAD:
         raise typer.Exit(1)
 

@@ -494,3 +494,20 @@ def test_a_configuration_of_any_size_is_one_line(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": CALL, "llmguard.yaml": "exclude: [" + "a, " * 400_000 + "b]\n"})
     done = run("check", cwd=tmp_path)
     assert (done.returncode, "is too large for a configuration" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("path", [".:{path}", ":{path}", "sub/..:{path}"])
+def test_a_git_of_the_repository_is_not_run(path: str, tmp_path: Path, mark: Path) -> None:
+    folder = repository(tmp_path / "p", {"app.py": DIRECT, "git": f"#!/bin/sh\ntouch {mark}\n"})
+    (folder / "git").chmod(0o755)
+    done = run("check", ".", cwd=folder, env={"PATH": path.format(path=os.environ["PATH"])})
+    assert done.returncode == 1, done.stderr
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("encoding", ["undefined", "rot13", "nothing", "idna", "mbcs"])
+def test_encodings_that_decode_nothing_are_no_internal_error(encoding: str, tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": f"# coding: {encoding}\n{CALL}"})
+    for command in (("check",), ("migrate", "--check"), ("suppress", "--reason", "x")):
+        done = run(*command, "--isolated", cwd=tmp_path)
+        assert "internal error" not in done.stdout + done.stderr

@@ -150,12 +150,15 @@ def _moment(option: str, text: str, zone: tzinfo) -> datetime | None:
                 back = datetime.combine(back.date() + timedelta(days=1), datetime.min.time(), zone)
             return back
         if len(text) == 10:
-            return datetime.combine(date.fromisoformat(text), datetime.min.time(), zone)
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            found = datetime.combine(date.fromisoformat(text), datetime.min.time(), zone)
+        else:
+            found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        found = found if found.tzinfo else found.replace(tzinfo=zone)
+        found.astimezone(timezone.utc)  # the ledger's own; the year 1 has none everywhere
     except (ValueError, OverflowError):
         problem = f"{option}: {text!r} is no time; write 2026-11-01, 2026-11-01T12:00, 7d or 24h"
         raise UsageError(problem) from None
-    return found if found.tzinfo else found.replace(tzinfo=zone)
+    return found
 
 
 def filters(**given: str) -> dict[str, str]:
