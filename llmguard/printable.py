@@ -6,7 +6,6 @@ at the start of a line and `##[` anywhere, Azure's `##vso[`, TeamCity's `##teamc
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -53,4 +52,6 @@ def markdown_code(text: str) -> str:
 
 def json_text(document: Any, indent: int | None = 2) -> str:
     """A document as JSON in which no runner finds a command: what it holds stays as it is."""
+    import json  # every commit's hook imports this module, and prints none
+
     return json.dumps(document, indent=indent).replace("##", "#\\u0023")

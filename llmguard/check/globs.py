@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from fnmatch import translate
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,7 +79,9 @@ def compiled(pattern: str) -> Pattern:
         re.error: a class of characters in it makes no sense.
     """
     for found in _CLASS.finditer(pattern):
-        re.compile(found[0].replace("\\", "/"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sets in sets, which a glob does not have
+            re.compile(found[0].replace("\\", "/"))
     body = pattern.strip().replace("\\", "/").removeprefix("./")
     folder_only = body.endswith("/")
     anchored = "/" in body.strip("/") or pattern.startswith("/")

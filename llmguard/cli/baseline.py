@@ -104,16 +104,17 @@ def show(
 
     Exit code: 0, 2 wrong usage or configuration, 3 nothing was checked.
     """
+    from llmguard.printable import json_text, printable
+
     surveys = _surveys(paths, options.configuration(config, isolated, baseline=baseline))
     if as_json:
-        from llmguard.printable import json_text
-
         print(json_text({"version": 1, "baselines": [_object(survey) for survey in surveys]}))
         return
     for survey in surveys:
         new = survey.current - survey.entries
         for entry in sorted(survey.entries | new):
-            print(f"{'-' if entry in survey.stale else '+' if entry in new else ' '} {entry}")
+            sign = "-" if entry in survey.stale else "+" if entry in new else " "
+            print(f"{sign} {printable(entry)}")
         known = len(survey.entries) - len(survey.stale)
         there = "" if survey.exists else " (no such file)"
         print(f"{_shown(survey)}{there}: {known:,} known, {len(survey.stale):,} stale, {len(new):,} not in it.")

@@ -102,7 +102,10 @@ def _say(text: str) -> None:
     """Print a line on whatever stdout there is: what it cannot encode is escaped, and a closed one is no error."""
     if sys.stdout is None:  # closed before we began
         return
+    from llmguard.printable import printable
+
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    text = text if text == USAGE else printable(text)
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()

@@ -109,7 +109,7 @@ def _attempt(title: str, path: str, step: Callable[[], Step | None]) -> Step | N
 
     try:
         return step()
-    except (OSError, UnicodeDecodeError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, RecursionError, AttributeError, TypeError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         name = getattr(error, "filename", None) or path
         return Step(title, str(name), said=f"left as it is: {reason}")

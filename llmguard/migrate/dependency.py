@@ -91,7 +91,7 @@ def _in_pyproject(path: str) -> Added | None:
         return _said("pyproject.toml is not in UTF-8")
     try:
         listed = tomllib.loads(text).get("project", {}).get("dependencies")
-    except (tomllib.TOMLDecodeError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         return None
     if not isinstance(listed, list):
         return None
@@ -104,7 +104,7 @@ def _in_pyproject(path: str) -> Added | None:
     try:
         if tomllib.loads(after)["project"]["dependencies"] != [*listed, named]:
             return _said("the dependencies in pyproject.toml could not be edited")
-    except (tomllib.TOMLDecodeError, KeyError):
+    except (ValueError, RecursionError, KeyError):
         return _said("the dependencies in pyproject.toml could not be edited")
     return Added(path, before, after.encode(), "")
 

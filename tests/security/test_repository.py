@@ -511,3 +511,17 @@ def test_encodings_that_decode_nothing_are_no_internal_error(encoding: str, tmp_
     for command in (("check",), ("migrate", "--check"), ("suppress", "--reason", "x")):
         done = run(*command, "--isolated", cwd=tmp_path)
         assert "internal error" not in done.stdout + done.stderr
+
+
+def test_what_the_hook_and_the_baseline_name_is_text(tmp_path: Path) -> None:
+    names = ["\x1b[31mz.py", "::error::z.py", "##[error]z.py", "a\n::error::b.py"]
+    for line in hook(*names, cwd=tmp_path).stdout.splitlines():
+        assert line.isprintable()
+        assert not line.startswith("::")
+        assert "##[" not in line
+    write(tmp_path, dict.fromkeys(names[:3], CALL))
+    assert run("baseline", "create", "--isolated", cwd=tmp_path).returncode == 0
+    for line in run("baseline", "show", "--isolated", cwd=tmp_path).stdout.splitlines():
+        assert line.isprintable()
+        assert not line.lstrip().startswith("::")
+        assert "##[" not in line
