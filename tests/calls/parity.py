@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -192,6 +193,7 @@ def compared(sdk: str, case: Case, asynchronous: bool) -> tuple[Any, Any, list[d
             call = way(sdk, case, provider.base_url, asynchronous)
             result = outcome(call, asynchronous)
             text = json.dumps({"result": result, "requests": requests_of(provider)}, sort_keys=True, default=str)
+            text = re.sub(r"time taken=[\d.]+", "time taken=<measured>", text)  # which LiteLLM puts into its errors
             found.append(json.loads(text.replace(provider.base_url.removesuffix("/v1"), "<base>")))
             rows = ledger.rows
     return found[0], found[1], rows
