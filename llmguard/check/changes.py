@@ -125,7 +125,7 @@ def _with_changes(found: Changes, top: str, base: str) -> Changes:
     if answer is None or answer.returncode:
         if not _is_partial(top):
             raise _failure("diff", answer)
-        changed = _paths(top, _needed(top, *_NAMES, base, "--"))
+        changed = _paths(top, _needed(top, *_NAMES, base, "--", filters=True))
         found.new.update(changed)
         return found._replace(whole=found.whole + len(changed))
     _read_patch(answer.stdout, top, found)
@@ -187,8 +187,8 @@ def _commit(top: str, ref: str) -> bool:
     return answer is not None and answer.returncode == 0
 
 
-def _needed(top: str, *arguments: str) -> bytes:
-    answer = git.ask(top, *arguments)
+def _needed(top: str, *arguments: str, filters: bool = False) -> bytes:
+    answer = git.ask(top, *arguments, filters=filters)
     if answer is None or answer.returncode:
         raise _failure(arguments[0], answer)
     return answer.stdout
