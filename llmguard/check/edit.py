@@ -36,7 +36,7 @@ def edited(data: bytes, edits: Iterable[tuple[Region, str]]) -> bytes:
         if not new:
             left = left.rstrip() if left.strip() else ""
         lines[region.line - 1] = left + line[len(body) :] if left or not body else ""
-    return _encoded("".join(lines), encoding)
+    return encoded("".join(lines), encoding)
 
 
 def inserted(data: bytes, additions: dict[int, str]) -> bytes:
@@ -52,14 +52,21 @@ def inserted(data: bytes, additions: dict[int, str]) -> bytes:
         below = lines[number - 1]
         indent = below[: len(below) - len(below.lstrip())].strip("\f")
         lines.insert(number - 1, f"{indent}{added}{ending}")
-    return _encoded("".join(lines), encoding)
+    return encoded("".join(lines), encoding)
 
 
-def _encoded(text: str, encoding: str) -> bytes:
+def encoded(text: str, encoding: str) -> bytes:
+    """The bytes of a text.
+
+    Raises:
+        UncheckableError: the encoding lacks a character of it, or is one that writes no programs (`idna`).
+    """
     try:
         return text.encode(encoding)
     except UnicodeEncodeError as error:
         raise UncheckableError(f"cannot be edited: {encoding} has no {text[error.start]!r}") from None
+    except (UnicodeError, LookupError) as error:
+        raise UncheckableError(f"cannot be edited: {error}") from None
 
 
 def decoded(data: bytes) -> tuple[str, str]:
@@ -73,7 +80,7 @@ def decoded(data: bytes) -> tuple[str, str]:
         text = data.decode(encoding)
     except (SyntaxError, UnicodeError, LookupError) as error:
         raise UncheckableError(f"cannot be edited: {error}") from None
-    if text.encode(encoding) != data:
+    if encoded(text, encoding) != data:
         raise UncheckableError(f"cannot be edited: its bytes are not what {encoding} would write")
     return encoding, text
 

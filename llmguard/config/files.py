@@ -11,6 +11,7 @@ from llmguard.config.settings import Settings
 from llmguard.errors import ConfigError
 
 LARGEST = 500_000  # bytes of a configuration file
+_MOST_DOTS = 2_000  # in lines of many, together as their squares: a quarter of a second
 _TOO_DEEP = "is nested too deeply to be a configuration"
 
 
@@ -152,6 +153,9 @@ def _read_toml(path: str, data: bytes) -> dict[str, Any] | None:
         import tomllib
     else:
         import tomli as tomllib
+    # Python's TOML parsers take the square of a dotted key's parts.
+    if sum(dots * dots for line in data.splitlines() if (dots := line.count(b".")) > 100) > _MOST_DOTS**2:
+        raise ConfigError(path, "", _TOO_DEEP)
     try:
         document: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
     except RecursionError:

@@ -40,6 +40,7 @@ def project_of(folder: str) -> str:
 
 def is_inside(path: str, folder: str = "") -> bool:
     """Whether a file lies, behind all links, in the project that a folder belongs to (by default the folder that its
-    path names)."""
+    path names). What lies in a `.git` there is git's, not the project's."""
     project = project_of(folder or os.path.dirname(os.path.abspath(path))).rstrip(os.sep) + os.sep
-    return os.path.realpath(path).startswith(project)
+    real = os.path.realpath(path)
+    return real.startswith(project) and ".git" not in real[len(project) :].casefold().split(os.sep)

@@ -8,7 +8,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmguard.check.edit import decoded
+from llmguard.check.edit import decoded, encoded
 from llmguard.check.finder import region_of
 from llmguard.check.judge import Judge
 from llmguard.check.module import ModuleFacts
@@ -146,10 +146,7 @@ class Source:
         Raises:
             UncheckableError: the file's encoding lacks a character of it.
         """
-        try:
-            return (self.bom + text).encode(self.encoding)
-        except UnicodeEncodeError as error:
-            raise UncheckableError(f"cannot be edited: {self.encoding} has no {text[error.start]!r}") from None
+        return encoded(self.bom + text, self.encoding)
 
     def span(self, node: ast.expr | ast.stmt) -> Span:
         """Where a node stands."""

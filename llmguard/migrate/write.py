@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmguard.check import git
 from llmguard.check.edit import has_other_names, written_beside
@@ -84,6 +84,8 @@ def write(
     entries: list[dict[str, str]] = []
     linked = [change.path for change in changes if has_other_names(change.absolute)]
     journal = journal_of(root)
+    begun = f"{journal}.begun"
+    _claim([os.path.realpath(change.absolute) for change in changes] + [path for path, _ in created], begun, root)
     try:
         for path in (*(change.absolute for change in changes), *(path for move in moves for path in move)):
             if not is_inside(path):
@@ -109,12 +111,34 @@ def write(
         if not isinstance(error, OSError):
             raise  # Ctrl-C too
         raise UsageError(f"{error.filename}: {error.strerror}; nothing was changed") from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(begun)
     finish(root)
     return linked
 
 
 def _write_new(target: str, data: bytes) -> None:
     written_beside(target, data, target + _NEW)
+
+
+def _claim(targets: list[str], begun: str, root: str) -> None:
+    """Say in the state directory which new files there will be. One that stands there already, and is none that a run
+    which died was writing, is somebody's own and not ours to lose.
+
+    Raises:
+        UsageError: there is one, or it cannot be said.
+    """
+    dead: set[str] = set()
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        dead = {entry["path"] for entry in _read_journal(begun, root)["files"]}
+    for target in targets:
+        if os.path.lexists(target + _NEW) and target not in dead:
+            raise UsageError(f"{target}{_NEW} is there already; move it away. Nothing was changed")
+    try:
+        _write_journal(begun, root, [{"path": target} for target in {*targets, *dead}], [])
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}; nothing was changed") from None
 
 
 def _write_journal(path: str, root: str, entries: list[dict[str, str]], moves: list[tuple[str, str]]) -> None:
@@ -131,13 +155,9 @@ def finish(root: str) -> list[str]:
     """
     path = journal_of(root)
     try:
-        with open(path, encoding="utf-8") as file:
-            _check_ours(file.fileno(), path)
-            journal = json.load(file)
+        journal = _read_journal(path, root)
         entries = [(str(entry["path"]), entry["before"], entry["after"]) for entry in journal["files"]]
         moves = [(str(old), str(new)) for old, new in journal["moves"]]
-        if journal["project"] != project_of(root):
-            raise ValueError("it is another project's")
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -160,6 +180,21 @@ def finish(root: str) -> list[str]:
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}; run again to finish") from None
     return left
+
+
+def _read_journal(path: str, root: str) -> dict[str, Any]:
+    """What a journal says.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+        ValueError, KeyError, TypeError, AttributeError, RecursionError: it is none, or not ours.
+    """
+    with open(path, encoding="utf-8") as file:
+        _check_ours(file.fileno(), path)
+        journal: dict[str, Any] = json.load(file)
+    if journal["project"] != project_of(root):
+        raise ValueError("it is another project's")
+    return journal
 
 
 def _check_ours(descriptor: int, path: str) -> None:

@@ -140,7 +140,9 @@ def logs(
 
 
 def tail(
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last calls to begin with.")] = 10,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, max=100_000, help="How many of the last calls to begin with.")
+    ] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
     time_zone: asked.Zone = "UTC",
     service: asked.Service = "",

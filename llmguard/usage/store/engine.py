@@ -56,6 +56,8 @@ def _usable(text: str) -> URL:
     try:
         url = make_url(text)
         backend = url.get_backend_name()
+        if "\0" in str(url.database):
+            raise ValueError("a NUL is in no file's name, and in no database's")
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise ConfigError(
             "LLMGUARD_DATABASE_URL", "", "is no database URL: sqlite:///file.db or postgresql://..."
