@@ -46,7 +46,8 @@ def outcome(major: Major, folder: str) -> tuple[str, str]:
     if done.returncode:
         return "-", f"cannot be installed: {done.stderr.strip().splitlines()[-1]}"
     found = next(Path(folder).glob(f"{major.name.replace('-', '_')}-*.dist-info")).name
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "full or not full", "-k", major.words]
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0"]
+    command = [*pytest, "-m", "full or not full", "-k", major.words]
     ran = subprocess.run(
         [*command, *major.tests],
         cwd=ROOT,
