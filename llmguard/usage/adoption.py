@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from llmguard.usage import spool
+from llmguard.usage import losses, spool
 from llmguard.usage.lines import Line
 from llmguard.usage.reading import Key, Reading
 from llmguard.usage.rows import Row, entry_of, row_of, unknown_row_of
 
+LOG = logging.getLogger("llmguard.usage")
 BATCH = 1000
 
 
@@ -17,16 +19,18 @@ class Recovered(NamedTuple):
     """What was brought in.
 
     Attributes:
-        segments: files, all of which are removed.
+        segments: files, all of which are removed, or set aside when something in them could not be read.
         calls: that had ended.
         unfinished: that had not; their rows are `unknown`.
         corrupt: lines that were passed over.
+        unread: files that could not be read, and stay.
     """
 
     segments: int = 0
     calls: int = 0
     unfinished: int = 0
     corrupt: int = 0
+    unread: int = 0
 
 
 def adopt_all(folder: str, own: set[str], write: Callable[[list[Row]], object]) -> Recovered:
@@ -39,7 +43,6 @@ def adopt_all(folder: str, own: set[str], write: Callable[[list[Row]], object]) 
 
     Raises:
         SQLAlchemyError: the ledger cannot be written; what was not written is still there.
-        OSError: a segment cannot be read.
     """
     groups: dict[str, list[spool.Adopted]] = {}
     total = Recovered()
@@ -48,8 +51,9 @@ def adopt_all(folder: str, own: set[str], write: Callable[[list[Row]], object]) 
             adopted = spool.adopt(segment) if segment.path not in own else None
             if adopted is not None:
                 groups.setdefault(segment.owner, []).append(adopted)
-        for group in groups.values():
+        for owner, group in groups.items():
             done = _bring_in(group, write)
+            losses.clear(folder, owner)
             total = Recovered(*(a + b for a, b in zip(total, done, strict=True)))
     finally:
         for group in groups.values():
@@ -63,11 +67,18 @@ def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) 
     readings = [Reading(adopted.segment.path) for adopted in group]
     calls = 0
     rows: list[Row] = []
+    unread = []
     for reading in readings:
         before = -1
         while reading.at != before:
             before = reading.at
-            for line in reading.read():
+            try:
+                lines = reading.read()
+            except OSError as error:  # it must not keep the others out
+                LOG.warning("the segment %s cannot be read: %s", reading.path, error.strerror)
+                unread.append(reading)
+                break
+            for line in lines:
                 rows.append(entry_of(line, row_of))
                 close_intent(readings, line.key)
                 calls += 1
@@ -81,8 +92,10 @@ def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) 
     if rows:
         write(rows)
     for reading in readings:
-        spool.remove(reading.path)
-    return Recovered(len(readings), calls, len(unfinished), sum(reading.corrupt for reading in readings))
+        if reading not in unread:
+            (spool.set_aside if reading.corrupt else spool.remove)(reading.path)
+    corrupt = sum(reading.corrupt for reading in readings)
+    return Recovered(len(readings) - len(unread), calls, len(unfinished), corrupt, len(unread))
 
 
 def close_intent(readings: list[Reading], key: Key) -> None:

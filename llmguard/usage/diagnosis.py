@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.config.source import how_to_install
 from llmguard.errors import LLMGuardError
-from llmguard.usage import losses, spool
+from llmguard.usage import losses, private, spool
 from llmguard.usage.settings import UsageSettings
 
 if TYPE_CHECKING:
@@ -106,9 +106,15 @@ def _spool(settings: UsageSettings) -> Iterator[Finding]:
         age = time.time() - oldest
         text = f"{sum(waiting.values()):,} bytes have been waiting for {age:,.0f} s: llmguard usage recover"
         yield Finding("", text, True)
-    writable = os.access(folder if os.path.isdir(folder) else _nearest(folder), os.W_OK)
-    if not writable:
-        yield Finding("", "cannot be written: set LLMGUARD_SPOOL_DIR, or LLMGUARD_SPOOL=off", True)
+    reason = private.why_unusable(folder)
+    if reason:
+        yield Finding("", f"cannot be written, it {reason}: set LLMGUARD_SPOOL_DIR, or LLMGUARD_SPOOL=off", True)
+    odd, aside = spool.strange(folder), spool.kept_aside(folder)
+    if odd:
+        yield Finding("", f"{len(odd):,} of its files are no plain files of this user, and are not read", True)
+    if aside:
+        text = "held something that could not be read, and are kept for you to look at"
+        yield Finding("", f"{len(aside):,} files (*{spool.ASIDE}) {text}", True)
     kind = _file_system(folder)
     if kind in _REMOTE:
         yield Finding("", f"it is on a network file system ({kind}): set LLMGUARD_SPOOL_DIR to a local folder", True)

@@ -139,6 +139,12 @@ class Flusher:
             self._write()
             self._adopt()
         self._write()
+        if self.writer.short and not more:
+            # What is in the database need not take the room that new records lack.
+            with contextlib.suppress(OSError):
+                self.writer.rotate()
+            self._write()
+            self.writer.measure()
         return more
 
     def _read_own(self) -> bool:
@@ -186,7 +192,7 @@ class Flusher:
             finished = path != self.writer.path and not reading.open and not reading.has_more()
             if finished and path in own:
                 del self._readings[path]
-                self.writer.release(path)
+                self.writer.release(path, torn=bool(reading.corrupt))
 
     def _age(self) -> None:
         """Rows for calls of this process that began too long ago."""
@@ -207,6 +213,8 @@ class Flusher:
             LOG.warning("%d corrupt lines in segments of other processes were passed over", done.corrupt)
         if done.unfinished:
             LOG.info("%d calls of processes that are gone had not ended: their rows are unknown", done.unfinished)
+        if done.unread:
+            LOG.warning("%d segments of other processes cannot be read: they stay in the spool", done.unread)
         losses.note(self.settings.spool_folder, self.writer.owner, self.writer.dropped, self.corrupt)
 
     def _store(self, rows: list[Row]) -> None:
@@ -235,8 +243,8 @@ class Flusher:
         return self._ledger
 
 
-def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> None:
-    """Write one row without a spool; a failure is logged."""
+def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> bool:
+    """Write one row without a spool; whether it is there. A failure is logged."""
     from llmguard.usage.store.ledger import Ledger
 
     try:
@@ -244,10 +252,12 @@ def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> None:
             ledger = Ledger.open(settings)
             try:
                 ledger.write([entry(data, row_of)])
+                return not ledger.refused
             finally:
                 ledger.close()
     except Exception as error:  # noqa: BLE001  (a call never fails for its record)
         LOG.warning("a usage record was lost (there is no spool): %s", _one_line(error))
+        return False
 
 
 def _one_line(error: Exception) -> str:

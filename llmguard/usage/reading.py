@@ -8,6 +8,7 @@ from llmguard.usage import spool
 from llmguard.usage.lines import INTENT, Line, decode
 
 Key = tuple[str, int]
+_PIECE = 4 * 1024 * 1024  # bytes that are read at once; many times the longest line
 
 
 class Open(NamedTuple):
@@ -40,7 +41,10 @@ class Reading:
         Raises:
             OSError: the segment cannot be read.
         """
-        lines, end, corrupt = decode(spool.read(self.path, self.at), self.at)
+        piece = spool.read(self.path, self.at, _PIECE)
+        lines, end, corrupt = decode(piece, self.at)
+        if end == self.at and len(piece) == _PIECE:
+            end, corrupt = self.at + _PIECE, 1  # no line is that long: junk, behind which there may be lines
         self.corrupt += corrupt
         finished = []
         start = self.at
@@ -54,11 +58,12 @@ class Reading:
         return finished
 
     def has_more(self) -> bool:
-        """Whether there is a whole line behind what was read."""
+        """Whether there is a whole line behind what was read, or more than a line can be."""
         try:
-            return b"\n" in spool.read(self.path, self.at, 1 << 20)
+            piece = spool.read(self.path, self.at, _PIECE)
         except OSError:
             return False
+        return b"\n" in piece or len(piece) == _PIECE
 
     def commit(self) -> None:
         """Note that what was read is in the database, but for what is open.

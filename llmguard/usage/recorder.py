@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import LLMGuardError
-from llmguard.usage import forks
+from llmguard.usage import forks, losses
 from llmguard.usage.lines import FINISH, INTENT, encode
 from llmguard.usage.settings import UsageSettings, from_environment
 from llmguard.usage.spool import SpoolWriter
@@ -40,10 +40,12 @@ class Recorder:
 
     def __init__(self, settings: UsageSettings) -> None:
         self.settings = settings
-        self.spool = SpoolWriter(settings.spool_folder, settings.spool_cap)
+        self.spool = SpoolWriter(settings.spool_folder, settings.spool_cap, settings.sqlite_file)
         self._flusher: Flusher | None = None
         self._starting = threading.Lock()
         self._warned = False
+        self._dropped = 0  # lines, at the last flush
+        self._lost = 0  # records that were not inserted directly, since the last flush
 
     def intent(self, data: dict[str, Any]) -> None:
         """Note that a call is about to be made. `data` holds `call_id`, `started_at` and what is known.
@@ -71,10 +73,18 @@ class Recorder:
         self.wake()
 
     def flush(self, deadline: float | None = None) -> bool:
-        """Bring everything into the database; whether all of it got there in so many seconds."""
-        if self.settings.disabled or not self.settings.spool:
+        """Bring everything into the database; whether all of it got there in so many seconds: what was recorded since
+        the last time and dropped did not."""
+        if self.settings.disabled:
             return True
-        return self._running().flush(deadline)
+        if not self.settings.spool:
+            lost, self._lost = self._lost, 0
+            return not lost
+        done = self._running().flush(deadline)
+        before, self._dropped = self._dropped, self.spool.dropped
+        if self.spool.dropped:
+            losses.note(self.spool.folder, self.spool.owner, self.spool.dropped)
+        return done and self._dropped == before
 
     def wake(self) -> None:
         """Have the flusher look."""
@@ -99,6 +109,7 @@ class Recorder:
     def after_fork(self) -> None:
         """In a child: its own segment, its own thread."""
         self.spool.reopen()
+        self._dropped = self._lost = 0
         self._flusher = None
         self._starting = threading.Lock()
 
@@ -117,20 +128,19 @@ class Recorder:
         """Insert the row now, in a thread, and wait for it no longer than the deadline."""
         from llmguard.usage.flusher import insert_directly
 
-        thread = threading.Thread(target=insert_directly, args=(self.settings, data), daemon=True)
+        inserted: list[bool] = []
+        thread = threading.Thread(target=lambda: inserted.append(insert_directly(self.settings, data)), daemon=True)
         thread.start()
         thread.join(DIRECT_DEADLINE)
-        if thread.is_alive():
-            self._warn()
+        if inserted != [True]:
+            self._lost += 1
+            self._warn("there is no spool, and the database did not take one in time")
 
-    def _warn(self) -> None:
+    def _warn(self, reason: str = "") -> None:
         if not self._warned:
             self._warned = True
-            LOG.warning(
-                "usage records are being dropped: %s cannot be written or is full (%d so far); llmguard usage doctor",
-                self.settings.spool_folder,
-                self.spool.dropped,
-            )
+            why = reason or f"{self.settings.spool_folder} cannot be written or is full ({self.spool.reason})"
+            LOG.warning("usage records are being dropped (said once; llmguard usage doctor counts them): %s", why)
 
 
 _recorder: Recorder | None = None

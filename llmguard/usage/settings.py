@@ -41,6 +41,12 @@ class UsageSettings(NamedTuple):
     project_root: str = ""
 
     @property
+    def sqlite_file(self) -> str:
+        """The path of the database's file, "" when it is no SQLite file."""
+        head, path = self.database_url[: len(_SQLITE)], self.database_url[len(_SQLITE) :]
+        return path if head == _SQLITE and path and not path.startswith((":memory:", "file:")) else ""
+
+    @property
     def spool_folder(self) -> str:
         """The folder of this database's segments: lines never reach another database."""
         key = hashlib.sha256(f"{self.database_url}\0{self.schema}".encode()).hexdigest()[:12]

@@ -2,26 +2,34 @@
 
 A process owns its segments by a lock on each, which the kernel frees when the process dies; whoever gets the lock of
 a segment that is not its own has adopted it. Names sort in the order in which one process wrote them:
-`<host>-<pid>-<start>-<number>.seg`; beside a segment, `.offset` says how far it has been committed.
+`<host>-<pid>-<start>-<number>.seg`; beside a segment, `.offset` says how far it has been committed. Where the file
+system has no locks, a segment is left when the process that its name tells is gone from this host.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import socket
-import stat
 import threading
 import time
 from typing import NamedTuple
 
-from llmguard.usage.locks import try_lock
+from llmguard.usage import losses, private
+from llmguard.usage.locks import Lock, try_lock
 
 ROTATE_BYTES = 8 * 1024 * 1024
 ROTATE_SECONDS = 60.0
-_NAME = re.compile(r"(?P<owner>.+-\d+-[0-9a-f]+)-(?P<number>\d{6})\.seg")
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+_NAME = re.compile(r"(?P<owner>(?P<host>.+)-(?P<pid>\d+)-(?P<start>[0-9a-f]+))-(?P<number>\d{6,})\.seg")
+_MOST_TRIES = 100  # for a segment of our own: each fails only when somebody takes it in the same instant
+#: Room that is left on a disk that the database's file shares with the spool, and how often it is looked at.
+_ROOM = 2 * ROTATE_BYTES  # a segment becomes rows of about its size before it is removed; of a small disk, two thirds
+_LOOK_BYTES = 32 * 1024
+_NOTE_SECONDS = 0.2  # between notes of what was dropped: a kill loses no more than the last of them
+_MOST_ASIDE = 10
+ASIDE = ".aside"
 
 
 class Segment(NamedTuple):
@@ -38,19 +46,29 @@ class SpoolWriter:
     Args:
         folder: absolute path; it is made on the first write.
         cap: bytes of all segments in the folder above which lines are refused.
+        beside: file of a database, for which room is left where it shares the spool's disk; "" for none.
+
+    Attributes:
+        dropped: lines that were refused.
+        reason: why the last one was.
+        short: whether the last line was refused.
     """
 
-    def __init__(self, folder: str, cap: int) -> None:
+    def __init__(self, folder: str, cap: int, beside: str = "") -> None:
         self.folder = folder
         self.cap = cap
+        self.beside = beside
         self.dropped = 0
+        self.reason = ""
+        self.short = False
+        self._noted = 0.0
         self._lock = threading.RLock()  # a finaliser may run, and record, in the middle of a write
         self._descriptor = -1
         self._number = 0
         self._size = 0
         self._opened = 0.0
-        self._torn = False
         self._others = 0  # bytes of all other segments, as last measured
+        self._unlooked = 0  # bytes that were written since the room was last looked at
         self._held: dict[str, int] = {}  # earlier segments, locked until they are finished with
         self.owner = _owner()
         self.path = ""
@@ -62,20 +80,45 @@ class SpoolWriter:
                 if self._descriptor < 0 or self._size >= ROTATE_BYTES or self._is_old():
                     self._rotate()
                 if self._others + self._size + len(line) > self.cap:
-                    self.dropped += 1
-                    return False
-                if self._torn:
-                    line = b"\n" + line  # what a full disk tore off must not hide the next line
+                    return self._drop(f"is at its cap of {self.cap:,} bytes")
+                if self._unlooked >= _LOOK_BYTES:
+                    self._look()
                 written = os.write(self._descriptor, line)
+                self._unlooked += written
+                if written < len(line):
+                    self._take_back(written)
+                    return self._drop(os.strerror(errno.ENOSPC))
                 self._size += written
-                self._torn = written < len(line)
-                if self._torn:
-                    self.dropped += 1
-                    return False
-            except OSError:
-                self.dropped += 1
-                return False
+            except OSError as error:
+                return self._drop(error.strerror or type(error).__name__)
+            self.short = False
         return True
+
+    def _drop(self, reason: str) -> bool:
+        self.dropped += 1
+        self.short, self.reason = True, reason
+        if time.monotonic() - self._noted > _NOTE_SECONDS:
+            self._noted = time.monotonic()
+            losses.note(self.folder, self.owner, self.dropped)
+        return False
+
+    def _look(self) -> None:
+        """Look whether there is room on the disk for the database too.
+
+        Raises:
+            OSError: there is not; it is looked at again with the next line.
+        """
+        if room(self.folder, self.beside) <= 0:
+            raise OSError(errno.ENOSPC, "what is left of the disk is the database's")
+        self._unlooked = 0
+
+    def _take_back(self, written: int) -> None:
+        """Take back a part of a line, that a full disk tore: it must not hide the next one."""
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError:
+            self._size += written
+            os.write(self._descriptor, b"\n")
 
     def measure(self) -> int:
         """Bytes of all segments in the folder; what `append` holds against the cap."""
@@ -95,12 +138,12 @@ class SpoolWriter:
         with self._lock:
             return [*self._held, *([self.path] if self._descriptor >= 0 else [])]
 
-    def release(self, path: str) -> None:
-        """Remove an earlier segment that is finished with."""
+    def release(self, path: str, *, torn: bool = False) -> None:
+        """Remove an earlier segment that is finished with; one with lines that could not be read is set aside."""
         with self._lock:
             descriptor = self._held.pop(path, -1)
         if descriptor >= 0:
-            remove(path)
+            (set_aside if torn else remove)(path)
             os.close(descriptor)
 
     def forget(self, path: str) -> None:
@@ -121,6 +164,8 @@ class SpoolWriter:
             self._held.clear()
             self._descriptor = -1
             self._size = 0
+        losses.note(self.folder, self.owner, self.dropped)
+        losses.clear(self.folder, self.owner)
 
     def reopen(self) -> None:
         """After a fork, in the child: the parent's segment and lock are its own."""
@@ -137,18 +182,23 @@ class SpoolWriter:
         return bool(self._size) and time.monotonic() - self._opened > ROTATE_SECONDS
 
     def _rotate(self) -> None:
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        private.make_folder(self.folder)
         before, size, earlier = self._descriptor, self._size, self.path
-        while True:
+        self._unlooked = _LOOK_BYTES  # the first line looks
+        if before < 0:
+            losses.begin(self.folder, self.owner)
+        for _ in range(_MOST_TRIES):
             self._number += 1
             path = os.path.join(self.folder, f"{self.owner}-{self._number:06}.seg")
             try:
-                descriptor = os.open(path, _FLAGS, 0o600)
+                descriptor = private.create(path, os.O_APPEND)
             except FileExistsError:
                 continue
-            if try_lock(descriptor) and _is_at(descriptor, path):
+            if try_lock(descriptor) is not Lock.THEIRS and _is_at(descriptor, path):
                 break
             os.close(descriptor)  # someone took it between the calls, found it empty and removed it
+        else:
+            raise OSError(errno.EBUSY, "has no room for a segment of this process", self.folder)
         self._descriptor, self._size, self._opened, self.path = descriptor, 0, time.monotonic(), path
         self._others += size
         if before >= 0:
@@ -169,45 +219,82 @@ class Adopted:
 def adopt(segment: Segment) -> Adopted | None:
     """The segment, when its owner is gone and nobody else has it; else None."""
     try:
-        descriptor = os.open(segment.path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        descriptor = private.open_existing(segment.path, os.O_RDWR)
     except OSError:
         return None
+    lock = try_lock(descriptor)
     # A rival that had the lock before may have finished with it, and removed it.
-    if try_lock(descriptor) and _is_at(descriptor, segment.path):
+    if (lock is Lock.OURS or (lock is Lock.NONE and _is_gone(segment))) and _is_at(descriptor, segment.path):
         return Adopted(segment, descriptor)
     os.close(descriptor)
     return None
 
 
+def _is_gone(segment: Segment) -> bool:
+    """Whether the process that a segment's name tells is surely gone: of this host, and no longer there. (Its number
+    may have gone to another one: then the segment waits.)"""
+    match = _NAME.fullmatch(os.path.basename(segment.path))
+    if match is None or match["host"] != _host() or int(match["pid"]) == os.getpid():
+        return False
+    try:
+        os.kill(int(match["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
 def _is_at(descriptor: int, path: str) -> bool:
     """Whether an open file is still the one of that name: what is written to a removed one is lost."""
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except OSError:
         return False
 
 
 def segments(folder: str) -> list[Segment]:
     """The segments in a folder, by owner and number."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return []
-    found = []
-    for name in names:
-        match = _NAME.fullmatch(name)
-        path = os.path.join(folder, name)
-        if match is not None and _is_ours(path):
-            found.append(Segment(path, match["owner"], int(match["number"])))
-    return sorted(found, key=lambda segment: (segment.owner, segment.number))
+    return _listed(folder)[0]
 
 
-def _is_ours(path: str) -> bool:
-    """Whether it is a file: a pipe would be waited for, and a link leads to what nobody here has written."""
+def strange(folder: str) -> list[str]:
+    """What is named like a segment and is no plain file of this user: it is never read."""
+    return _listed(folder)[1]
+
+
+def _listed(folder: str) -> tuple[list[Segment], list[str]]:
+    found: list[Segment] = []
+    odd: list[str] = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            match = _NAME.fullmatch(name)
+            if match is not None:
+                path = os.path.join(folder, name)
+                if private.is_plain(path):
+                    found.append(Segment(path, match["owner"], int(match["number"])))
+                elif os.path.lexists(path):
+                    odd.append(path)
+    return sorted(found, key=lambda segment: (segment.owner, segment.number)), sorted(odd)
+
+
+def room(folder: str, beside: str) -> int:
+    """Bytes that the spool may still take of its disk, so that a database's file there has room for what it brings.
+
+    Args:
+        folder: of the spool.
+        beside: the database's file; where it is on another disk, or "", nothing is kept for it.
+    """
+    if not beside or not hasattr(os, "statvfs"):
+        return 1 << 62
     try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
+        disk = os.statvfs(folder)
+        if os.stat(folder).st_dev != os.stat(os.path.dirname(beside)).st_dev:
+            return 1 << 62
     except OSError:
-        return False
+        return 1 << 62  # the database's folder is not there yet, say: writing will tell
+    kept = min(_ROOM, disk.f_blocks * disk.f_frsize * 2 // 3)
+    return disk.f_bavail * disk.f_frsize - kept
 
 
 def committed_offset(path: str) -> int:
@@ -216,23 +303,30 @@ def committed_offset(path: str) -> int:
 
 
 def _offsets(path: str) -> tuple[int, int]:
-    """(committed offset, how far it has been read: all before that is in the database, but for calls that are open)."""
+    """(committed offset, how far it has been read: all before that is in the database, but for calls that are open).
+
+    One that cannot be (behind the end, in the middle of a line) is none: to read a segment anew does no harm.
+    """
     try:
-        if not os.path.isfile(f"{path}.offset"):
+        committed, _, seen = private.read_small(f"{path}.offset", 60).partition(b" ")
+        offset, read_to = int(committed or b"0"), int(seen or committed or b"0")
+        if offset == read_to == 0:
             return 0, 0
-        with open(f"{path}.offset", "rb") as file:
-            committed, _, seen = file.read(60).partition(b" ")
-            return int(committed or b"0"), int(seen or committed or b"0")
+        size = _size(path)
+        if 0 <= offset <= read_to <= size and (not offset or read(path, offset - 1, 1) == b"\n"):
+            return offset, read_to
     except (OSError, ValueError):
         return 0, 0
+    return 0, 0
 
 
 def commit_offset(path: str, offset: int, seen: int) -> None:
-    """Note how far a segment has been committed, and how far it has been read."""
-    beside = f"{path}.offset.{os.getpid()}"
-    with open(beside, "wb") as file:
-        file.write(b"%d %d" % (offset, seen))
-    os.replace(beside, f"{path}.offset")
+    """Note how far a segment has been committed, and how far it has been read.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    private.replace(f"{path}.offset", b"%d %d" % (offset, seen))
 
 
 def remove(path: str) -> None:
@@ -242,23 +336,56 @@ def remove(path: str) -> None:
             os.unlink(name)
 
 
+def set_aside(path: str) -> None:
+    """Keep a segment that is finished with, and in which something could not be read, for whoever wants to look at it;
+    of those only the last ten are kept."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, path + ASIDE)
+    remove(path)
+    for old in sorted(kept_aside(os.path.dirname(path)), key=_age)[:-_MOST_ASIDE]:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(old)
+
+
+def kept_aside(folder: str) -> list[str]:
+    """The segments that were set aside."""
+    try:
+        return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(ASIDE))
+    except OSError:
+        return []
+
+
+def _age(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
 def read(path: str, offset: int, most: int = 4 * 1024 * 1024) -> bytes:
-    """At most so many bytes of a segment from an offset on."""
-    with open(path, "rb") as file:
+    """At most so many bytes of a segment from an offset on.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file.
+    """
+    with open(private.open_existing(path), "rb") as file:
         file.seek(offset)
         return file.read(most)
 
 
 def _size(path: str) -> int:
     try:
-        return os.path.getsize(path)
+        return os.lstat(path).st_size
     except OSError:
         return 0
 
 
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:40] or "host"
+
+
 def _owner() -> str:
-    host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:40] or "host"
-    return f"{host}-{os.getpid()}-{time.time_ns():x}"
+    return f"{_host()}-{os.getpid()}-{time.time_ns():x}"
 
 
 def waiting(folder: str) -> dict[str, int]:

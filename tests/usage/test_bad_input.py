@@ -132,8 +132,11 @@ def test_a_full_disk_drops_and_counts_and_goes_on(
     call(recording)
     room.clear()
     call(recording)
+    assert not recording.flush(20), "two records were not written"
+    assert recording.flush(20), "said once"
     assert [row["status"] for row in rows(recording)] == ["ok", "ok"]
     assert recording.spool.dropped == 2
+    assert losses.total(recording.spool.folder).dropped == 2
     assert "records are being dropped" in caplog.text
 
 

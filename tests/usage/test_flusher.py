@@ -173,9 +173,9 @@ def test_a_death_at_each_step_and_a_replay(settings: UsageSettings, step: str, m
             }[step]
             real = getattr(target, name)
 
-            def dying(*arguments: Any, real: Any = real, after: bool = after) -> Any:
+            def dying(*arguments: Any, real: Any = real, after: bool = after, **keywords: Any) -> Any:
                 if after:
-                    real(*arguments)
+                    real(*arguments, **keywords)
                 raise Death
 
             patch.setattr(target, name, dying)

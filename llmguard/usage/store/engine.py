@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from llmguard.config.source import how_to_install
 from llmguard.errors import ConfigError
+from llmguard.usage import private
 
 #: What a database that does not answer, or refuses, raises.
 DatabaseError = SQLAlchemyError
@@ -52,6 +54,17 @@ def one_line(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())[:200] or type(error).__name__
 
 
+def checkpoint(engine: Engine) -> None:
+    """Bring SQLite's log into its file, and give back its room; nothing for other databases.
+
+    Raises:
+        SQLAlchemyError: the disk has no room for that.
+    """
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
 def _usable(text: str) -> URL:
     try:
         url = make_url(text)
@@ -74,8 +87,12 @@ def _usable(text: str) -> URL:
 
 def _sqlite(url: URL) -> Engine:
     path = url.database
-    if path and path != ":memory:" and not path.startswith("file:"):
-        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+    if path and path != ":memory:" and not path.startswith("file:") and not os.path.lexists(path):
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.lexists(folder):
+            private.make_folder(folder)
+        with contextlib.suppress(FileExistsError):  # another process is making it too
+            os.close(private.create(path))  # SQLite gives its log the rights of the file
     engine = create_engine(url, connect_args={"timeout": 5.0})
 
     @event.listens_for(engine, "connect")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("llmguard.usage")
 #: Errors that are of the database and not of a row: it is asked again later.
 _OF_THE_DATABASE = frozenset({"OperationalError", "InterfaceError", "InternalError", "ProgrammingError"})
+_TIGHT = 16 * 1024 * 1024  # bytes that are free on a disk below which a log of many rows may not fit
+_PIECE = 20  # rows that are written at once there
 #: SQLSTATE of a deadlock and of a serialization failure: PostgreSQL asks for another try.
 _AGAIN = ("40P01", "40001")
 
@@ -67,6 +70,8 @@ class Ledger:
 
         from llmguard.usage.store.engine import one_line
 
+        if len(rows) > _PIECE and self._is_tight():
+            return self._piece_by_piece(rows)
         try:
             return self._written(rows)
         except (StatementError, ArithmeticError, ValueError) as error:
@@ -78,6 +83,24 @@ class Ledger:
                 return 0
         half = len(rows) // 2
         return self.write(rows[:half]) + self.write(rows[half:])
+
+    def _is_tight(self) -> bool:
+        """Whether SQLite's file is on a disk that has hardly any room left."""
+        path = self.engine.url.database or ""
+        if self.engine.dialect.name != "sqlite" or not os.path.isabs(path) or not hasattr(os, "statvfs"):
+            return False
+        disk = os.statvfs(os.path.dirname(path))
+        return disk.f_bavail * disk.f_frsize < _TIGHT
+
+    def _piece_by_piece(self, rows: list[Row]) -> int:
+        """Write on a disk that is nearly full: SQLite's log is brought in after each piece, so that it stays small."""
+        from llmguard.usage.store.engine import checkpoint
+
+        written = 0
+        for start in range(0, len(rows), _PIECE):
+            written += self.write(rows[start : start + _PIECE])
+            checkpoint(self.engine)
+        return written
 
     def _written(self, rows: list[Row]) -> int:
         from sqlalchemy.exc import DBAPIError

@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from llmguard.errors import ConfigError, LLMGuardError
+from llmguard.usage import private
+from llmguard.usage.store.engine import checkpoint
 
 #: Every revision, oldest first; a test holds the migrations against it.
 REVISIONS = ("0001",)
@@ -92,6 +94,7 @@ def upgrade(engine: Engine, schema: str = "", revision: str = "head") -> None:
                 f"the usage database is at revision {found}, which is newer than this llmguard; update it"
             )
         _run("upgrade", connection, schema, revision)
+    checkpoint(engine)
 
 
 def downgrade(engine: Engine, schema: str, revision: str) -> None:
@@ -177,7 +180,7 @@ def _alone(engine: Engine) -> Iterator[None]:
         if not path or path == ":memory:":
             yield
             return
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = private.open_or_create(f"{path}.lock")
         try:
             _wait_for(descriptor)
             yield
@@ -188,10 +191,10 @@ def _alone(engine: Engine) -> Iterator[None]:
 def _wait_for(descriptor: int) -> None:
     import time
 
-    from llmguard.usage.locks import try_lock
+    from llmguard.usage.locks import Lock, try_lock
 
     ends = time.monotonic() + 60
-    while not try_lock(descriptor):
+    while try_lock(descriptor) is Lock.THEIRS:  # without locks, SQLite's own transaction has to do
         if time.monotonic() > ends:
             raise SchemaError("another process has been upgrading the usage database for a minute; try again")
         time.sleep(0.02)
