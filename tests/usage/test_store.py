@@ -147,7 +147,9 @@ def test_the_migrations_make_what_the_code_declares_and_go_back(settings: UsageS
     schema.upgrade(engine, settings.schema)
     found = inspect(engine)
     for table in metadata.sorted_tables:
-        assert [column["name"] for column in found.get_columns(table.name)] == [column.name for column in table.columns]
+        assert {column["name"] for column in found.get_columns(table.name)} == {column.name for column in table.columns}
+        key = found.get_pk_constraint(table.name)["constrained_columns"]
+        assert key == [column.name for column in table.primary_key.columns]
         assert {index["name"] for index in found.get_indexes(table.name)} >= {index.name for index in table.indexes}
     schema.downgrade(engine, settings.schema, "base")
     assert "llm_usage_logs" not in inspect(engine).get_table_names()

@@ -65,15 +65,16 @@ def verify(
 
     Exit code: 0 they are, 1 they are not (and were not repaired), 2 a ledger that cannot be used.
     """
-    from llmguard.usage.store.tables import GRAIN
+    from llmguard.usage.store.tables import GRAIN, SITE_GRAIN
     from llmguard.usage.store.write import differences, recompute
 
     with asked.ledger(database_url) as engine:
         wrong = differences(engine)
         for row in wrong[:20]:
-            grain = ", ".join(f"{name}={row[name]}" for name in GRAIN if row[name] != "")
-            what = ", ".join(f"{name} {kept} is {true}" for name, (kept, true) in _changes(row, GRAIN))
-            typer.echo(printable(f"{grain}: {what}"))
+            grain = SITE_GRAIN if "code_file" in row else GRAIN
+            key = ", ".join(f"{name}={row[name]}" for name in grain if row[name] not in ("", 0))
+            what = ", ".join(f"{name} {kept} is {true}" for name, (kept, true) in _changes(row, grain))
+            typer.echo(printable(f"{key}: {what}"))
         if not wrong:
             typer.echo("The sums agree with the calls.")
             return

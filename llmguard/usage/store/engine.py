@@ -113,9 +113,20 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _postgresql(url: URL, schema: str) -> Engine:
+    """An engine that works behind a pool of transactions (PgBouncer) too: no start-up options, and nothing that a
+    session would have to keep (prepared statements, a search path)."""
     arguments: dict[str, Any] = {"connect_timeout": 5, "application_name": "llmguard"}
+    if url.get_driver_name() == "psycopg":
+        arguments["prepare_threshold"] = None
+    engine = create_engine(url, pool_size=_POOL, max_overflow=0, pool_pre_ping=True, connect_args=arguments)
     if schema:
         if not schema.replace("_", "").isalnum():
             raise ConfigError("LLMGUARD_DATABASE_SCHEMA", "", f"must be a plain name, not {schema!r}")
-        arguments["options"] = f"-csearch_path={schema},public"
-    return create_engine(url, pool_size=_POOL, max_overflow=0, pool_pre_ping=True, connect_args=arguments)
+        # Of that schema alone: tables of the same names in another one are somebody else's.
+        path = f'SET LOCAL search_path TO "{schema}"'
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Any) -> None:
+            connection.exec_driver_sql(path)
+
+    return engine

@@ -17,7 +17,7 @@ from llmguard.usage import private
 from llmguard.usage.store.engine import checkpoint
 
 #: Every revision, oldest first; a test holds the migrations against it.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "llmguard_alembic_version"
 _ADVISORY_KEY = 0x6C6C6D67  # "llmg"
@@ -158,7 +158,7 @@ def statements(database_url: str, schema: str, revision: str) -> str:
         raise ConfigError("revision", "", " ".join(str(error).split())) from None
     finally:
         engine.dispose()
-    head = f'CREATE SCHEMA IF NOT EXISTS "{schema}";\nSET search_path TO "{schema}", public;\n\n' if schema else ""
+    head = f'CREATE SCHEMA IF NOT EXISTS "{schema}";\nSET search_path TO "{schema}";\n\n' if schema else ""
     return f"{head}{config.output_buffer.getvalue()}"
 
 
@@ -167,14 +167,10 @@ def _alone(engine: Engine) -> Iterator[None]:
     """While nobody else migrates this database: an advisory lock in PostgreSQL, a locked file beside SQLite's."""
     with _LOCK:
         if engine.dialect.name == "postgresql":
-            with engine.connect() as connection:
-                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_KEY})
-                connection.commit()
-                try:
-                    yield
-                finally:
-                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_KEY})
-                    connection.commit()
+            # For as long as a transaction: a session's lock would stay with a connection of a pool behind us.
+            with engine.connect() as connection, connection.begin():
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_KEY})
+                yield
             return
         path = engine.url.database
         if not path or path == ":memory:":

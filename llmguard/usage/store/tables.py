@@ -26,9 +26,12 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 
 metadata = MetaData()
+#: A value that is no scalar: text in SQLite, in PostgreSQL what its operators work on.
+Object = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class UTC(TypeDecorator[datetime]):
@@ -73,7 +76,7 @@ class Money(TypeDecorator[Decimal]):
 usage_logs = Table(
     "llm_usage_logs",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),  # it, call_id, status and created_at have defaults in the database
     Column("call_id", String(64), nullable=False),
     Column("attempt_no", Integer, nullable=False, default=0),
     Column("user_id", Text),
@@ -85,7 +88,7 @@ usage_logs = Table(
     Column("completion_tokens", BigInteger),
     Column("duration_ms", BigInteger),
     Column("error_message", Text),
-    Column("metadata", JSON(none_as_null=True)),
+    Column("metadata", Object),
     Column("created_at", UTC, nullable=False),
     # who, what and how it ended
     Column("status", String(16), nullable=False),  # ok, error, cancelled, timeout, partial, unknown
@@ -115,7 +118,7 @@ usage_logs = Table(
     Column("output_cost", Money),
     Column("total_cost", Money),
     Column("cost_currency", String(3)),
-    Column("price_status", String(16)),  # priced, unknown
+    Column("price_status", String(16)),  # priced, approximate, estimated, given, no_usage, unknown
     Column("price_version", Text),
     # where in the code, and at the provider
     Column("code_file", Text),
@@ -123,8 +126,22 @@ usage_logs = Table(
     Column("code_line", Integer),
     Column("provider_response_id", Text),
     # only when LLMGUARD_STORE_CONTENT says so
-    Column("request_data", JSON(none_as_null=True)),
-    Column("response_data", JSON(none_as_null=True)),
+    Column("request_data", Object),
+    Column("response_data", Object),
+    # since revision 0002: for whom and as what it ran, the code as it ran, what the price depends on
+    Column("tenant", Text),
+    Column("environment", Text),
+    Column("run_id", Text),
+    Column("agent", Text),
+    Column("budget", Text),
+    Column("repository", Text),
+    Column("commit", Text),
+    Column("code_blob", String(64)),
+    Column("code_column", Integer),
+    Column("code_end_line", Integer),
+    Column("code_end_column", Integer),
+    Column("service_tier", Text),
+    Column("usage_details", Object),
     UniqueConstraint("call_id", "attempt_no", name="uq_llm_usage_call"),
     Index("idx_llm_usage_user_id", "user_id"),
     Index("idx_llm_usage_model", "model"),
@@ -132,28 +149,43 @@ usage_logs = Table(
     Index("idx_llm_usage_user_date", "user_id", "created_at"),
 )
 
-#: What a row adds to the roll-up.
+#: What a row adds to the roll-ups.
 SUMS = (
     "calls",
     "errors",
     "unknown_calls",
     "unpriced_calls",
+    "estimated_calls",
     "tokens",
     "prompt_tokens",
     "completion_tokens",
     "duration_ms",
     "total_cost",
+    "estimated_cost",
 )
+#: Those of them that are money.
+MONEY_SUMS = ("total_cost", "estimated_cost")
 #: The columns that a roll-up row is about; "" where a row has none.
-GRAIN = ("hour", "user_id", "service_name", "feature_context", "provider", "model")
+GRAIN = ("hour", "tenant", "environment", "user_id", "service_name", "feature_context", "provider", "model")
+#: The same for the roll-up by call site; lines and blobs tell versions of a site apart.
+SITE_GRAIN = (
+    *("hour", "tenant", "environment", "service_name", "feature_context", "provider", "model"),
+    *("code_file", "code_function", "code_line", "code_blob"),
+)
+
+
+def _rollup(name: str, grain: tuple[str, ...], *indexes: Index) -> Table:
+    keys = [Column(each, Integer if each == "code_line" else Text, primary_key=True) for each in grain[1:]]
+    amounts: list[Column[Any]] = [
+        Column(each, Money, nullable=False, default=Decimal(0))
+        if each in MONEY_SUMS
+        else Column(each, BigInteger, nullable=False, default=0)
+        for each in SUMS
+    ]
+    return Table(name, metadata, Column("hour", UTC, primary_key=True), *keys, *amounts, *indexes)
+
 
 #: Sums by hour (UTC), kept by the flusher in the transaction that writes the rows.
-usage_hourly = Table(
-    "llm_usage_hourly",
-    metadata,
-    Column("hour", UTC, primary_key=True),
-    *(Column(name, Text, primary_key=True) for name in GRAIN[1:]),
-    *(Column(name, BigInteger, nullable=False, default=0) for name in SUMS[:-1]),
-    Column("total_cost", Money, nullable=False, default=Decimal(0)),
-    Index("idx_llm_usage_hourly_user", "user_id", "hour"),
-)
+usage_hourly = _rollup("llm_usage_hourly", GRAIN, Index("idx_llm_usage_hourly_user", "user_id", "hour"))
+#: Sums by hour and call site, kept likewise.
+usage_hourly_sites = _rollup("llm_usage_hourly_sites", SITE_GRAIN)

@@ -14,12 +14,23 @@ from functools import lru_cache
 from operator import add, itemgetter, sub
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Engine, and_, func, select, text
+from sqlalchemy import JSON, Connection, Engine, Table, and_, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from llmguard.usage.store.tables import GRAIN, SUMS, Money, usage_hourly, usage_logs
+from llmguard.usage.store.tables import (
+    GRAIN,
+    MONEY_SUMS,
+    SITE_GRAIN,
+    SUMS,
+    Money,
+    usage_hourly,
+    usage_hourly_sites,
+    usage_logs,
+)
 
 Row = dict[str, Any]
+#: For each roll-up: key -> what is added to its row.
+Sums = tuple[dict[tuple[Any, ...], list[Any]], dict[tuple[Any, ...], list[Any]]]
 _MOST_VARIABLES = 30_000  # SQLite takes 32,766 in one statement, PostgreSQL 65,535
 _COLUMNS = tuple(column.name for column in usage_logs.columns)
 _NOTHING: dict[str, Any] = dict.fromkeys(_COLUMNS)
@@ -27,14 +38,16 @@ _values_of = itemgetter(*_COLUMNS)
 _JSON = tuple(column.name for column in usage_logs.columns if isinstance(column.type, JSON))
 _MONEY = tuple(column.name for column in usage_logs.columns if isinstance(column.type, Money))
 _NANO = 1_000_000_000
-_ZERO = [0] * (len(SUMS) - 1) + [Decimal(0)]
+_ZERO = [Decimal(0) if name in MONEY_SUMS else 0 for name in SUMS]
+#: Roll-up, and the columns that make its key.
+_ROLLUPS = ((usage_hourly, GRAIN), (usage_hourly_sites, SITE_GRAIN))
+_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
 _SQLITE_INSERT = (
-    f"INSERT INTO llm_usage_logs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
-    "ON CONFLICT DO NOTHING"
+    f"INSERT INTO llm_usage_logs ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT DO NOTHING"
 )
 #: One parameter for all rows: thousands of placeholders take longer to compile than to insert.
 _POSTGRESQL_INSERT = text(
-    f"INSERT INTO llm_usage_logs ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} "
+    f"INSERT INTO llm_usage_logs ({_NAMES}) SELECT {_NAMES} "
     "FROM json_populate_recordset(NULL::llm_usage_logs, CAST(:rows AS json)) "
     "ON CONFLICT (call_id, attempt_no) DO NOTHING RETURNING id"
 )
@@ -58,7 +71,7 @@ def write_rows(engine: Engine, rows: Iterable[Row]) -> int:
         return 0
     with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
         changed = 0
-        sums: dict[tuple[Any, ...], list[Any]] = {}
+        sums: Sums = ({}, {})
         for batch in _batches(unique):
             changed += _write(connection, batch, sums)
         _roll_up(connection, sums)
@@ -81,7 +94,7 @@ def _batches(rows: list[Row]) -> Iterable[list[Row]]:
         yield rows[start : start + size]
 
 
-def _write(connection: Connection, rows: list[Row], sums: dict[tuple[Any, ...], list[Any]]) -> int:
+def _write(connection: Connection, rows: list[Row], sums: Sums) -> int:
     named = [_named(row) for row in rows]
     inserted = _insert_new(connection, named)
     there = []
@@ -93,7 +106,7 @@ def _write(connection: Connection, rows: list[Row], sums: dict[tuple[Any, ...], 
     return len(inserted) + _replace_unknown(connection, there, sums)
 
 
-def _replace_unknown(connection: Connection, rows: list[Row], sums: dict[tuple[Any, ...], list[Any]]) -> int:
+def _replace_unknown(connection: Connection, rows: list[Row], sums: Sums) -> int:
     """Put real ends in the place of rows that are unknown; how many."""
     ends = [row for row in rows if row["status"] != "unknown"]
     before = _present(connection, [row["call_id"] for row in ends]) if ends else {}
@@ -167,58 +180,68 @@ def _present(connection: Connection, call_ids: list[str]) -> dict[tuple[str, int
     return {(row["call_id"], row["attempt_no"]): dict(row) for row in found.mappings()}
 
 
-def grain_of(row: Row) -> tuple[Any, ...]:
-    """The roll-up row that a row belongs to."""
+def keys_of(row: Row) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The keys of the roll-up rows that a row belongs to, in the order of `GRAIN` and of `SITE_GRAIN`."""
     get = row.get
+    hour = row["created_at"].replace(minute=0, second=0, microsecond=0)
+    tenant, environment = get("tenant") or "", get("environment") or ""
+    rest = (get("service_name") or "", get("feature_context") or "", get("provider") or "", get("model") or "")
     return (
-        row["created_at"].replace(minute=0, second=0, microsecond=0),
-        get("user_id") or "",
-        get("service_name") or "",
-        get("feature_context") or "",
-        get("provider") or "",
-        get("model") or "",
+        (hour, tenant, environment, get("user_id") or "", *rest),
+        (
+            *(hour, tenant, environment, *rest),
+            *(get("code_file") or "", get("code_function") or "", get("code_line") or 0, get("code_blob") or ""),
+        ),
     )
 
 
 def amounts_of(row: Row) -> tuple[Any, ...]:
-    """What a row adds to its roll-up row, in the order of `SUMS`."""
+    """What a row adds to its roll-up rows, in the order of `SUMS`."""
     status = row["status"]
     get = row.get
     cost = get("total_cost")
+    estimated = cost is not None and is_estimated(row)
     return (
         1,
         int(status in ("error", "timeout")),
         int(status == "unknown"),
         int(cost is None),
+        int(estimated),
         get("tokens_used") or 0,
         get("prompt_tokens") or 0,
         get("completion_tokens") or 0,
         get("duration_ms") or 0,
         cost or 0,
+        cost if estimated else 0,
     )
 
 
-def _add(sums: dict[tuple[Any, ...], list[Any]], row: Row, sign: int) -> None:
-    key = grain_of(row)
-    total = sums.get(key) or _ZERO
-    sums[key] = list(map(add if sign > 0 else sub, total, amounts_of(row)))
+def is_estimated(row: Row) -> bool:
+    """Whether the cost of a row, if it has one, is an estimate: of its tokens, or by a stated discount."""
+    return row.get("usage_source") == "estimated" or row.get("price_status") in ("estimated", "approximate")
 
 
-def _roll_up(connection: Connection, sums: dict[tuple[Any, ...], list[Any]]) -> None:
-    rows = [
-        dict(zip((*GRAIN, *SUMS), (*key, *total), strict=True)) for key, total in sorted(sums.items()) if any(total)
-    ]
-    if rows:
-        connection.execute(_upsert(connection.dialect.name), rows)
+def _add(sums: Sums, row: Row, sign: int) -> None:
+    amounts = amounts_of(row)
+    for kept, key in zip(sums, keys_of(row), strict=True):
+        kept[key] = list(map(add if sign > 0 else sub, kept.get(key) or _ZERO, amounts))
 
 
-@lru_cache(maxsize=2)
-def _upsert(dialect: str) -> Any:
+def _roll_up(connection: Connection, sums: Sums) -> None:
+    for (table, grain), kept in zip(_ROLLUPS, sums, strict=True):
+        names = (*grain, *SUMS)
+        rows = [dict(zip(names, (*key, *total), strict=True)) for key, total in sorted(kept.items()) if any(total)]
+        if rows:
+            connection.execute(_upsert(connection.dialect.name, table), rows)
+
+
+@lru_cache(maxsize=4)
+def _upsert(dialect: str, table: Table) -> Any:
     """The statement that adds to roll-up rows; made once, for SQLAlchemy to compile it once."""
-    statement = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(usage_hourly)
+    statement = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
     return statement.on_conflict_do_update(
-        index_elements=list(GRAIN),
-        set_={name: usage_hourly.c[name] + statement.excluded[name] for name in SUMS},
+        index_elements=list(table.primary_key.columns),
+        set_={name: table.c[name] + statement.excluded[name] for name in SUMS},
     )
 
 
@@ -226,43 +249,48 @@ def differences(engine: Engine) -> list[dict[str, Any]]:
     """Roll-up rows whose sums are not those of the rows; empty when all agree.
 
     Returns:
-        For each: the grain, and `column: (roll-up, rows)` for what differs.
+        For each: `table`, the columns of its key, and `column: (roll-up, rows)` for what differs.
     """
-    # Both questions must see one state of a ledger that is being written.
+    # All questions must see one state of a ledger that is being written.
     level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    found: list[dict[str, Any]] = []
     with engine.connect().execution_options(**level) as connection, connection.begin():
-        kept = {
-            tuple(row[name] for name in GRAIN): [row[name] for name in SUMS]
-            for row in connection.execute(select(usage_hourly)).mappings()
-        }
-        true: dict[tuple[Any, ...], list[Any]] = {}
-        needed = [usage_logs.c[name] for name in (*_ROLLED, "created_at")]
-        for row in connection.execution_options(yield_per=5000).execute(select(*needed)).mappings():
-            _add(true, dict(row), 1)
-    found = []
-    for key in sorted({*kept, *true}):
-        ours, theirs = kept.get(key, [0] * len(SUMS)), true.get(key, [0] * len(SUMS))
-        wrong = {name: (a, b) for name, a, b in zip(SUMS, ours, theirs, strict=True) if a != b}
-        if wrong:
-            found.append({**dict(zip(GRAIN, key, strict=True)), **wrong})
+        true = _summed(connection)
+        for (table, grain), sums in zip(_ROLLUPS, true, strict=True):
+            kept = {
+                tuple(row[name] for name in grain): [row[name] for name in SUMS]
+                for row in connection.execute(select(table)).mappings()
+            }
+            for key in sorted({*kept, *sums}):
+                ours, theirs = kept.get(key, _ZERO), sums.get(key, _ZERO)
+                wrong = {name: (a, b) for name, a, b in zip(SUMS, ours, theirs, strict=True) if a != b}
+                if wrong:
+                    found.append({"table": table.name, **dict(zip(grain, key, strict=True)), **wrong})
     return found
 
 
 def recompute(engine: Engine) -> int:
-    """Write the roll-up anew from the rows, in one transaction; the number of its rows."""
+    """Write the roll-ups anew from the rows, in one transaction; the number of rows of the one by user."""
     with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("LOCK TABLE llm_usage_hourly IN EXCLUSIVE MODE"))
-        connection.execute(usage_hourly.delete())
-        sums: dict[tuple[Any, ...], list[Any]] = {}
-        needed = [usage_logs.c[name] for name in (*_ROLLED, "created_at")]
-        for row in connection.execute(select(*needed)).mappings():
-            _add(sums, dict(row), 1)
-        _roll_up(connection, sums)
+        for table, _ in _ROLLUPS:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
+            connection.execute(table.delete())
+        _roll_up(connection, _summed(connection))
         return connection.execute(select(func.count()).select_from(usage_hourly)).scalar_one()
 
 
+def _summed(connection: Connection) -> Sums:
+    """What all rows add up to."""
+    sums: Sums = ({}, {})
+    needed = [usage_logs.c[name] for name in (*_ROLLED, "created_at")]
+    for row in connection.execute(select(*needed), execution_options={"yield_per": 5000}).mappings():
+        _add(sums, dict(row), 1)
+    return sums
+
+
 _ROLLED = (
-    *GRAIN[1:],
-    *("status", "tokens_used", "prompt_tokens", "completion_tokens", "duration_ms", "total_cost"),
+    *dict.fromkeys((*GRAIN[1:], *SITE_GRAIN[1:])),
+    *("status", "tokens_used", "prompt_tokens", "completion_tokens", "duration_ms", "total_cost", "usage_source"),
+    "price_status",
 )

@@ -1,0 +1,341 @@
+"""For whom, as what and from which code a call ran; sums by call site; jsonb; rows that a plain INSERT can make.
+
+Revision: 0002
+Revises: 0001
+
+PostgreSQL's writers wait for the last step only, which swaps columns and adds up the sums by site; what takes long (the
+JSON of all rows) is done before, in small pieces, while they write.
+"""
+
+from __future__ import annotations
+
+import time
+
+import sqlalchemy as sa
+from alembic import context, op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+TIME = sa.DateTime(timezone=True)
+MONEY = sa.Numeric(20, 9).with_variant(sa.BigInteger(), "sqlite")  # nano-dollars in SQLite
+TEXTS = ("tenant", "environment", "run_id", "agent", "budget", "repository", "commit", "service_tier")
+NUMBERS = ("code_column", "code_end_line", "code_end_column")
+OBJECTS = ("metadata", "request_data", "response_data")
+KEY = ("tenant", "environment", "user_id", "service_name", "feature_context", "provider", "model")
+OLD_KEY = KEY[2:]
+SITE_KEY = (
+    *("tenant", "environment", "service_name", "feature_context", "provider", "model"),
+    *("code_file", "code_function", "code_line", "code_blob"),
+)
+COUNTS = (
+    *("calls", "errors", "unknown_calls", "unpriced_calls", "estimated_calls"),
+    *("tokens", "prompt_tokens", "completion_tokens", "duration_ms"),
+)
+COSTS = ("total_cost", "estimated_cost")
+OLD_SUMS = tuple(name for name in (*COUNTS, *COSTS) if not name.startswith("estimated"))
+ESTIMATED = "total_cost IS NOT NULL AND (usage_source = 'estimated' OR price_status IN ('estimated', 'approximate'))"
+AMOUNTS = f"""COUNT(*), SUM(CASE WHEN status IN ('error', 'timeout') THEN 1 ELSE 0 END),
+  SUM(CASE WHEN status = 'unknown' THEN 1 ELSE 0 END), SUM(CASE WHEN total_cost IS NULL THEN 1 ELSE 0 END),
+  SUM(CASE WHEN {ESTIMATED} THEN 1 ELSE 0 END), COALESCE(SUM(tokens_used), 0), COALESCE(SUM(prompt_tokens), 0),
+  COALESCE(SUM(completion_tokens), 0), COALESCE(SUM(duration_ms), 0), COALESCE(SUM(total_cost), 0),
+  SUM(CASE WHEN {ESTIMATED} THEN total_cost ELSE 0 END)"""
+REPORT = """
+CREATE VIEW llm_usage_report AS
+SELECT id, created_at, client_account_id, engagement_id, user_id, username, flow_id, request_id, endpoint,
+       page_context, feature_context, provider AS llm_provider, model AS model_name, model_version,
+       prompt_tokens AS input_tokens, completion_tokens AS output_tokens, tokens_used AS total_tokens,
+       {money} cost_currency, duration_ms AS response_time_ms, status = 'ok' AS success, error_type, error_message,
+       request_data, response_data, metadata AS additional_metadata, ip_address, user_agent
+FROM llm_usage_logs
+"""
+DAILY = """
+CREATE VIEW llm_usage_daily_summary AS
+SELECT user_id, model, {day} AS usage_date,
+       SUM(calls) AS total_calls, SUM(tokens) AS total_tokens,
+       SUM(prompt_tokens) AS total_prompt_tokens, SUM(completion_tokens) AS total_completion_tokens,
+       SUM(duration_ms) * 1.0 / SUM(calls) AS avg_duration_ms, SUM(errors) AS error_count
+FROM llm_usage_hourly
+GROUP BY user_id, model, {day}
+HAVING SUM(calls) > 0
+"""
+#: It works on the tables that lie beside it, whatever the search path of who calls it.
+REFRESH = """
+CREATE OR REPLACE FUNCTION refresh_llm_usage_summary() RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+  LOCK TABLE llm_usage_hourly IN EXCLUSIVE MODE;
+  DELETE FROM llm_usage_hourly;
+  {hourly};
+  LOCK TABLE llm_usage_hourly_sites IN EXCLUSIVE MODE;
+  DELETE FROM llm_usage_hourly_sites;
+  {sites};
+$$
+"""
+OLD_REFRESH = """
+CREATE FUNCTION refresh_llm_usage_summary() RETURNS void LANGUAGE sql AS $$
+  LOCK TABLE llm_usage_hourly IN EXCLUSIVE MODE;
+  DELETE FROM llm_usage_hourly;
+  INSERT INTO llm_usage_hourly (hour, user_id, service_name, feature_context, provider, model, calls, errors,
+    unknown_calls, unpriced_calls, tokens, prompt_tokens, completion_tokens, duration_ms, total_cost)
+  SELECT date_trunc('hour', created_at, 'UTC'), COALESCE(user_id, ''), COALESCE(service_name, ''),
+    COALESCE(feature_context, ''), COALESCE(provider, ''), COALESCE(model, ''), COUNT(*),
+    COUNT(*) FILTER (WHERE status IN ('error', 'timeout')), COUNT(*) FILTER (WHERE status = 'unknown'),
+    COUNT(*) FILTER (WHERE total_cost IS NULL), COALESCE(SUM(tokens_used), 0), COALESCE(SUM(prompt_tokens), 0),
+    COALESCE(SUM(completion_tokens), 0), COALESCE(SUM(duration_ms), 0), COALESCE(SUM(total_cost), 0)
+  FROM llm_usage_logs GROUP BY 1, 2, 3, 4, 5, 6;
+$$
+"""
+DEFAULTS = {
+    "id": ("(lower(hex(randomblob(16))))", "gen_random_uuid()::text"),
+    "call_id": ("(lower(hex(randomblob(16))))", "gen_random_uuid()::text"),
+    "created_at": ("(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')", "now()"),
+    "status": ("'ok'", "'ok'"),
+}
+#: A JSON that holds what jsonb does not take (\u0000) loses that, not the row.
+AS_JSONB = r"""
+CREATE OR REPLACE FUNCTION llmguard_as_jsonb(value json) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN value::jsonb;
+EXCEPTION WHEN OTHERS THEN
+  RETURN replace(value::text, '\u0000', '')::jsonb;
+END $$
+"""
+BATCH = 5000  # rows whose JSON is made anew in one transaction
+WAIT = "2s"  # how long a step of PostgreSQL waits for its lock, and holds up whoever comes behind, before it tries anew
+
+
+def upgrade() -> None:
+    if op.get_context().dialect.name == "sqlite":
+        _upgrade_sqlite()
+    elif context.is_offline_mode():
+        _upgrade_postgresql_offline()
+    else:
+        _upgrade_postgresql()
+
+
+# -- what both do -----------------------------------------------------------------------------------------------------
+
+
+def _new_columns() -> list[sa.Column]:
+    return [
+        *(sa.Column(name, sa.Text) for name in TEXTS[:7]),
+        sa.Column("code_blob", sa.String(64)),
+        *(sa.Column(name, sa.Integer) for name in NUMBERS),
+        sa.Column(TEXTS[7], sa.Text),
+    ]
+
+
+def _rollup(name: str, key: tuple[str, ...], counts: tuple[str, ...] = COUNTS, costs: tuple[str, ...] = COSTS) -> None:
+    op.create_table(
+        name,
+        sa.Column("hour", TIME, primary_key=True),
+        *(sa.Column(each, sa.Integer if each == "code_line" else sa.Text, primary_key=True) for each in key),
+        *(sa.Column(each, sa.BigInteger, nullable=False, server_default="0") for each in counts),
+        *(sa.Column(each, MONEY, nullable=False, server_default="0") for each in costs),
+    )
+
+
+def _filling(table: str, key: tuple[str, ...], where: str = "") -> str:
+    """The statement that adds up all rows."""
+    sqlite = op.get_context().dialect.name == "sqlite"
+    hour = "strftime('%Y-%m-%d %H:00:00.000000', created_at)" if sqlite else "date_trunc('hour', created_at, 'UTC')"
+    columns = [hour, *(f"COALESCE({each}, {0 if each == 'code_line' else chr(39) * 2})" for each in key)]
+    groups = ", ".join(str(number + 1) for number in range(len(columns)))
+    return (
+        f"INSERT INTO {table} (hour, {', '.join((*key, *COUNTS, *COSTS))}) SELECT {', '.join(columns)}, {AMOUNTS} "
+        f"FROM llm_usage_logs {where}GROUP BY {groups}"
+    )
+
+
+def _hourly_anew() -> None:
+    """The sums by hour with their longer key; what they were stays, for rows may be gone that they still count."""
+    op.execute("DROP VIEW llm_usage_daily_summary")
+    op.drop_index("idx_llm_usage_hourly_user", "llm_usage_hourly")
+    op.rename_table("llm_usage_hourly", "llm_usage_hourly_0001")
+    if op.get_context().dialect.name != "sqlite":
+        op.execute("ALTER INDEX llm_usage_hourly_pkey RENAME TO llm_usage_hourly_0001_pkey")
+    _rollup("llm_usage_hourly", KEY)
+    names = ", ".join(("hour", *OLD_KEY, *OLD_SUMS))
+    op.execute(
+        f"INSERT INTO llm_usage_hourly (tenant, environment, {names}) SELECT '', '', {names} FROM llm_usage_hourly_0001"
+    )
+    op.drop_table("llm_usage_hourly_0001")
+    op.create_index("idx_llm_usage_hourly_user", "llm_usage_hourly", ["user_id", "hour"])
+    changes = ", ".join(f"{each} = excluded.{each}" for each in ("estimated_calls", "estimated_cost"))
+    keys = ", ".join(("hour", *KEY))
+    filling = _filling("llm_usage_hourly", KEY, f"WHERE {ESTIMATED} ")
+    op.execute(f"{filling} ON CONFLICT ({keys}) DO UPDATE SET {changes}")
+
+
+def _views() -> None:
+    sqlite = op.get_context().dialect.name == "sqlite"
+    money = ("input_cost", "output_cost", "total_cost")
+    op.execute(REPORT.format(money="".join(f"{name}{f' / 1e9 AS {name}' if sqlite else ''}, " for name in money)))
+    op.execute(DAILY.format(day="DATE(hour)" if sqlite else "CAST(hour AT TIME ZONE 'UTC' AS date)"))
+
+
+# -- SQLite -----------------------------------------------------------------------------------------------------------
+
+
+def _upgrade_sqlite() -> None:
+    op.execute("DROP VIEW llm_usage_report")
+    for column in (*_new_columns(), sa.Column("usage_details", sa.JSON)):
+        op.add_column("llm_usage_logs", column)
+    _sqlite_defaults({name: given for name, (given, _) in DEFAULTS.items()})
+    _hourly_anew()
+    _rollup("llm_usage_hourly_sites", SITE_KEY)
+    op.execute(_filling("llm_usage_hourly_sites", SITE_KEY))
+    _views()
+
+
+def _sqlite_defaults(defaults: dict[str, str]) -> None:
+    """Give columns a default, or (for "") take it. The table is made anew: its rows are copied once."""
+    with op.batch_alter_table("llm_usage_logs", recreate="always") as batch:
+        for name, given in defaults.items():
+            batch.alter_column(name, server_default=sa.text(given) if given else None)
+
+
+# -- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+def _upgrade_postgresql_offline() -> None:
+    op.execute("DROP VIEW llm_usage_report")
+    for column in (*_new_columns(), sa.Column("usage_details", sa.dialects.postgresql.JSONB)):
+        op.add_column("llm_usage_logs", column)
+    op.execute(AS_JSONB)
+    for name in OBJECTS:
+        op.execute(f"ALTER TABLE llm_usage_logs ALTER {name} TYPE jsonb USING llmguard_as_jsonb({name})")
+    op.execute("DROP FUNCTION llmguard_as_jsonb(json)")
+    _finish_postgresql()
+
+
+def _upgrade_postgresql() -> None:
+    schema = op.get_bind().execute(sa.text("SELECT current_schema()")).scalar_one()
+    _begin_postgresql()
+    # Each step below is a transaction of its own; an upgrade that broke off is taken up where it did.
+    with op.get_context().autocommit_block():
+        _copy_objects(f'"{schema}".llm_usage_logs', f'"{schema}".llmguard_as_jsonb')
+    _with_lock("LOCK TABLE llm_usage_logs, llm_usage_hourly IN ACCESS EXCLUSIVE MODE")
+    op.execute("DROP VIEW llm_usage_report")
+    op.execute("DROP TRIGGER llmguard_0002 ON llm_usage_logs")
+    op.execute("DROP FUNCTION llmguard_0002()")
+    for name in OBJECTS:
+        op.drop_column("llm_usage_logs", name)
+        op.alter_column("llm_usage_logs", f"{name}_0002", new_column_name=name)
+    op.execute("DROP FUNCTION llmguard_as_jsonb(json)")
+    _finish_postgresql()
+
+
+def _begin_postgresql() -> None:
+    """New columns, and what keeps the new JSON ones in step with the old ones that are written still."""
+    added = [
+        *(f'"{name}" text' for name in TEXTS),
+        "code_blob varchar(64)",
+        *(f"{name} integer" for name in NUMBERS),
+        "usage_details jsonb",
+        *(f"{name}_0002 jsonb" for name in OBJECTS),
+    ]
+    _with_lock(
+        "ALTER TABLE llm_usage_logs " + ", ".join(f"ADD COLUMN IF NOT EXISTS {each}" for each in added),
+        AS_JSONB,
+        f"""
+        CREATE OR REPLACE FUNCTION llmguard_0002() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+        BEGIN
+          {" ".join(f"NEW.{name}_0002 := llmguard_as_jsonb(NEW.{name});" for name in OBJECTS)}
+          RETURN NEW;
+        END $$
+        """,
+        "DROP TRIGGER IF EXISTS llmguard_0002 ON llm_usage_logs",
+        "CREATE TRIGGER llmguard_0002 BEFORE INSERT OR UPDATE ON llm_usage_logs "
+        "FOR EACH ROW EXECUTE FUNCTION llmguard_0002()",
+    )
+
+
+def _copy_objects(table: str, as_jsonb: str) -> None:
+    """The JSON of the rows that are there, piece by piece."""
+    # The trigger does it: a row only has to be touched.
+    touch = sa.text(
+        f"""
+        WITH piece AS (
+          SELECT id FROM {table} WHERE id > :after ORDER BY id LIMIT {BATCH}
+        ), touched AS (
+          UPDATE {table} SET metadata = metadata
+          WHERE id IN (SELECT id FROM piece) AND ({" OR ".join(f"{name} IS NOT NULL" for name in OBJECTS)})
+            AND {" AND ".join(f"{name}_0002 IS NULL" for name in OBJECTS)}
+        ) SELECT max(id) FROM piece
+        """
+    )
+    after: str | None = ""
+    while after is not None:
+        after = op.get_bind().execute(touch, {"after": after}).scalar_one()
+
+
+def _with_lock(*statements: str) -> None:
+    """Run statements that need a table for themselves. Who waits for such a lock holds up all that come behind, so
+    each try waits briefly."""
+    bind = op.get_bind()
+    for left in range(300, -1, -1):
+        try:
+            with bind.begin_nested():
+                bind.execute(sa.text(f"SET LOCAL lock_timeout = '{WAIT}'"))
+                for statement in statements:
+                    bind.exec_driver_sql(statement)
+                bind.execute(sa.text("SET LOCAL lock_timeout = DEFAULT"))
+        except sa.exc.OperationalError as error:  # noqa: PERF203  (it is waited, not computed)
+            if getattr(error.orig, "sqlstate", "") != "55P03" or not left:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _finish_postgresql() -> None:
+    for name, (_, given) in DEFAULTS.items():
+        op.execute(f"ALTER TABLE llm_usage_logs ALTER {name} SET DEFAULT {given}")
+    _hourly_anew()
+    _rollup("llm_usage_hourly_sites", SITE_KEY)
+    op.execute(_filling("llm_usage_hourly_sites", SITE_KEY))
+    _views()
+    op.execute("DROP FUNCTION refresh_llm_usage_summary()")
+    hourly, sites = _filling("llm_usage_hourly", KEY), _filling("llm_usage_hourly_sites", SITE_KEY)
+    op.execute(REFRESH.format(hourly=hourly, sites=sites))
+
+
+# -- back -------------------------------------------------------------------------------------------------------------
+
+
+def downgrade() -> None:
+    sqlite = op.get_context().dialect.name == "sqlite"
+    op.execute("DROP VIEW llm_usage_report")
+    op.execute("DROP VIEW llm_usage_daily_summary")
+    if not sqlite:
+        op.execute("DROP FUNCTION refresh_llm_usage_summary()")
+    op.drop_table("llm_usage_hourly_sites")
+    op.drop_index("idx_llm_usage_hourly_user", "llm_usage_hourly")
+    op.rename_table("llm_usage_hourly", "llm_usage_hourly_0002")
+    if not sqlite:
+        op.execute("ALTER INDEX llm_usage_hourly_pkey RENAME TO llm_usage_hourly_0002_pkey")
+    _rollup("llm_usage_hourly", OLD_KEY, OLD_SUMS[:-1], OLD_SUMS[-1:])
+    keys = ", ".join(("hour", *OLD_KEY))
+    op.execute(
+        f"INSERT INTO llm_usage_hourly ({keys}, {', '.join(OLD_SUMS)}) "
+        f"SELECT {keys}, {', '.join(f'SUM({each})' for each in OLD_SUMS)} FROM llm_usage_hourly_0002 GROUP BY {keys}"
+    )
+    op.drop_table("llm_usage_hourly_0002")
+    op.create_index("idx_llm_usage_hourly_user", "llm_usage_hourly", ["user_id", "hour"])
+    gone = [column.name for column in _new_columns()] + ["usage_details"]
+    if sqlite:
+        _sqlite_defaults(dict.fromkeys(DEFAULTS, ""))
+        for name in gone:
+            op.execute(f'ALTER TABLE llm_usage_logs DROP COLUMN "{name}"')
+    else:
+        for name in gone:
+            op.drop_column("llm_usage_logs", name)
+        for name in DEFAULTS:
+            op.execute(f"ALTER TABLE llm_usage_logs ALTER {name} DROP DEFAULT")
+        for name in OBJECTS:
+            op.execute(f"ALTER TABLE llm_usage_logs ALTER {name} TYPE json USING {name}::json")
+    _views()
+    if not sqlite:
+        op.execute(OLD_REFRESH)
