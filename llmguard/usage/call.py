@@ -48,7 +48,7 @@ class Call:
 
     def __init__(self, recorder: Recorder, fields: dict[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         self._recorder = recorder
-        self.fields: dict[str, Any] = {**(defaults or {}), **request_context()}
+        self.fields: dict[str, Any] = {**recorder.process_fields, **(defaults or {}), **request_context()}
         self.fields.update({name: value for name, value in fields.items() if value is not None})
         self.fields["call_id"] = new_call_id()
         self.prompt_estimate: int | None = None

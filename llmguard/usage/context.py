@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 #: Fields of a request that rows take over when the call itself does not say.
 FIELDS = (
     *("client_account_id", "engagement_id", "user_id", "username", "flow_id", "page_context", "feature_context"),
-    *("endpoint", "request_id", "ip_address", "user_agent", "service_name"),
+    *("endpoint", "request_id", "ip_address", "user_agent", "service_name", "tenant", "run_id", "agent", "budget"),
 )
 
 

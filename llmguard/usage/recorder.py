@@ -40,6 +40,7 @@ class Recorder:
 
     def __init__(self, settings: UsageSettings) -> None:
         self.settings = settings
+        self.process_fields = settings.process_fields
         self.spool = SpoolWriter(settings.spool_folder, settings.spool_cap, settings.sqlite_file)
         self._flusher: Flusher | None = None
         self._starting = threading.Lock()

@@ -21,23 +21,29 @@ TEXTS = (
     *("user_id", "endpoint", "model", "error_message", "error_type", "provider", "response_model", "model_version"),
     *("operation", "service_name", "feature_context", "page_context", "username", "client_account_id"),
     *("engagement_id", "flow_id", "request_id", "ip_address", "user_agent", "usage_source", "code_file"),
-    *("code_function", "provider_response_id"),
+    *("code_function", "provider_response_id", "tenant", "environment", "run_id", "agent", "budget", "repository"),
+    *("commit", "code_blob", "service_tier"),
 )
 #: Counts: whole, not negative.
 COUNTS = (
     *("status_code", "tokens_used", "prompt_tokens", "completion_tokens", "duration_ms", "cache_read_tokens"),
-    *("cache_write_tokens", "reasoning_tokens", "code_line"),
+    *("cache_write_tokens", "reasoning_tokens", "code_line", "code_column", "code_end_line", "code_end_column"),
 )
-OBJECTS = ("metadata", "request_data", "response_data")
+OBJECTS = ("metadata", "request_data", "response_data", "usage_details")
 STATUSES = ("ok", "error", "cancelled", "timeout", "partial", "unknown")
 #: Above these a count is none: what is larger fits no column, and no price times it a sum of money.
 _LARGEST_COUNT = 10**12
 _LARGEST_SMALL = 2**31 - 1
-_SMALL = frozenset({"status_code", "code_line"})
-#: Bytes of a text: those that the roll-up's key is made of must fit an index entry together.
-_MOST_KEY = 400
+_SMALL = frozenset({"status_code", "code_line", "code_column", "code_end_line", "code_end_column"})
+#: Bytes of a text: those that a roll-up's key is made of must fit an index entry (2,704 bytes) together.
+_MOST_KEY = 290
 _MOST_TEXT = 8000
-_KEYS = frozenset({"user_id", "service_name", "feature_context", "provider", "model"})
+_KEYS = frozenset(
+    {
+        *("tenant", "environment", "user_id", "service_name", "feature_context", "provider", "model"),
+        *("code_file", "code_function"),
+    }
+)
 _DEEPEST = 50  # levels of an object that are kept
 
 
@@ -148,6 +154,10 @@ def _object(value: Any, deep: int = 0) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _blob(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.isalnum() and value.isascii() and len(value) <= 64 else None
+
+
 def _small(value: Any) -> int | None:
     number = count_of(value)
     return number if number is not None and number <= _LARGEST_SMALL else None
@@ -184,6 +194,7 @@ _CLEAN: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(OBJECTS, _object),
     **dict.fromkeys(_KEYS, _key),
     **dict.fromkeys(_SMALL, _small),
+    "code_blob": _blob,
     "stream": _flag,
 }
-_SHORT = frozenset(TEXTS)
+_SHORT = frozenset(TEXTS) - {"code_blob"}

@@ -8,6 +8,7 @@ import tempfile
 from typing import NamedTuple
 
 from llmguard.errors import ConfigError
+from llmguard.usage.revision import revision_of, without_password
 
 _SQLITE = "sqlite:///"
 
@@ -27,6 +28,9 @@ class UsageSettings(NamedTuple):
         store_content: characters of request and response kept on a row, 0 for none (LLMGUARD_STORE_CONTENT).
         project_root: folder that `code_file` is relative to (LLMGUARD_PROJECT_ROOT); by default the nearest folder from
             the working directory upward that has a `pyproject.toml`, `llmguard.yaml` or `.git`, else the former.
+        environment: what this process is (LLMGUARD_ENVIRONMENT): "production", say.
+        repository: URL of the code's repository (LLMGUARD_REPOSITORY), else what `.git` says.
+        commit: hash of the code's commit (LLMGUARD_COMMIT), else what `.git` says.
     """
 
     database_url: str
@@ -39,6 +43,15 @@ class UsageSettings(NamedTuple):
     max_age: float = 3600.0
     store_content: int = 0
     project_root: str = ""
+    environment: str = ""
+    repository: str = ""
+    commit: str = ""
+
+    @property
+    def process_fields(self) -> dict[str, str]:
+        """The columns that are the same for all calls of a process."""
+        given = {"environment": self.environment, "repository": self.repository, "commit": self.commit}
+        return {name: value for name, value in given.items() if value}
 
     @property
     def sqlite_file(self) -> str:
@@ -62,6 +75,8 @@ def from_environment() -> UsageSettings:
     home = data_directory()
     environ = os.environ
     default = f"sqlite:///{os.path.join(home, 'usage.db')}"
+    root = os.path.abspath(environ.get("LLMGUARD_PROJECT_ROOT") or _project_root())
+    found = revision_of(root)
     return UsageSettings(
         database_url=absolute(environ.get("LLMGUARD_DATABASE_URL") or default),
         schema=environ.get("LLMGUARD_DATABASE_SCHEMA", ""),
@@ -72,7 +87,10 @@ def from_environment() -> UsageSettings:
         spool_cap=int(_number("LLMGUARD_SPOOL_CAP", 256 * 1024 * 1024)),
         max_age=_number("LLMGUARD_MAX_AGE", 3600.0),
         store_content=int(_number("LLMGUARD_STORE_CONTENT", 0)),
-        project_root=os.path.abspath(environ.get("LLMGUARD_PROJECT_ROOT") or _project_root()),
+        project_root=root,
+        environment=environ.get("LLMGUARD_ENVIRONMENT", ""),
+        repository=without_password(environ.get("LLMGUARD_REPOSITORY", "") or found.repository),
+        commit=environ.get("LLMGUARD_COMMIT", "") or found.commit,
     )
 
 

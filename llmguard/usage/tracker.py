@@ -36,6 +36,11 @@ class LLMUsageTracker:
         page_context: str | None = None,
         feature_context: str | None = None,
         endpoint: str | None = None,
+        *,
+        tenant: Any = None,
+        run_id: Any = None,
+        agent: str | None = None,
+        budget: str | None = None,
     ) -> None:
         """Know this of the request at hand: rows of its calls carry it, where a call does not say otherwise.
 
@@ -52,6 +57,10 @@ class LLMUsageTracker:
             "feature_context": feature_context,
             "endpoint": endpoint,
             "request_id": str(uuid.uuid4()),
+            "tenant": tenant,
+            "run_id": run_id,
+            "agent": agent,
+            "budget": budget,
         }
         headers = getattr(request, "headers", None)
         if headers is not None and hasattr(headers, "get"):
@@ -70,6 +79,10 @@ class LLMUsageTracker:
         user_id: Any = None,
         service_name: str | None = None,
         endpoint: str | None = None,
+        tenant: Any = None,
+        run_id: Any = None,
+        agent: str | None = None,
+        budget: str | None = None,
     ) -> TrackedBlock:
         """A block around one call: `async with`, `with`, or a decorator. It yields a `UsageLog`.
 
@@ -85,6 +98,10 @@ class LLMUsageTracker:
                 "user_id": user_id,
                 "service_name": service_name,
                 "endpoint": endpoint,
+                "tenant": tenant,
+                "run_id": run_id,
+                "agent": agent,
+                "budget": budget,
             }
         )
 

@@ -13,6 +13,7 @@ import time
 
 import sqlalchemy as sa
 from alembic import context, op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0002"
 down_revision = "0001"
@@ -101,6 +102,12 @@ EXCEPTION WHEN OTHERS THEN
   RETURN replace(value::text, '\u0000', '')::jsonb;
 END $$
 """
+INDEXES = (
+    ("idx_llm_usage_user_id", ["user_id"]),
+    ("idx_llm_usage_model", ["model"]),
+    ("idx_llm_usage_created_at", ["created_at"]),
+    ("idx_llm_usage_user_date", ["user_id", "created_at"]),
+)
 BATCH = 5000  # rows whose JSON is made anew in one transaction
 WAIT = "2s"  # how long a step of PostgreSQL waits for its lock, and holds up whoever comes behind, before it tries anew
 
@@ -117,12 +124,13 @@ def upgrade() -> None:
 # -- what both do -----------------------------------------------------------------------------------------------------
 
 
-def _new_columns() -> list[sa.Column]:
+def _new_columns(json: object) -> list[sa.Column]:
     return [
         *(sa.Column(name, sa.Text) for name in TEXTS[:7]),
         sa.Column("code_blob", sa.String(64)),
         *(sa.Column(name, sa.Integer) for name in NUMBERS),
         sa.Column(TEXTS[7], sa.Text),
+        sa.Column("usage_details", json),
     ]
 
 
@@ -180,20 +188,56 @@ def _views() -> None:
 
 def _upgrade_sqlite() -> None:
     op.execute("DROP VIEW llm_usage_report")
-    for column in (*_new_columns(), sa.Column("usage_details", sa.JSON)):
-        op.add_column("llm_usage_logs", column)
-    _sqlite_defaults({name: given for name, (given, _) in DEFAULTS.items()})
+    _calls_anew(_new_columns(sa.JSON), {name: given for name, (given, _) in DEFAULTS.items()})
     _hourly_anew()
     _rollup("llm_usage_hourly_sites", SITE_KEY)
     op.execute(_filling("llm_usage_hourly_sites", SITE_KEY))
     _views()
 
 
-def _sqlite_defaults(defaults: dict[str, str]) -> None:
-    """Give columns a default, or (for "") take it. The table is made anew: its rows are copied once."""
-    with op.batch_alter_table("llm_usage_logs", recreate="always") as batch:
-        for name, given in defaults.items():
-            batch.alter_column(name, server_default=sa.text(given) if given else None)
+def _calls_anew(added: list[sa.Column], defaults: dict[str, str]) -> None:
+    """The table of calls with further columns, and with these defaults only. SQLite can give a column a default by
+    making its table anew: the rows are copied once."""
+    op.rename_table("llm_usage_logs", "llm_usage_logs_before")
+    for name, _ in INDEXES:
+        op.drop_index(name, "llm_usage_logs_before")
+    columns = [
+        *(sa.Column(name, sa.String(64), nullable=False, primary_key=name == "id") for name in ("id", "call_id")),
+        sa.Column("attempt_no", sa.Integer, nullable=False, server_default="0"),
+        *(sa.Column(name, sa.Text) for name in ("user_id", "endpoint", "model")),
+        sa.Column("status_code", sa.Integer),
+        *(sa.Column(name, sa.BigInteger) for name in ("tokens_used", "prompt_tokens", "completion_tokens")),
+        sa.Column("duration_ms", sa.BigInteger),
+        sa.Column("error_message", sa.Text),
+        sa.Column("metadata", sa.JSON),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        *(sa.Column(name, sa.Text) for name in ("error_type", "provider", "response_model", "model_version")),
+        sa.Column("operation", sa.String(32)),
+        *(sa.Column(name, sa.Text) for name in ("service_name", "feature_context", "page_context", "username")),
+        *(sa.Column(name, sa.Text) for name in ("client_account_id", "engagement_id", "flow_id", "request_id")),
+        *(sa.Column(name, sa.Text) for name in ("ip_address", "user_agent")),
+        sa.Column("stream", sa.Boolean),
+        *(sa.Column(name, sa.BigInteger) for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens")),
+        sa.Column("usage_source", sa.String(16)),
+        *(sa.Column(name, MONEY) for name in ("input_cost", "output_cost", "total_cost")),
+        sa.Column("cost_currency", sa.String(3)),
+        sa.Column("price_status", sa.String(16)),
+        *(sa.Column(name, sa.Text) for name in ("price_version", "code_file", "code_function")),
+        sa.Column("code_line", sa.Integer),
+        sa.Column("provider_response_id", sa.Text),
+        *(sa.Column(name, sa.JSON) for name in ("request_data", "response_data")),
+    ]
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    columns += added
+    for column in columns:
+        if column.name in defaults:
+            column.server_default = sa.DefaultClause(sa.text(defaults[column.name]))
+    op.create_table("llm_usage_logs", *columns, sa.UniqueConstraint("call_id", "attempt_no", name="uq_llm_usage_call"))
+    op.execute(f"INSERT INTO llm_usage_logs ({names}) SELECT {names} FROM llm_usage_logs_before")
+    op.drop_table("llm_usage_logs_before")
+    for name, indexed in INDEXES:
+        op.create_index(name, "llm_usage_logs", indexed)
 
 
 # -- PostgreSQL -------------------------------------------------------------------------------------------------------
@@ -201,7 +245,7 @@ def _sqlite_defaults(defaults: dict[str, str]) -> None:
 
 def _upgrade_postgresql_offline() -> None:
     op.execute("DROP VIEW llm_usage_report")
-    for column in (*_new_columns(), sa.Column("usage_details", sa.dialects.postgresql.JSONB)):
+    for column in _new_columns(JSONB):
         op.add_column("llm_usage_logs", column)
     op.execute(AS_JSONB)
     for name in OBJECTS:
@@ -324,14 +368,11 @@ def downgrade() -> None:
     )
     op.drop_table("llm_usage_hourly_0002")
     op.create_index("idx_llm_usage_hourly_user", "llm_usage_hourly", ["user_id", "hour"])
-    gone = [column.name for column in _new_columns()] + ["usage_details"]
     if sqlite:
-        _sqlite_defaults(dict.fromkeys(DEFAULTS, ""))
-        for name in gone:
-            op.execute(f'ALTER TABLE llm_usage_logs DROP COLUMN "{name}"')
+        _calls_anew([], {})
     else:
-        for name in gone:
-            op.drop_column("llm_usage_logs", name)
+        for column in _new_columns(JSONB):
+            op.drop_column("llm_usage_logs", column.name)
         for name in DEFAULTS:
             op.execute(f"ALTER TABLE llm_usage_logs ALTER {name} DROP DEFAULT")
         for name in OBJECTS:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Select, case, func, select
+from sqlalchemy import Engine, Select, Table, case, func, select
 
-from llmguard.usage.store.tables import usage_hourly, usage_logs
+from llmguard.usage.store.tables import usage_hourly, usage_hourly_sites, usage_logs
 
 #: Dimension of `summary` -> columns of the ledger.
 DIMENSIONS = {
@@ -19,6 +19,8 @@ DIMENSIONS = {
     "provider": ("provider",),
     "model": ("provider", "model"),
     "site": ("code_file", "code_function"),
+    "tenant": ("tenant",),
+    "environment": ("environment",),
     "day": (),
     "hour": (),
 }
@@ -78,10 +80,11 @@ def summary(
     Raises:
         SQLAlchemyError: the database does not answer.
     """
-    rolled = by != "site" and "status" not in filters and all(_is_hour(at) for at in period)
+    rollup = usage_hourly_sites if by == "site" else usage_hourly
+    rolled = all(FILTERS[name] in rollup.c for name in filters) and all(_is_hour(at) for at in period)
     if by in ("day", "hour"):
         rolled = rolled and _has_whole_hours(zone)
-    statement = (_of_rollup if rolled else _of_rows)(by, period, filters)
+    statement = _of_rollup(rollup, by, period, filters) if rolled else _of_rows(by, period, filters)
     found: dict[tuple[str, ...], Sums] = {}
     with engine.connect() as connection:
         for row in connection.execute(statement).mappings():
@@ -113,15 +116,15 @@ def _has_whole_hours(zone: tzinfo) -> bool:
     return all((moment.utcoffset() or timedelta(0)).seconds % 3600 == 0 for moment in moments)
 
 
-def _of_rollup(by: str, period: Period, filters: dict[str, str]) -> Select[Any]:
-    columns: list[Any] = [usage_hourly.c[name] for name in _keys(by)]
+def _of_rollup(rollup: Table, by: str, period: Period, filters: dict[str, str]) -> Select[Any]:
+    columns: list[Any] = [rollup.c[name] for name in _keys(by)]
     if by in ("day", "hour"):
-        columns.append(usage_hourly.c.hour.label("at"))
-    sums = [func.sum(usage_hourly.c[name]).label(name) for name in _SUMS]
-    cost = func.sum(usage_hourly.c.total_cost, type_=usage_hourly.c.total_cost.type).label("cost")
-    conditions = [usage_hourly.c[FILTERS[name]] == value for name, value in filters.items()]
-    conditions += _within(usage_hourly.c.hour, period)
-    groups = [usage_hourly.c[name] for name in _keys(by)] or [usage_hourly.c.hour]
+        columns.append(rollup.c.hour.label("at"))
+    sums = [func.sum(rollup.c[name]).label(name) for name in _SUMS]
+    cost = func.sum(rollup.c.total_cost, type_=rollup.c.total_cost.type).label("cost")
+    conditions = [rollup.c[FILTERS[name]] == value for name, value in filters.items()]
+    conditions += _within(rollup.c.hour, period)
+    groups = [rollup.c[name] for name in _keys(by)] or [rollup.c.hour]
     return select(*columns, *sums, cost).where(*conditions).group_by(*groups)
 
 
