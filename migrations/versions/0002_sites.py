@@ -259,7 +259,7 @@ def _upgrade_postgresql() -> None:
     _begin_postgresql()
     # Each step below is a transaction of its own; an upgrade that broke off is taken up where it did.
     with op.get_context().autocommit_block():
-        _copy_objects(f'"{schema}".llm_usage_logs', f'"{schema}".llmguard_as_jsonb')
+        _copy_objects(f'"{schema}".llm_usage_logs')
     _with_lock("LOCK TABLE llm_usage_logs, llm_usage_hourly IN ACCESS EXCLUSIVE MODE")
     op.execute("DROP VIEW llm_usage_report")
     op.execute("DROP TRIGGER llmguard_0002 ON llm_usage_logs")
@@ -296,23 +296,20 @@ def _begin_postgresql() -> None:
     )
 
 
-def _copy_objects(table: str, as_jsonb: str) -> None:
+def _copy_objects(table: str) -> None:
     """The JSON of the rows that are there, piece by piece."""
+    bind = op.get_bind()
+    last = sa.text(f"SELECT max(id) FROM (SELECT id FROM {table} WHERE id > :after ORDER BY id LIMIT {BATCH}) AS piece")
     # The trigger does it: a row only has to be touched.
     touch = sa.text(
-        f"""
-        WITH piece AS (
-          SELECT id FROM {table} WHERE id > :after ORDER BY id LIMIT {BATCH}
-        ), touched AS (
-          UPDATE {table} SET metadata = metadata
-          WHERE id IN (SELECT id FROM piece) AND ({" OR ".join(f"{name} IS NOT NULL" for name in OBJECTS)})
-            AND {" AND ".join(f"{name}_0002 IS NULL" for name in OBJECTS)}
-        ) SELECT max(id) FROM piece
-        """
+        f"UPDATE {table} SET metadata = metadata WHERE id > :after AND id <= :last "
+        f"AND ({' OR '.join(f'{name} IS NOT NULL' for name in OBJECTS)}) "
+        f"AND {' AND '.join(f'{name}_0002 IS NULL' for name in OBJECTS)}"
     )
-    after: str | None = ""
-    while after is not None:
-        after = op.get_bind().execute(touch, {"after": after}).scalar_one()
+    after = ""
+    while (until := bind.execute(last, {"after": after}).scalar_one()) is not None:
+        bind.execute(touch, {"after": after, "last": until})
+        after = until
 
 
 def _with_lock(*statements: str) -> None:

@@ -83,7 +83,7 @@ def upgrade(engine: Engine, schema: str = "", revision: str = "head") -> None:
         SchemaError: the database is newer than this version.
         SQLAlchemyError: the database refused.
     """
-    with _alone(engine), engine.connect() as connection:
+    with _alone(engine), _writing(engine) as connection:
         if schema and engine.dialect.name == "postgresql":
             connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
             connection.commit()
@@ -97,9 +97,14 @@ def upgrade(engine: Engine, schema: str = "", revision: str = "head") -> None:
     checkpoint(engine)
 
 
+def _writing(engine: Engine) -> Connection:
+    """A connection whose transactions begin as a writer's: in SQLite one that reads first cannot always write later."""
+    return engine.connect().execution_options(llmguard_write=True)
+
+
 def downgrade(engine: Engine, schema: str, revision: str) -> None:
     """Take a database back to a revision ("base" for none)."""
-    with _alone(engine), engine.connect() as connection:
+    with _alone(engine), _writing(engine) as connection:
         _run("downgrade", connection, schema, revision)
 
 
