@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from llmguard.calls.clients import pool
 from llmguard.calls.prices import Estimate, estimate_cost
@@ -28,6 +28,7 @@ from llmguard.calls.request import (
 )
 from llmguard.calls.result import AsyncStreamed, Result, Streamed
 from llmguard.errors import UsageError
+from llmguard.usage.clients.methods import Noted
 
 Messages = Iterable[Any]
 Options = Mapping[str, Any] | None
@@ -360,6 +361,12 @@ class LLMWrapper:
             sent["model"] = default or None  # None is sent where it was passed, and the provider says what it thinks
         attribution = {"user_id": user_id, "service_name": service_name}
         return Request(shape, chosen, sent, attribution, metadata, options, asynchronous=asynchronous)
+
+
+if not TYPE_CHECKING:  # for a type checker they stay what they are
+    # The calls of a coroutine belong to the line that makes it, whoever awaits it.
+    for _name in ("chat_completion", "chat_completion_sync", "messages_create", "messages_create_sync"):
+        setattr(LLMWrapper, _name, Noted(vars(LLMWrapper)[_name]))
 
 
 async def _asked(request: Request) -> Any:

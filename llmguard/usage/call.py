@@ -81,8 +81,7 @@ class Call:
         try:
             place = caller(self._recorder.settings.project_root, passing)
             if place is not None:
-                fields = self.fields
-                fields["code_file"], fields["code_function"], fields["code_line"] = place
+                self.fields.update(place)
             if request is not None:
                 self.prompt_estimate = self.fields["prompt_estimate"] = tokens_in(characters_of(request))
             self.fields["started_at"] = time.time()

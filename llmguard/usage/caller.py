@@ -1,10 +1,23 @@
-"""Where in the user's code a call is made: the nearest frame of the project, else the first that is not passed on."""
+"""Where in the user's code a call is made.
+
+That is the nearest frame of the project on the stack, else the first that does not only pass the call on. The stack of
+a task or a thread ends where the event loop or the pool begins: nobody there has made the call. Then it is the place
+where the coroutine was made (`remember`), or where the method was taken from its object, or the work submitted
+(`Carried`).
+"""
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+import weakref
+from contextvars import ContextVar
+from itertools import islice
+from types import CodeType, CoroutineType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llmguard.usage.blob import File, file_of
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -13,27 +26,61 @@ _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _MOST_FRAMES = 200
+_MOST_KEPT = 10_000
+_AWAITED = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 #: (root, passing) -> file name -> path below the root; "" for code that is not the project's, None for what passes on.
 _verdicts: dict[tuple[str, tuple[str, ...]], dict[str, str | None]] = {}
+_positions: dict[tuple[CodeType, int], tuple[int | None, int | None, int | None, int | None]] = {}
 
 
-class Caller(NamedTuple):
-    """A place in code, in OpenTelemetry's terms: `code.file.path` (below the root), `code.function.name`, line."""
+class Spot(NamedTuple):
+    """A place in running code.
 
-    code_file: str
-    code_function: str
-    code_line: int
+    Attributes:
+        code: that runs.
+        instruction: offset of the instruction in it.
+        line: of it.
+        path: of the file below the project's root; absolute for code that is not the project's.
+        is_own: whether it is the project's.
+    """
+
+    code: CodeType
+    instruction: int
+    line: int
+    path: str
+    is_own: bool
 
 
-def caller(root: str, passing: tuple[str, ...] = ()) -> Caller | None:
-    """The place that called into llmguard, None when there is none (an embedded interpreter, say).
+class _Made(weakref.ref[Any]):
+    """A coroutine that is under way, and where it was made."""
+
+    __slots__ = ("key", "spot")
+    key: int
+    spot: Spot
+
+
+#: Identity of a coroutine's frame -> the coroutine.
+_made: dict[int, _Made] = {}
+#: Where the work was submitted that a thread is doing; set by who carries contexts into threads.
+submitted: ContextVar[Spot | None] = ContextVar("llmguard_submitted", default=None)
+
+
+def caller(root: str, passing: tuple[str, ...] = ()) -> dict[str, Any] | None:
+    """The columns of a row that say who called into llmguard, None when nobody did (an embedded interpreter, say).
 
     Args:
         root: absolute folder of the project, that the file is relative to.
         passing: beginnings of file names whose frames only pass calls on: the folder of an SDK.
     """
+    found = spot(root, passing, sys._getframe(1))
+    return None if found is None else columns_of(found)
+
+
+def spot(root: str, passing: tuple[str, ...], start: FrameType) -> Spot | None:
+    """The place that a call was made at, seen from a frame below it."""
     outside: FrameType | None = None
-    frame: FrameType | None = sys._getframe(1)
+    made: Spot | None = None
+    frame: FrameType | None = start
     verdicts = _verdicts.setdefault((root, passing), {})
     for _ in range(_MOST_FRAMES):
         if frame is None:
@@ -43,19 +90,104 @@ def caller(root: str, passing: tuple[str, ...] = ()) -> Caller | None:
             path = verdicts[name]
         except KeyError:
             path = _judged(name, root, passing)
-            if len(verdicts) < 10_000:
+            if len(verdicts) < _MOST_KEPT:
                 verdicts[name] = path
         if path:
-            return _place(frame, path)
+            return made or Spot(frame.f_code, frame.f_lasti, frame.f_lineno, path, True)
         if path is not None and outside is None:
             outside = frame
+        above = frame.f_back
+        if frame.f_code.co_flags & _AWAITED:
+            made = _made_at(frame) or made
+            if above is not None and not above.f_code.co_flags & _AWAITED:
+                break  # a task: what is above drives it
+        frame = above
+    known = made or submitted.get() or _taken(start)
+    if known is not None and (known.is_own or outside is None):
+        return known
+    if outside is None:
+        return None
+    path = os.path.abspath(outside.f_code.co_filename)
+    return Spot(outside.f_code, outside.f_lasti, outside.f_lineno, path, False)
+
+
+def remember(coroutine: CoroutineType[Any, Any, Any], place: Spot | None) -> None:
+    """Know where a coroutine was made, for as long as it is there."""
+    frame = coroutine.cr_frame
+    if place is not None and frame is not None:
+        made = _Made(coroutine, _forget)
+        key = made.key = id(frame)
+        made.spot = place
+        _made[key] = made
+
+
+def _forget(made: Any) -> None:
+    key: int = made.key
+    if _made.get(key) is made:
+        del _made[key]
+
+
+def _made_at(frame: FrameType) -> Spot | None:
+    """Where the coroutine that runs in a frame was made, if that is the project's and known."""
+    made = _made.get(id(frame))
+    if made is None:
+        return None
+    coroutine = made()
+    return made.spot if coroutine is not None and coroutine.cr_frame is frame and made.spot.is_own else None
+
+
+def _taken(start: FrameType) -> Spot | None:
+    """Where the outermost method on the stack was taken from its object, if that is known."""
+    found: Spot | None = None
+    frame: FrameType | None = start
+    for _ in range(_MOST_FRAMES):
+        if frame is None:
+            break
+        if frame.f_code.co_name == "__call__" and frame.f_code.co_filename.startswith(_OWN):
+            found = getattr(frame.f_locals.get("self"), "spot", None) or found
         frame = frame.f_back
-    return _place(outside, os.path.abspath(outside.f_code.co_filename)) if outside is not None else None
+    return found
 
 
-def _place(frame: FrameType, path: str) -> Caller:
-    function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # qualified from Python 3.11 on
-    return Caller(path, function.replace(".<locals>", ""), frame.f_lineno)
+def columns_of(found: Spot) -> dict[str, Any]:
+    """A place as the columns of a row, in OpenTelemetry's terms: `code.file.path`, `code.function.name`, line, and from
+    Python 3.11 on column and end, 1-based, in characters, the end exclusive; and git's hash of the file as it ran."""
+    code = found.code
+    function = getattr(code, "co_qualname", code.co_name)  # qualified from Python 3.11 on
+    columns: dict[str, Any] = {
+        "code_file": found.path,
+        "code_function": function.replace(".<locals>", ""),
+        "code_line": found.line,
+    }
+    if not found.is_own:
+        return columns
+    file = file_of(code)
+    if file.blob:
+        columns["code_blob"] = file.blob
+    if sys.version_info >= (3, 11):
+        line, end_line, column, end_column = _position(code, found.instruction)
+        if line is not None and column is not None:
+            columns.update(code_line=line, code_column=_character(file, line, column))
+        if end_line is not None and end_column is not None:
+            columns.update(code_end_line=end_line, code_end_column=_character(file, end_line, end_column))
+    return columns
+
+
+def _position(code: CodeType, instruction: int) -> tuple[int | None, int | None, int | None, int | None]:
+    key = (code, instruction)
+    known = _positions.get(key)
+    if known is None:
+        known = next(islice(code.co_positions(), instruction // 2, None), (None, None, None, None))  # type: ignore[attr-defined,unused-ignore]
+        if len(_positions) < _MOST_KEPT:
+            _positions[key] = known
+    return known
+
+
+def _character(file: File, line: int, offset: int) -> int:
+    """The column in characters for an offset in bytes of UTF-8."""
+    if file.lines is not None and line <= len(file.lines):
+        return len(file.lines[line - 1][:offset].decode("utf-8", "replace")) + 1
+    return offset + 1
 
 
 def _judged(name: str, root: str, passing: tuple[str, ...]) -> str | None:

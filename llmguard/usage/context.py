@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+import functools
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -88,3 +92,59 @@ def leave(around: Enclosing) -> None:
     around.frame = None
     if _INSIDE.get() is around:
         _INSIDE.set(around.parent)
+
+
+# -- into threads -----------------------------------------------------------------------------------------------------
+
+_CARRIES = "_llmguard_carries"
+
+
+def carry_into_threads() -> None:
+    """From here on, work that is submitted to a `ThreadPoolExecutor` (`run_in_executor` too) and threads that are
+    started run in a copy of the context that they come from: what is known of the request holds there, and their calls
+    belong to the line that submits or starts them. Twice is once. (`asyncio.to_thread` copies the context by itself.)
+    """
+    if hasattr(ThreadPoolExecutor.submit, _CARRIES):
+        return
+    submit: Any = ThreadPoolExecutor.submit
+    start = threading.Thread.start
+
+    @functools.wraps(submit)
+    def submit_with_context(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return submit(self, _here().run, fn, *args, **kwargs)
+
+    @functools.wraps(start)
+    def start_with_context(self: Any) -> None:
+        if not isinstance(self, threading._DummyThread) and not _serves_a_pool(self):
+            run, context = self.run, _here()
+
+            def run_with_context() -> None:
+                del self.run  # a thread must not hold itself
+                context.run(run)
+
+            self.run = run_with_context
+        start(self)
+
+    setattr(submit_with_context, _CARRIES, submit)
+    ThreadPoolExecutor.submit = submit_with_context  # type: ignore[method-assign]
+    threading.Thread.start = start_with_context  # type: ignore[method-assign]
+
+
+def _serves_a_pool(thread: threading.Thread) -> bool:
+    """Whether a thread is a pool's, or the flusher: it works for many, and has no context."""
+    target = getattr(thread, "_target", None)
+    return getattr(target, "__module__", "") in ("concurrent.futures.thread", "llmguard.usage.flusher")
+
+
+def _here() -> Context:
+    """A copy of the context, which knows the place that it was made at."""
+    from llmguard.usage.caller import spot, submitted
+    from llmguard.usage.recorder import recorder
+
+    context = copy_context()
+    try:
+        place = spot(recorder().settings.project_root, (), sys._getframe(2))
+    except Exception:  # noqa: BLE001  (work goes on without a place)
+        place = None
+    context.run(submitted.set, place)
+    return context

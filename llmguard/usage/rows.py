@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmguard.printable import printable
@@ -35,15 +36,16 @@ STATUSES = ("ok", "error", "cancelled", "timeout", "partial", "unknown")
 _LARGEST_COUNT = 10**12
 _LARGEST_SMALL = 2**31 - 1
 _SMALL = frozenset({"status_code", "code_line", "code_column", "code_end_line", "code_end_column"})
-#: Bytes of a text: those that a roll-up's key is made of must fit an index entry (2,704 bytes) together.
-_MOST_KEY = 290
 _MOST_TEXT = 8000
-_KEYS = frozenset(
-    {
-        *("tenant", "environment", "user_id", "service_name", "feature_context", "provider", "model"),
-        *("code_file", "code_function"),
-    }
-)
+#: Bytes of the texts that the key of a roll-up is made of: together they must fit an entry of its index (2,704 bytes).
+_KEYS = {
+    **dict.fromkeys(("user_id", "service_name", "feature_context", "model"), 400),
+    **dict.fromkeys(("tenant", "provider"), 200),
+    "environment": 100,
+    "code_file": 500,
+    "code_function": 300,
+}
+_SHORTEST = min(_KEYS.values())
 _DEEPEST = 50  # levels of an object that are kept
 
 
@@ -114,7 +116,7 @@ def _common(data: dict[str, Any]) -> Row:
     row["created_at"] = _time(data.get("started_at"))
     bad = []
     for name, value in data.items():
-        if name in _SHORT and type(value) is str and len(value) <= _MOST_KEY and value.isascii() and "\0" not in value:
+        if name in _SHORT and type(value) is str and len(value) <= _SHORTEST and value.isascii() and "\0" not in value:
             row[name] = value  # nearly all: this loop is most of what a row costs
             continue
         clean = _CLEAN.get(name)
@@ -135,10 +137,6 @@ def _text(value: Any, most: int = _MOST_TEXT) -> str:
     # PostgreSQL takes no zero byte, and no half of a surrogate pair.
     data = text.replace("\x00", "").encode("utf-8", "replace")
     return data.decode() if len(data) <= most else data[:most].decode("utf-8", "ignore")
-
-
-def _key(value: Any) -> str:
-    return _text(value, _MOST_KEY)
 
 
 def _object(value: Any, deep: int = 0) -> Any:
@@ -192,7 +190,7 @@ _CLEAN: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(TEXTS, _text),
     **dict.fromkeys(COUNTS, count_of),
     **dict.fromkeys(OBJECTS, _object),
-    **dict.fromkeys(_KEYS, _key),
+    **{name: partial(_text, most=most) for name, most in _KEYS.items()},
     **dict.fromkeys(_SMALL, _small),
     "code_blob": _blob,
     "stream": _flag,

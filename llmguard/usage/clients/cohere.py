@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
+from types import FunctionType
 from typing import Any
 
 from llmguard.usage.call import Call, InnerCall
-from llmguard.usage.clients.tracked import become, begin, failed, subclass_of
+from llmguard.usage.clients.methods import Bound, watched_members
+from llmguard.usage.clients.tracked import become, begin, failed, folders, subclass_of
 from llmguard.usage.clients.wire import ended
 
 _CLIENTS = ("BaseCohere", "AsyncBaseCohere", "V2Client", "AsyncV2Client")
@@ -31,13 +33,16 @@ def install(client: Any, fields: dict[str, Any]) -> None:
     shared = transport.__dict__["_llmguard_defaults"]
     shared.update(fields)
     client_class: Any = type(client)
+    for name, made in vars(client).items():  # methods that its constructor has wrapped
+        if not name.startswith("_") and type(made) is FunctionType:
+            vars(client)[name] = Bound(made, folders(client_class), None)
     client.__class__ = _client(client_class)
     client.__dict__["_llmguard_defaults"] = shared
 
 
 @lru_cache(maxsize=32)
 def _client(cls: Any) -> type:
-    return subclass_of(cls, {})
+    return subclass_of(cls, watched_members(cls))
 
 
 @lru_cache(maxsize=32)

@@ -12,6 +12,7 @@ from typing import Any
 
 from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.clients import speakeasy
+from llmguard.usage.clients.methods import watch_below, watched_members
 from llmguard.usage.clients.tracked import become, begin, failed, subclass_of
 from llmguard.usage.clients.wire import event_of
 from llmguard.usage.streams import TrackedAsyncIterator, TrackedIterator, Tracking
@@ -31,23 +32,37 @@ def install(client: Any, fields: dict[str, Any]) -> None:
     if not getattr(cls, "_llmguard_tracked", False):
         become(transport, _transport(cls), fields)
     shared = vars(transport)["_llmguard_defaults"]
-    client.__class__ = _client(type(client))
-    client.__dict__["_llmguard_defaults"] = shared
     shared.update(fields)
+    _become_client(client, shared)
 
 
-def _client(cls: Any) -> Any:
-    return _client_class(cls)
+def _become_client(client: Any, shared: dict[str, Any]) -> None:
+    cls: Any = type(client)
+    client.__class__ = _client_class(cls)
+    client.__dict__["_llmguard_defaults"] = shared
+    watch_below(client)
 
 
 @lru_cache(maxsize=32)
 def _client_class(cls: Any) -> type:
-    """A client whose interactions are tracked when they are first used."""
-    methods: dict[str, Any] = {}
+    """A client whose interactions, and those of its asynchronous half, are tracked when they are first used."""
+    methods = watched_members(cls, methods=False)
     for name in ("interactions", "decisions"):
         if isinstance(getattr(cls, name, None), property):
             methods[name] = property(_resource(cls, name))
+    if isinstance(getattr(cls, "aio", None), property):
+        methods["aio"] = property(_other_half(cls))
     return subclass_of(cls, methods)
+
+
+def _other_half(cls: Any) -> Any:
+    def aio(self: Any) -> Any:
+        found = cls.aio.fget(self)
+        if not getattr(type(found), "_llmguard_tracked", False):
+            _become_client(found, self.__dict__["_llmguard_defaults"])
+        return found
+
+    return aio
 
 
 def _resource(cls: Any, name: str) -> Any:

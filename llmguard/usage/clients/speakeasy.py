@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.clients.methods import watched_members
 from llmguard.usage.clients.tracked import DEFAULTS, begin, failed, subclass_of
 from llmguard.usage.clients.wire import ended
 
@@ -54,7 +55,8 @@ def _subclass(cls: Any) -> type:
             raise
         return ended(call, response)
 
-    return subclass_of(cls, {"do_request": do_request, "do_request_async": do_request_async})
+    ours = {"do_request": do_request, "do_request_async": do_request_async}
+    return subclass_of(cls, {**watched_members(cls), **ours})
 
 
 def _begin(resource: Any, request: Any, options: dict[str, Any]) -> Call | InnerCall | None:

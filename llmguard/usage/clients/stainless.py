@@ -13,6 +13,7 @@ from typing import Any
 
 from llmguard.providers.index import by_host, client_class
 from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.clients.methods import watch_below, watched_members
 from llmguard.usage.clients.tracked import DEFAULTS, become, begin, failed, subclass_of
 from llmguard.usage.clients.wire import is_raw, track_raw
 from llmguard.usage.streams import track_stream
@@ -31,6 +32,7 @@ def install(client: Any, fields: dict[str, Any]) -> None:
     """Put the calls through a client on the books."""
     cls: Any = type(client)
     become(client, _subclass(cls), fields)
+    watch_below(client)
 
 
 @lru_cache(maxsize=256)
@@ -67,7 +69,8 @@ def _subclass(cls: type) -> type:
                 raise
             return ended(call, response)
 
-    return subclass_of(cls, {"request": request, "copy": copy, "with_options": copy})
+    ours = {"request": request, "copy": copy, "with_options": copy}
+    return subclass_of(cls, {**watched_members(cls, methods=False), **ours})
 
 
 def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Call | InnerCall | None:
