@@ -12,7 +12,7 @@ from llmguard.calls.result import Usage, result_of
 from llmguard.calls.transports import Reached, row_of, transport_for
 from llmguard.errors import UsageError
 from llmguard.printable import printable
-from llmguard.providers import PROVIDERS
+from llmguard.providers.index import maker_of
 from llmguard.usage.call import Call, InnerCall, started
 from llmguard.usage.tokens import Tokens
 
@@ -31,8 +31,6 @@ class NotGiven:
 
 
 NOT_GIVEN: Any = NotGiven()
-#: Models of a maker that others serve under the same name.
-_OPEN = ("gpt-oss",)
 
 
 class Shape(NamedTuple):
@@ -186,12 +184,12 @@ def check_model(model: Any, provider: str, options: Mapping[str, Any]) -> None:
         return
     if os.environ.get(f"{row.name.upper()}_BASE_URL"):
         return
-    for maker in PROVIDERS:
-        if maker.name != row.name and model.startswith(maker.models or "\0") and not model.startswith(_OPEN):
-            raise UsageError(
-                f'model "{model}" is not served by {row.title}, which is asked when a call names nobody: '
-                f'pass provider="{maker.name}", or set LLM_PRIMARY_PROVIDER'
-            )
+    maker = maker_of(model)
+    if maker is not None and maker.name != row.name:
+        raise UsageError(
+            f'model "{model}" is not served by {row.title}, which is asked when a call names nobody: '
+            f'pass provider="{maker.name}", or set LLM_PRIMARY_PROVIDER'
+        )
 
 
 def _is_number(value: Any) -> bool:

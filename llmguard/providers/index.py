@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from llmguard.providers import Client, Family, Provider, vocabulary
+from llmguard.providers import PROVIDERS, Client, Family, Provider, vocabulary
 
 
 def under(path: str, root: str) -> bool:
@@ -105,3 +105,19 @@ def forget() -> None:
     """Forget remembered answers: the rows have changed."""
     for remembered in (owners, client_class, generates, function, by_host):
         remembered.cache_clear()
+
+
+#: Models of a maker that others serve under the same name.
+_OPEN = ("gpt-oss",)
+
+
+@lru_cache(maxsize=1024)
+def maker_of(model: str) -> Provider | None:
+    """The provider whose own model a name is beyond doubt, None for any other name.
+
+    >>> maker_of("gpt-4").name
+    'openai'
+    >>> maker_of("openai/gpt-oss-20b")
+    """
+    makers = [each for each in PROVIDERS if model.startswith(each.models or "\0")]
+    return makers[0] if len(makers) == 1 and not model.startswith(_OPEN) else None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from llmguard.usage.call import Call
 from llmguard.usage.content import kept
-from llmguard.usage.context import Enclosing, enclosing, enter, leave
+from llmguard.usage.context import Enclosing, Part, enclosing, enter, leave
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.outcome import estimated, failure_fields, response_fields
@@ -24,6 +24,7 @@ from llmguard.usage.tokens import Tokens, summed, tokens_of
 
 LOG = logging.getLogger("llmguard.usage")
 F = TypeVar("F", bound=Callable[..., Any])
+_MOST_PARTS = 1000  # requests inside one block that are priced each by itself
 
 
 class UsageLog:
@@ -72,7 +73,8 @@ class UsageLog:
         response = self.response if self.response is not None else self.response_data
         read = tokens_of(response)
         if not read.known and around.inner:
-            return summed(around.inner), "estimated" if around.estimated else "provider"
+            tokens = summed(part.tokens for part in around.inner)
+            return tokens, "estimated" if around.estimated else "provider"
         if not read.known and prompt is not None and response is not None:
             return estimated(response, prompt)
         return read, "provider"
@@ -195,9 +197,13 @@ def _end(entry: Entry, error: BaseException | None) -> None:
     log.error_type, log.error_message = failed.get("error_type"), failed.get("error_message")
     if call is None:
         if tokens.known:
-            entry.around.inner.append(tokens)
+            named = {"provider": log.llm_provider or None, "model": log.model_name or None}
+            entry.around.inner.append(Part(tokens, {**named, "usage_source": source}))
         return
     more = _more(log, call)
+    parts = entry.around.inner
+    if parts and tokens == summed(part.tokens for part in parts):
+        more["parts"] = [part.as_line() for part in parts] if len(parts) <= _MOST_PARTS else None
     if error is None:
         left = log.followed is not None and not log.followed.exhausted
         call.finish("partial" if left else "ok", tokens=tokens, source=source, **more)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llmguard.errors import LLMGuardError
 from llmguard.printable import printable
 from llmguard.usage.caller import caller
-from llmguard.usage.context import Enclosing, enclosing, request_context
+from llmguard.usage.context import Enclosing, Part, enclosing, request_context
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.ids import call_id as new_call_id
 from llmguard.usage.meter import StreamMeter
@@ -120,6 +120,8 @@ class Call:
         else:
             data["usage_source"] = "none"
         data.update({name: value for name, value in more.items() if value is not None})
+        if more.get("duration_ms", 0) is None:
+            del data["duration_ms"]  # who logs a call that has ended knows how long it took, or nobody does
         self._recorder.finish(data)
         if self.listener is not None:
             self.listener(status, tokens or Tokens(), data["usage_source"], data.get("response_model"))
@@ -181,11 +183,11 @@ class Call:
 class InnerCall:
     """A call inside one that is on the books: it has no row, what it uses is that one's."""
 
-    def __init__(self, around: Enclosing) -> None:
+    def __init__(self, around: Enclosing, fields: Mapping[str, Any] | None = None) -> None:
         self._around = around
         self.done = False
         self.prompt_estimate: int | None = None
-        self.fields: dict[str, Any] = {}
+        self.fields: dict[str, Any] = {name: (fields or {}).get(name) for name in ("provider", "model")}
         self.listener: Listener | None = None
 
     @property
@@ -193,11 +195,14 @@ class InnerCall:
         """The identifier of the call that it belongs to."""
         return self._around.call_id
 
-    def _used(self, status: str, tokens: Tokens, source: str = "", model: str | None = None) -> None:
+    def _used(
+        self, status: str, tokens: Tokens, source: str = "", model: str | None = None, tier: str | None = None
+    ) -> None:
         if not self.done:
             self.done = True
             if tokens.known:
-                self._around.inner.append(tokens)
+                part = {**self.fields, "response_model": model, "service_tier": tier, "usage_source": source or None}
+                self._around.inner.append(Part(tokens, part))
                 self._around.estimated |= source == "estimated"
             if self.listener is not None:
                 self.listener(status, tokens, source or ("provider" if tokens.known else "none"), model)
@@ -209,17 +214,21 @@ class InnerCall:
     def succeed(self, response: Any) -> None:
         """It gave a whole response."""
         try:
-            self._used("ok", tokens_of(response), "", response_fields(response).get("response_model"))
+            said = response_fields(response)
+            self._used("ok", tokens_of(response), "", said.get("response_model"), said.get("service_tier"))
         except Exception:  # a call never fails for its record
             LOG.exception("the tokens of a response could not be read")
 
     def note(self, response: Any) -> None:
-        """An answer is there; its end will say what it used."""
+        """An answer is there. What it says is counted now: its end may be reported when the call around it is over."""
+        if tokens_of(response).known:
+            self.succeed(response)
 
     def end_stream(self, meter: StreamMeter, status: str, error: BaseException | None = None) -> None:
         """Its stream has ended."""
         tokens, source = meter.counts(self.prompt_estimate)
-        self._used(failure_fields(error)["status"] if error is not None else status, tokens, source, meter.model)
+        status = failure_fields(error)["status"] if error is not None else status
+        self._used(status, tokens, source, meter.model, meter.tier)
 
     def fail(self, error: BaseException) -> None:
         """It ended with an exception."""
@@ -242,7 +251,7 @@ def started(
     """
     around = enclosing()
     if around is not None:
-        inner = InnerCall(around)
+        inner = InnerCall(around, fields)
         inner.prompt_estimate = tokens_in(characters_of(request))
         return inner
     current = recorder()

@@ -7,7 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, ContextVar, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -21,12 +21,28 @@ FIELDS = (
 )
 
 
+class Part(NamedTuple):
+    """What a call inside another one has used: it is priced by itself.
+
+    Attributes:
+        tokens: as far as they are known.
+        fields: its provider, model, response_model, service_tier and given_cost, as far as they are known.
+    """
+
+    tokens: Tokens
+    fields: dict[str, Any]
+
+    def as_line(self) -> dict[str, Any]:
+        """As it stands in the line of the call around it."""
+        return {**{name: value for name, value in self.fields.items() if value is not None}, **self.tokens.fields()}
+
+
 class Enclosing:
     """A call on the books, around calls that belong to it.
 
     Attributes:
         call_id: its identifier.
-        inner: what the calls inside have used, as far as it is known.
+        inner: the calls inside that have ended.
         estimated: whether some of that is an estimate.
         parent: the one around it.
         ended: whether it is over: what outlives it (a task that was started inside) does not belong to it.
@@ -37,7 +53,7 @@ class Enclosing:
 
     def __init__(self, call_id: str, parent: Enclosing | None = None, frame: FrameType | None = None) -> None:
         self.call_id = call_id
-        self.inner: list[Tokens] = []
+        self.inner: list[Part] = []
         self.estimated = False
         self.parent = parent
         self.ended = False

@@ -18,7 +18,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.litellm_logging import Logging
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
-from llmguard.usage.litellm_calls import KEY, Attempt
+from llmguard.usage.litellm_calls import KEY, Attempt, Priced
 from llmguard.usage.streams import Tracking
 
 #: Frames of these folders only pass a call on.
@@ -95,7 +95,7 @@ class LLMUsageCallback(CustomLogger):
         if attempt is None:
             return
         cached = details.get("cache_hit") is True
-        if attempt.call is None and attempt.around is None:
+        if attempt.call is None:
             attempt.begin(details, FOLDERS, sent=False)  # an answer from LiteLLM's cache, or of a handler without hook
         if attempt.tracking is not None and type(response).__name__ == "ModelResponseStream":
             return
@@ -105,7 +105,7 @@ class LLMUsageCallback(CustomLogger):
         attempt = self._mine(details)
         if attempt is None:
             return
-        if attempt.call is None and attempt.around is None:
+        if attempt.call is None:
             attempt.begin(details, FOLDERS, sent=False)  # refused before anything was sent
         attempt.failed(details.get("exception"))
 
@@ -182,7 +182,7 @@ def _tracking(stream: Any) -> Tracking | None:
     if attempt is None or not attempt.open:
         return None
     if attempt.tracking is None:
-        attempt.tracking, attempt.owner = Tracking(attempt.call), id(stream)
+        attempt.tracking, attempt.owner = Priced(attempt), id(stream)
     return attempt.tracking if attempt.owner == id(stream) else None
 
 

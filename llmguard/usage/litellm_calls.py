@@ -8,13 +8,14 @@ that is cancelled) ends when LiteLLM lets go of it. (Read and tried with litellm
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
-from llmguard.usage.call import Call
-from llmguard.usage.context import FIELDS, Enclosing, enclosing
+from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.context import FIELDS, enclosing
 from llmguard.usage.recorder import recorder
 from llmguard.usage.streams import Tracking
-from llmguard.usage.tokens import tokens_of
+from llmguard.usage.tokens import Tokens, tokens_of
 
 #: Key of the attempt in LiteLLM's dictionary.
 KEY = "_llmguard_attempt"
@@ -38,8 +39,7 @@ class Attempt:
     """One request of LiteLLM: an intent and an end.
 
     Attributes:
-        call: on the books; None when it belongs to one around it, or nothing is recorded.
-        around: the call that it belongs to.
+        call: on the books, or a part of one around it; None when nothing is recorded.
         tracking: of its stream.
         owner: identity of the stream object that is counted: a Router's wraps another one.
         answer: the raw text of an answer whose end nobody has reported yet.
@@ -47,13 +47,12 @@ class Attempt:
     """
 
     def __init__(self) -> None:
-        self.call: Call | None = None
-        self.around: Enclosing | None = None
+        self.call: Call | InnerCall | None = None
         self.tracking: Tracking | None = None
         self.owner = 0
         self.answer: str | None = None
         self.seen_by = 0
-        self._counted = False
+        self._named: dict[str, Any] = {}
 
     def __deepcopy__(self, memo: Any) -> Attempt:
         return self
@@ -71,23 +70,31 @@ class Attempt:
         """The request is about to be sent. One before it that nobody ended failed, and is being tried again."""
         if self.call is not None and not self.call.done:
             self.call.finish("error", error_type="retried")
-        self.tracking, self.answer, self.owner, self._counted = None, None, 0, False
+        self.tracking, self.answer, self.owner = None, None, 0
         current = recorder()
-        self.around = enclosing()
-        if current.settings.disabled or self.around is not None:
+        self._named = {"provider": details.get("custom_llm_provider"), "model": details.get("model")}
+        if current.settings.disabled:
             return
-        self.call = Call(current, fields_of(details))
+        around = enclosing()
+        if around is not None:
+            self.call = InnerCall(around, self._named)
+            return
+        self.call = call = Call(current, fields_of(details))
         body = {"messages": details.get("messages") or details.get("input")}
-        self.call.start(body if sent else None, passing)
+        call.start(body if sent else None, passing)
 
     def heard(self, answer: str) -> None:
         """The provider has answered. LiteLLM reports it from a thread, which a kill may forestall: it is noted now."""
         self.answer = answer
         if self.open and self.call is not None:
             try:
-                self.call.note(json.loads(answer))
+                response = json.loads(answer)
             except ValueError:
                 return  # no JSON, or a part of it: the report will say
+            cost = reckoned(self._named, tokens_of(response))
+            if cost is not None:
+                self.call.fields["given_cost"] = cost
+            self.call.note(response)
 
     @property
     def open(self) -> bool:
@@ -97,15 +104,11 @@ class Attempt:
     def answered(self, response: Any, cost: Any = None, *, cached: bool = False) -> None:
         """A whole answer is there."""
         tokens = tokens_of(response)
-        if self.around is not None:
-            if tokens.known and not self._counted:  # it is reported by two hooks, one of them late
-                self._counted = True
-                self.around.inner.append(tokens)
-            return
         call = self.call
         if call is None or call.done:
             return
-        if isinstance(cost, float) and cost > 0:
+        cost = cost if isinstance(cost, float) and cost > 0 else reckoned(self._named, tokens)
+        if cost is not None:
             call.fields["given_cost"] = cost
         if cached:
             call.fields["metadata"] = {**(call.fields.get("metadata") or {}), "cache_hit": True}
@@ -137,6 +140,55 @@ class Attempt:
 
     def __del__(self) -> None:
         self.abandoned()
+
+
+class Priced(Tracking):
+    """A stream of LiteLLM's: what it costs is LiteLLM's to say, where the snapshot does not know the model.
+
+    Args:
+        attempt: that the stream belongs to, whose end is still to come.
+    """
+
+    __slots__ = ("_named",)
+
+    def __init__(self, attempt: Attempt) -> None:
+        assert attempt.call is not None
+        super().__init__(attempt.call)
+        self._named = attempt._named
+
+    def end(self, error: BaseException | None = None) -> None:
+        self._reckon()
+        super().end(error)
+
+    def give_up(self) -> None:
+        self._reckon()
+        super().give_up()
+
+    def _reckon(self) -> None:
+        if not self.call.done:
+            tokens, _ = self.meter.counts(self.call.prompt_estimate)
+            cost = reckoned(self._named, tokens)
+            if cost is not None:
+                self.call.fields["given_cost"] = cost
+
+
+def reckoned(named: dict[str, Any], tokens: Tokens) -> float | None:
+    """What a call costs by LiteLLM's own list, None when it has no price."""
+    litellm = sys.modules.get("litellm")
+    if litellm is None or (not tokens.prompt and not tokens.completion):
+        return None
+    try:
+        into, out = litellm.cost_per_token(
+            model=named.get("model") or "",
+            custom_llm_provider=named.get("provider"),
+            prompt_tokens=tokens.prompt or 0,
+            completion_tokens=tokens.completion or 0,
+            cache_creation_input_tokens=tokens.cache_write or 0,
+            cache_read_input_tokens=tokens.cache_read or 0,
+        )
+        return float(into + out) or None
+    except Exception:  # noqa: BLE001  (it raises what it likes for a model that it does not know)
+        return None
 
 
 def _json(text: str) -> Any:

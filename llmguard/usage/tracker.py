@@ -12,7 +12,7 @@ from typing import Any
 from llmguard.usage import forks
 from llmguard.usage.block import TrackedBlock
 from llmguard.usage.call import Call
-from llmguard.usage.context import enclosing, set_request_fields
+from llmguard.usage.context import Part, enclosing, set_request_fields
 from llmguard.usage.recorder import recorder
 from llmguard.usage.rows import count_of
 from llmguard.usage.scrub import scrubbed
@@ -240,7 +240,8 @@ def _logged(
 ) -> str:
     around = enclosing()
     if around is not None:  # the block's call is being logged by hand: one call, one row
-        around.inner.append(_whole(tokens))
+        part = {name: fields.get(name) for name in ("provider", "model")}
+        around.inner.append(Part(_whole(tokens), {**part, "usage_source": "caller"}))
         return around.call_id
     call = Call(recorder(), fields)
     call.start()

@@ -162,7 +162,8 @@ def test_a_row_says_why_it_has_a_cost_or_none() -> None:
     assert priced(row(model="nothing-like-it"), {})["price_status"] == "unknown"
     assert priced(row(model="nothing-like-it"), {}).get("total_cost") is None
     assert priced(row(completion_tokens=None), {})["price_status"] == "no_usage"
-    assert priced(row(provider=None), {})["price_status"] == "unknown"
+    assert priced(row(provider=None), {})["price_status"] == "priced", "its name says who made it"
+    assert priced(row(provider=None, model="llama-3.1-8b-instant"), {})["price_status"] == "unknown"
     deployment = priced(row(provider="azure_openai", model="my-deployment", response_model="gpt-4o-2024-08-06"), {})
     assert deployment["price_status"] == "priced"
     embedded = row(operation="embeddings", model="text-embedding-3-small", completion_tokens=None)

@@ -54,7 +54,8 @@ def begin(
         return None
     around = enclosing()
     if around is not None:
-        return InnerCall(around)
+        named = model or _text(body.get("model") if isinstance(body, dict) else None)
+        return InnerCall(around, {"provider": provider, "model": named})
     cls: Any = type(client)
     passing = folders(cls)
     if _under_litellm(passing):

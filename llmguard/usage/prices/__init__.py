@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from llmguard.providers.index import maker_of
 from llmguard.usage.prices.catalog import bundled
 from llmguard.usage.prices.cost import Cost, Counts, cost_of
 
@@ -18,14 +19,44 @@ __all__ = ["Cost", "Counts", "bundled", "cost_of", "priced"]
 def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     """The row with its cost: NULL, never 0, when it is not known.
 
-    `price_status` says why: priced; approximate (by a stated discount); given (by who made the call); no_usage (its
-    tokens are not known); unknown (its model has no price in the snapshot).
+    `price_status` says why: priced; estimated (its tokens are); approximate (by a stated discount); given (by who made
+    the call); no_usage (its tokens are not known); unknown (its model has no price in the snapshot).
 
     Args:
         row: columns of `llm_usage_logs`; it is changed.
-        data: the line that it was made from, which may hold `given_cost`, `service_tier`, `cache_write_1h_tokens`.
+        data: the line that it was made from, which may hold `given_cost`, `service_tier`, `cache_write_1h_tokens` and
+            `parts`: the requests of a block, each with such fields of its own. They are priced each by itself.
     """
     row["cost_currency"] = "USD"
+    parts = data.get("parts")
+    if isinstance(parts, list) and parts and all(isinstance(part, dict) for part in parts):
+        return _summed(row, [_priced({**_named_by(row), **part}, part) for part in parts])
+    return _priced(row, data)
+
+
+def _named_by(row: dict[str, Any]) -> dict[str, Any]:
+    """What a request in a block takes from it where it does not say."""
+    return {name: row.get(name) for name in ("provider", "model", "created_at", "operation")}
+
+
+_WORST_FIRST = ("no_usage", "unknown", "estimated", "approximate", "given", "priced")
+
+
+def _summed(row: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The cost of a block: the sum of its requests, unknown when one of them is."""
+    statuses = {part["price_status"] for part in parts}
+    row["price_status"] = next(status for status in _WORST_FIRST if status in statuses)
+    if all(part.get("total_cost") is not None for part in parts):
+        row["total_cost"] = sum((part["total_cost"] for part in parts), Decimal(0))
+        for name in ("input_cost", "output_cost"):
+            if all(part.get(name) is not None for part in parts):
+                row[name] = sum((part[name] for part in parts), Decimal(0))
+        if any("price_version" in part for part in parts):
+            row["price_version"] = bundled().version
+    return row
+
+
+def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     prompt, completion = row.get("prompt_tokens"), row.get("completion_tokens")
     given = data.get("given_cost")
     if not isinstance(given, (int, float)) or not 0 <= given < 10**9:
@@ -47,12 +78,14 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         get("reasoning_tokens") or 0,
     )
     tier = str(data.get("service_tier") or "")
-    names = [name for name in (row.get("response_model"), row.get("model")) if name and row.get("provider")]
-    for name in names:
-        cost = cost_of(row["provider"], name, row["created_at"], counts, tier)
+    for name in (row.get("response_model"), row.get("model")):
+        maker = None if row.get("provider") or not name else maker_of(name)
+        provider = row.get("provider") or (maker.name if maker is not None else "")
+        cost = cost_of(provider, name, row["created_at"], counts, tier) if name and provider else None
         if cost is not None:
+            status = "estimated" if row.get("usage_source") == "estimated" else "priced"
             row.update(input_cost=cost.input, output_cost=cost.output, total_cost=cost.total)
-            row.update(price_status="approximate" if cost.approximate else "priced", price_version=bundled().version)
+            row.update(price_status="approximate" if cost.approximate else status, price_version=bundled().version)
             return row
     if given is not None:
         return _given(row, given)
