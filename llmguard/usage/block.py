@@ -192,7 +192,7 @@ def _end(entry: Entry, error: BaseException | None) -> None:
     if log.request_data is not None and call is not None:
         call.prompt_estimate = tokens_in(characters_of(log.request_data))
     tokens, source = log.counts(entry.around, call.prompt_estimate if call is not None else None)
-    failed = failure_fields(error) if error is not None else {}
+    failed = failure_fields(error, log.request_data) if error is not None else {}
     log.success = error is None
     log.error_type, log.error_message = failed.get("error_type"), failed.get("error_message")
     if call is None:

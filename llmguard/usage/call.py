@@ -44,7 +44,7 @@ class Call:
         listener: is told the end, after it is on the books.
     """
 
-    __slots__ = ("_began", "_done", "_pid", "_recorder", "fields", "listener", "prompt_estimate")
+    __slots__ = ("_began", "_done", "_pid", "_recorder", "_request", "fields", "listener", "prompt_estimate")
 
     def __init__(self, recorder: Recorder, fields: dict[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         self._recorder = recorder
@@ -54,6 +54,7 @@ class Call:
         self.prompt_estimate: int | None = None
         self.listener: Listener | None = None
         self._began = 0.0
+        self._request: Any = None  # for as long as the call goes on: its error must not quote it
         self._done = False
         self._pid = os.getpid()
 
@@ -83,6 +84,7 @@ class Call:
             if place is not None:
                 self.fields.update(place)
             if request is not None:
+                self._request = request
                 self.prompt_estimate = self.fields["prompt_estimate"] = tokens_in(characters_of(request))
             self.fields["started_at"] = time.time()
             self._began = time.perf_counter()
@@ -104,6 +106,7 @@ class Call:
         if self._done or os.getpid() != self._pid:
             return  # a child that was forked during the call: its end is the parent's
         self._done = True
+        self._request = None
         try:
             self._finish(status, tokens, source, more)
         except Exception:  # a call never fails for its record
@@ -172,12 +175,12 @@ class Call:
             tokens = Tokens()  # refused before there was any answer
         more = {"response_model": meter.model, "provider_response_id": meter.response_id, "service_tier": meter.tier}
         ended: dict[str, Any] = {"status": status, "status_code": 200}
-        failed = failure_fields(error) if error is not None else ended
+        failed = failure_fields(error, self._request) if error is not None else ended
         self.finish(failed.pop("status"), tokens=tokens, source=source, **more, **failed)
 
     def fail(self, error: BaseException) -> None:
         """The call ended with an exception, or was cancelled."""
-        self.finish(**failure_fields(error))
+        self.finish(**failure_fields(error, self._request))
 
 
 class InnerCall:

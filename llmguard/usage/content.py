@@ -19,4 +19,4 @@ def kept(value: Any, most: int) -> str | None:
         text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     except Exception:  # noqa: BLE001  (an object that JSON has no form for)
         text = f"<{type(value).__name__}>"
-    return scrubbed(text)[:most]  # scrubbed first: half a secret would not be known as one
+    return scrubbed(text, long_words=False)[:most]  # scrubbed first: half a secret would not be known as one

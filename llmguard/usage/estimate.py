@@ -80,3 +80,24 @@ def _count(value: Any) -> int:
         elif hasattr(item, "__dict__") and not callable(item):
             stack.extend([inner for key, inner in vars(item).items() if key not in _NO_TEXT])
     return total
+
+
+def texts_of(request: Any, most: int) -> list[str]:
+    """The texts that the model reads of a request body, so many characters of them at most."""
+    found: list[str] = []
+    left = most
+    stack = [part for name, part in request.items() if name in _PARTS] if isinstance(request, dict) else [request]
+    for _ in range(_MOST_NODES):
+        if not stack or left <= 0:
+            break
+        item = stack.pop()
+        if isinstance(item, str):
+            found.append(item[:left])
+            left -= len(item)
+        elif isinstance(item, dict):
+            stack.extend([inner for key, inner in item.items() if key not in _NO_TEXT])
+        elif isinstance(item, (list, tuple)):
+            stack.extend(item[:_MOST_NODES])
+        elif hasattr(item, "__dict__") and not callable(item):
+            stack.extend([inner for key, inner in vars(item).items() if key not in _NO_TEXT])
+    return found

@@ -8,7 +8,8 @@ from typing import Any
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, mapping
 
-_MOST_ERROR = 2000  # characters of an error's text that are kept
+_MOST_ERROR = 300  # characters of an error's text that are kept
+_MOST_READ = 20_000  # ... and that are looked at
 
 
 def estimated(response: Any, prompt: int) -> tuple[Tokens, str]:
@@ -45,19 +46,30 @@ def response_fields(response: Any) -> dict[str, Any]:
     return found
 
 
-def failure_fields(error: BaseException) -> dict[str, Any]:
-    """Status, status code, type and text of an exception, the text without secrets."""
+def failure_fields(error: BaseException, request: Any = None) -> dict[str, Any]:
+    """Status, status code, type and text of an exception; the text is short, without secrets, and without what was
+    asked.
+
+    Args:
+        error: the exception.
+        request: what was asked, if it is there.
+    """
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)):
         return {"status": "cancelled", "error_type": type(error).__name__}
-    from llmguard.usage.scrub import scrubbed
-
     is_timeout = isinstance(error, TimeoutError) or "Timeout" in type(error).__name__
     return {
         "status": "timeout" if is_timeout else "error",
         "status_code": _status_code(error),
         "error_type": type(error).__name__,
-        "error_message": scrubbed(_text(error))[:_MOST_ERROR],
+        "error_message": error_text(_text(error), request),
     }
+
+
+def error_text(text: str, request: Any = None) -> str:
+    """What is kept of an error's text."""
+    from llmguard.usage.scrub import scrubbed, without_input
+
+    return scrubbed(without_input(text[:_MOST_READ], request))[:_MOST_ERROR]
 
 
 def _status_code(error: BaseException) -> int | None:

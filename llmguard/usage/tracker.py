@@ -13,9 +13,9 @@ from llmguard.usage import forks
 from llmguard.usage.block import TrackedBlock
 from llmguard.usage.call import Call
 from llmguard.usage.context import Part, enclosing, set_request_fields
+from llmguard.usage.outcome import error_text
 from llmguard.usage.recorder import recorder
 from llmguard.usage.rows import count_of
-from llmguard.usage.scrub import scrubbed
 from llmguard.usage.tokens import Tokens
 
 
@@ -246,7 +246,7 @@ def _logged(
     call = Call(recorder(), fields)
     call.start()
     tokens = _whole(tokens)
-    text = None if error_message is None else scrubbed(str(error_message))
+    text = None if error_message is None else error_text(str(error_message))
     call.finish(status, tokens=tokens, source="caller", error_message=text, **more)
     return call.call_id
 
