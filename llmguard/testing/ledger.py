@@ -9,7 +9,7 @@ from typing import Any
 
 from llmguard.usage import recorder
 from llmguard.usage.recorder import Recorder
-from llmguard.usage.rows import entry, row_of, unknown_row_of
+from llmguard.usage.rows import amended, amendment_of, entry, row_of, unknown_row_of
 from llmguard.usage.settings import UsageSettings, from_environment
 
 Row = dict[str, Any]
@@ -73,6 +73,12 @@ class MemoryLedger(Recorder):
     def finish(self, data: Row) -> None:
         with self._guard:
             self._ended.setdefault(data["call_id"], entry(data, row_of))
+
+    def amend(self, data: Row) -> None:
+        with self._guard:
+            row = self._ended.get(data["call_id"])
+            if row is not None:
+                self._ended[data["call_id"]] = amended(row, amendment_of(data))
 
     def flush(self, deadline: float | None = None) -> bool:
         return True

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
 from llmguard.usage import losses, spool
-from llmguard.usage.lines import Line
+from llmguard.usage.lines import AMENDMENT, FINISH, Line
 from llmguard.usage.reading import Key, Reading
-from llmguard.usage.rows import Row, entry_of, row_of, unknown_row_of
+from llmguard.usage.rows import Row, amendment_of, entry_of, row_of, unknown_row_of
 
 LOG = logging.getLogger("llmguard.usage")
 BATCH = 1000
@@ -33,13 +34,13 @@ class Recovered(NamedTuple):
     unread: int = 0
 
 
-def adopt_all(folder: str, own: set[str], write: Callable[[list[Row]], object]) -> Recovered:
+def adopt_all(folder: str, own: set[str], write: Callable[[list[Row], list[Row]], object]) -> Recovered:
     """Bring in every segment of a folder whose process is gone.
 
     Args:
         folder: of the spool.
         own: segments of this process, which are left alone.
-        write: writes rows into the ledger; a segment is removed when all of it is written.
+        write: writes rows and amendments into the ledger; a segment is removed when all of it is written.
 
     Raises:
         SQLAlchemyError: the ledger cannot be written; what was not written is still there.
@@ -62,11 +63,21 @@ def adopt_all(folder: str, own: set[str], write: Callable[[list[Row]], object]) 
     return total
 
 
-def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) -> Recovered:
+def take(line: Line, rows: list[Row], amendments: list[Row]) -> None:
+    """Put a line that is no intent where it belongs."""
+    if line.kind == AMENDMENT:
+        with contextlib.suppress(ValueError, RecursionError, AttributeError, KeyError):  # what is none amends nothing
+            amendments.append(amendment_of({**line.data, "call_id": line.key[0], "attempt_no": line.key[1]}))
+    else:
+        rows.append(entry_of(line, row_of))
+
+
+def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row], list[Row]], object]) -> Recovered:
     """All segments of one process: a call may begin in one and end in the next."""
     readings = [Reading(adopted.segment.path) for adopted in group]
     calls = 0
     rows: list[Row] = []
+    amendments: list[Row] = []
     unread = []
     for reading in readings:
         before = -1
@@ -79,18 +90,18 @@ def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row]], object]) 
                 unread.append(reading)
                 break
             for line in lines:
-                rows.append(entry_of(line, row_of))
+                take(line, rows, amendments)
                 close_intent(readings, line.key)
-                calls += 1
+                calls += line.kind == FINISH
             if len(rows) >= BATCH:
-                write(rows)
-                rows = []
+                write(rows, amendments)
+                rows, amendments = [], []
     unfinished: dict[Key, Line] = {}
     for reading in readings:
         unfinished |= {key: begun.line for key, begun in reading.open.items()}
     rows += [entry_of(line, unknown_row_of) for line in unfinished.values()]
-    if rows:
-        write(rows)
+    if rows or amendments:
+        write(rows, amendments)
     for reading in readings:
         if reading not in unread:
             (spool.set_aside if reading.corrupt else spool.remove)(reading.path)

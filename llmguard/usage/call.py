@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import LLMGuardError
 from llmguard.printable import printable
+from llmguard.usage import recent
 from llmguard.usage.caller import caller
 from llmguard.usage.context import Enclosing, Part, enclosing, request_context
 from llmguard.usage.estimate import characters_of, tokens_in
@@ -123,6 +124,8 @@ class Call:
         else:
             data["usage_source"] = "none"
         data.update({name: value for name, value in more.items() if value is not None})
+        if status == "ok" and source != "caller":
+            recent.remember(self._recorder, data, tokens or Tokens())
         if more.get("duration_ms", 0) is None:
             del data["duration_ms"]  # who logs a call that has ended knows how long it took, or nobody does
         self._recorder.finish(data)

@@ -17,9 +17,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from llmguard.usage import forks, losses, spool
-from llmguard.usage.adoption import BATCH, adopt_all, close_intent
+from llmguard.usage.adoption import BATCH, adopt_all, close_intent, take
 from llmguard.usage.reading import Reading
-from llmguard.usage.rows import Row, entry, entry_of, row_of, unknown_row_of
+from llmguard.usage.rows import Row, amendment_of, entry, entry_of, row_of, unknown_row_of
 
 if TYPE_CHECKING:
     from llmguard.usage.settings import UsageSettings
@@ -46,6 +46,7 @@ class Flusher:
         self._ledger: Ledger | None = None
         self._readings: dict[str, Reading] = {}
         self._rows: list[Row] = []
+        self._amendments: list[Row] = []
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._rung = False
         self._urgent = threading.Event()  # somebody waits: no pause for more lines to come
@@ -172,16 +173,16 @@ class Flusher:
         before = reading.corrupt
         readings = list(group.values())
         for line in reading.read():
-            self._rows.append(entry_of(line, row_of))
+            take(line, self._rows, self._amendments)
             close_intent(readings, line.key)
         if reading.corrupt > before:
             self.corrupt += reading.corrupt - before
             LOG.warning("%d corrupt lines in %s were passed over", reading.corrupt - before, reading.path)
 
     def _write(self) -> None:
-        if self._rows:
-            self._store(self._rows)
-            self._rows = []
+        if self._rows or self._amendments:
+            self._store(self._rows, self._amendments)
+            self._rows, self._amendments = [], []
         own = self.writer.own()
         for path, reading in list(self._readings.items()):
             try:
@@ -217,11 +218,11 @@ class Flusher:
             LOG.warning("%d segments of other processes cannot be read: they stay in the spool", done.unread)
         losses.note(self.settings.spool_folder, self.writer.owner, self.writer.dropped, self.corrupt)
 
-    def _store(self, rows: list[Row]) -> None:
+    def _store(self, rows: list[Row], amendments: list[Row] | None = None) -> None:
         # Batch by batch, so that a fork waits for one at most.
         with forks.connected(self.settings.database_url):
             ledger = self._open_ledger()
-            ledger.write(rows)
+            ledger.write(rows, amendments)
             self.corrupt += ledger.refused
             ledger.refused = 0
 
@@ -243,15 +244,18 @@ class Flusher:
         return self._ledger
 
 
-def insert_directly(settings: UsageSettings, data: dict[str, Any]) -> bool:
-    """Write one row without a spool; whether it is there. A failure is logged."""
+def insert_directly(settings: UsageSettings, data: dict[str, Any], *, amends: bool = False) -> bool:
+    """Write one row, or amend it, without a spool; whether it is there. A failure is logged."""
     from llmguard.usage.store.ledger import Ledger
 
     try:
         with forks.connected(settings.database_url):
             ledger = Ledger.open(settings)
             try:
-                ledger.write([entry(data, row_of)])
+                if amends:
+                    ledger.write([], [amendment_of(data)])
+                else:
+                    ledger.write([entry(data, row_of)])
                 return not ledger.refused
             finally:
                 ledger.close()

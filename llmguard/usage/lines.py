@@ -2,8 +2,8 @@
 
     1b2f00aa I 019b76da-a800-7000-8000-000000000000 0 {"call_id": "...", "started_at": 1767225600.0, ...}
 
-`I` is an intent (before the request), `F` a finish (after it). A line that does not match its checksum is counted and
-passed over: it was torn by a full disk or by power loss.
+`I` is an intent (before the request), `F` a finish (after it), `A` an amendment (what is known later). A line that does
+not match its checksum is counted and passed over: it was torn by a full disk or by power loss.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 INTENT = "I"
 FINISH = "F"
-_KINDS = (b"I", b"F")
+AMENDMENT = "A"
+_KINDS = (b"I", b"F", b"A")
 #: Bytes of a line, above which what users put in (metadata, content, messages) is cut.
 LARGEST = 256 * 1024
 
@@ -49,7 +50,7 @@ class Line(NamedTuple):
     """A line that was read. Its object is decoded when it is asked for: that of an intent mostly is not.
 
     Attributes:
-        kind: INTENT or FINISH.
+        kind: INTENT, FINISH or AMENDMENT.
         key: (call_id, attempt_no).
         raw: the object as JSON.
         end: offset in the file just behind the line.

@@ -36,7 +36,7 @@ class Reading:
         self._noted = (self.committed, self.committed)
 
     def read(self) -> list[Line]:
-        """The finish lines of what was appended since, in order; a part of it when it is much.
+        """The lines of what was appended since, in order, but for the intents; a part of it when it is much.
 
         Raises:
             OSError: the segment cannot be read.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import LLMGuardError
 from llmguard.usage import forks, losses
-from llmguard.usage.lines import FINISH, INTENT, encode
+from llmguard.usage.lines import AMENDMENT, FINISH, INTENT, encode
 from llmguard.usage.settings import UsageSettings, from_environment
 from llmguard.usage.spool import SpoolWriter
 
@@ -73,6 +73,18 @@ class Recorder:
             self._warn()
         self.wake()
 
+    def amend(self, data: dict[str, Any]) -> None:
+        """Note what is known of a call after its end: `call_id`, and columns that its row takes where it has none
+        (`user_id` in any case; `metadata` is merged)."""
+        if self.settings.disabled:
+            return
+        if not self.settings.spool:
+            self._direct(data, amends=True)
+            return
+        if not self.spool.append(encode(AMENDMENT, data)):
+            self._warn()
+        self.wake()
+
     def flush(self, deadline: float | None = None) -> bool:
         """Bring everything into the database; whether all of it got there in so many seconds: what was recorded since
         the last time and dropped did not."""
@@ -125,12 +137,16 @@ class Recorder:
             self._flusher = Flusher(self.settings, self.spool)
         return self._flusher
 
-    def _direct(self, data: dict[str, Any]) -> None:
-        """Insert the row now, in a thread, and wait for it no longer than the deadline."""
+    def _direct(self, data: dict[str, Any], *, amends: bool = False) -> None:
+        """Insert the row, or amend it, now, in a thread, and wait for it no longer than the deadline."""
         from llmguard.usage.flusher import insert_directly
 
         inserted: list[bool] = []
-        thread = threading.Thread(target=lambda: inserted.append(insert_directly(self.settings, data)), daemon=True)
+
+        def insert() -> None:
+            inserted.append(insert_directly(self.settings, data, amends=amends))
+
+        thread = threading.Thread(target=insert, daemon=True)
         thread.start()
         thread.join(DIRECT_DEADLINE)
         if inserted != [True]:

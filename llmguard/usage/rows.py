@@ -111,6 +111,25 @@ def unknown_row_of(data: dict[str, Any]) -> Row:
     return row
 
 
+def amendment_of(data: dict[str, Any]) -> Row:
+    """What an amendment says of a row: its key, and the columns that it has something for."""
+    row = _common({name: value for name, value in data.items() if name != "started_at"})
+    del row["created_at"]
+    return row
+
+
+def amended(row: Row, amendment: Row) -> Row:
+    """A row with an amendment: what the row does not know is taken; `metadata` is merged, and who logs a call knows
+    best for whom it was."""
+    new = dict(row)
+    for name, value in amendment.items():
+        if name == "metadata" and isinstance(row.get(name), dict) and isinstance(value, dict):
+            new[name] = {**row[name], **value}
+        elif row.get(name) is None or name == "user_id":
+            new[name] = value
+    return new
+
+
 def _common(data: dict[str, Any]) -> Row:
     row: Row = {"call_id": str(data["call_id"]), "attempt_no": count_of(data.get("attempt_no")) or 0}
     row["created_at"] = _time(data.get("started_at"))

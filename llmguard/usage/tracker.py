@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
-from llmguard.usage import forks
+from llmguard.usage import forks, recent
 from llmguard.usage.block import TrackedBlock
 from llmguard.usage.call import Call
 from llmguard.usage.context import Part, enclosing, set_request_fields
@@ -243,9 +243,14 @@ def _logged(
         part = {name: fields.get(name) for name in ("provider", "model")}
         around.inner.append(Part(_whole(tokens), {**part, "usage_source": "caller"}))
         return around.call_id
+    tokens = _whole(tokens)
+    known = recent.claim(recorder(), fields["model"], tokens) if status == "ok" else None
+    if known is not None:  # a tracked client has recorded it: what is logged is said of that call
+        given = {name: value for name, value in fields.items() if value is not None and name != "endpoint"}
+        known.recorder.amend({**given, "call_id": known.call_id})
+        return known.call_id
     call = Call(recorder(), fields)
     call.start()
-    tokens = _whole(tokens)
     text = None if error_message is None else error_text(str(error_message))
     call.finish(status, tokens=tokens, source="caller", error_message=text, **more)
     return call.call_id

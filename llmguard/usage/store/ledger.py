@@ -60,8 +60,8 @@ class Ledger:
             raise
         return cls(engine)
 
-    def write(self, rows: list[Row]) -> int:
-        """Write rows with their roll-up, in one transaction; how many are new.
+    def write(self, rows: list[Row], amendments: list[Row] | None = None) -> int:
+        """Write rows and amendments with their roll-ups, in one transaction; how many rows are new.
 
         A row that the database refuses for what is in it is left out, and counted in `refused`: it must not keep the
         others out.
@@ -71,16 +71,21 @@ class Ledger:
         from llmguard.usage.store.engine import one_line
 
         if len(rows) > _PIECE and self._is_tight():
-            return self._piece_by_piece(rows)
+            return self._piece_by_piece(rows, amendments or [])
         try:
-            return self._written(rows)
+            return self._written(rows, amendments or [])
         except (StatementError, ArithmeticError, ValueError) as error:
             if type(error).__name__ in _OF_THE_DATABASE:
                 raise
-            if len(rows) == 1:
+            if len(rows) + len(amendments or ()) == 1:
                 self.refused += 1
                 LOG.error("the ledger refuses a record, which is left out: %s", one_line(error))
                 return 0
+        if amendments and rows:
+            return self.write(rows) + self.write([], amendments)
+        if amendments:
+            half = len(amendments) // 2
+            return self.write([], amendments[:half]) + self.write([], amendments[half:])
         half = len(rows) // 2
         return self.write(rows[:half]) + self.write(rows[half:])
 
@@ -92,7 +97,7 @@ class Ledger:
         disk = os.statvfs(os.path.dirname(path))
         return disk.f_bavail * disk.f_frsize < _TIGHT
 
-    def _piece_by_piece(self, rows: list[Row]) -> int:
+    def _piece_by_piece(self, rows: list[Row], amendments: list[Row]) -> int:
         """Write on a disk that is nearly full: SQLite's log is brought in after each piece, so that it stays small."""
         from llmguard.usage.store.engine import checkpoint
 
@@ -100,21 +105,23 @@ class Ledger:
         for start in range(0, len(rows), _PIECE):
             written += self.write(rows[start : start + _PIECE])
             checkpoint(self.engine)
+        if amendments:
+            self.write([], amendments)
         return written
 
-    def _written(self, rows: list[Row]) -> int:
+    def _written(self, rows: list[Row], amendments: list[Row]) -> int:
         from sqlalchemy.exc import DBAPIError
 
         from llmguard.usage.store.write import write_rows
 
         for pause in (0.02, 0.05, 0.1, 0.2):
             try:
-                return write_rows(self.engine, rows)
+                return write_rows(self.engine, rows, amendments)
             except DBAPIError as error:  # noqa: PERF203  (a batch is tried five times at most)
                 if getattr(error.orig, "sqlstate", None) not in _AGAIN:
                     raise
                 time.sleep(pause * (0.5 + random.random()))
-        return write_rows(self.engine, rows)
+        return write_rows(self.engine, rows, amendments)
 
     def close(self) -> None:
         """Close its connections."""

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import JSON, Connection, Engine, Table, and_, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from llmguard.usage.rows import amended
 from llmguard.usage.store.tables import (
     GRAIN,
     MONEY_SUMS,
@@ -31,6 +32,7 @@ from llmguard.usage.store.tables import (
 Row = dict[str, Any]
 #: For each roll-up: key -> what is added to its row.
 Sums = tuple[dict[tuple[Any, ...], list[Any]], dict[tuple[Any, ...], list[Any]]]
+_MOST_AMENDED = 500
 _MOST_VARIABLES = 30_000  # SQLite takes 32,766 in one statement, PostgreSQL 65,535
 _COLUMNS = tuple(column.name for column in usage_logs.columns)
 _NOTHING: dict[str, Any] = dict.fromkeys(_COLUMNS)
@@ -53,12 +55,13 @@ _POSTGRESQL_INSERT = text(
 )
 
 
-def write_rows(engine: Engine, rows: Iterable[Row]) -> int:
-    """Write rows and their roll-up in one transaction.
+def write_rows(engine: Engine, rows: Iterable[Row], amendments: Iterable[Row] = ()) -> int:
+    """Write rows, what is amended, and the roll-ups in one transaction.
 
     Args:
         engine: of the ledger.
         rows: columns of `llm_usage_logs`; missing ones are NULL. Of several with one key, the first real end counts.
+        amendments: see `amended`; one of a row that is not there is passed over.
 
     Returns:
         How many rows are new, or took the place of an unknown one.
@@ -66,14 +69,15 @@ def write_rows(engine: Engine, rows: Iterable[Row]) -> int:
     Raises:
         SQLAlchemyError: the database refused; nothing was written.
     """
-    unique = _unique(rows)
-    if not unique:
+    unique, later = _unique(rows), list(amendments)
+    if not unique and not later:
         return 0
     with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
         changed = 0
         sums: Sums = ({}, {})
         for batch in _batches(unique):
             changed += _write(connection, batch, sums)
+        _amend(connection, later, sums)
         _roll_up(connection, sums)
     return changed
 
@@ -122,6 +126,23 @@ def _replace_unknown(connection: Connection, rows: list[Row], sums: Sums) -> int
             _add(sums, row, 1)
             changed += 1
     return changed
+
+
+def _amend(connection: Connection, amendments: list[Row], sums: Sums) -> None:
+    for start in range(0, len(amendments), _MOST_AMENDED):
+        batch = amendments[start : start + _MOST_AMENDED]
+        present = _present(connection, [each["call_id"] for each in batch])
+        for each in batch:
+            key = (each["call_id"], each["attempt_no"])
+            old = present.get(key)
+            new = old if old is None else amended(old, each)
+            if old is None or new is None or new == old:
+                continue
+            present[key] = new
+            changes = {name: value for name, value in new.items() if value != old[name]}
+            connection.execute(usage_logs.update().where(usage_logs.c.id == old["id"]).values(changes))
+            _add(sums, old, -1)
+            _add(sums, new, 1)
 
 
 def _insert_new(connection: Connection, rows: list[Row]) -> set[str]:
