@@ -143,10 +143,10 @@ def test_a13_an_insert_that_fails_is_not_lost(ours: Ours, monkeypatch: pytest.Mo
     real = Ledger.write
     failures = iter([OSError("down"), OSError("down")])
 
-    def failing(self: Ledger, rows: Any) -> int:
+    def failing(self: Ledger, rows: Any, amendments: Any = None) -> int:
         for error in failures:
             raise error
-        return real(self, rows)
+        return real(self, rows, amendments)
 
     monkeypatch.setattr(Ledger, "write", failing)
     data = {"call_id": call_id(), "started_at": NOW.timestamp(), "user_id": "u"}
