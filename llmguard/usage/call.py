@@ -241,6 +241,20 @@ class InnerCall:
         self._used(failure_fields(error)["status"], Tokens())
 
 
+def user_of(request: Any) -> str | None:
+    """For whom a request says that it is: `user` of OpenAI's APIs (or what has taken its place there), and
+    `metadata.user_id` of Anthropic's (https://docs.anthropic.com/en/api/messages)."""
+    if not isinstance(request, dict):
+        return None
+    metadata = request.get("metadata")
+    told = (
+        request.get("user"),
+        request.get("safety_identifier"),
+        metadata.get("user_id") if isinstance(metadata, dict) else None,
+    )
+    return next((user for user in told if isinstance(user, str) and user), None)
+
+
 def started(
     fields: dict[str, Any], request: Any, passing: tuple[str, ...] = (), *, defaults: Mapping[str, Any] | None = None
 ) -> Call | InnerCall:
@@ -261,6 +275,8 @@ def started(
         inner.prompt_estimate = tokens_in(characters_of(request))
         return inner
     current = recorder()
+    if fields.get("user_id") is None:
+        fields["user_id"] = user_of(request)
     if current.settings.store_content:
         from llmguard.usage.content import kept
 

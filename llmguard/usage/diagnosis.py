@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.config.source import how_to_install
 from llmguard.errors import LLMGuardError
+from llmguard.printable import printable
 from llmguard.usage import losses, private, spool
 from llmguard.usage.settings import UsageSettings
 
@@ -72,13 +73,18 @@ def _database(settings: UsageSettings) -> Iterator[Finding]:
 
 def _contents(opened: Ledger) -> Iterator[Finding]:
     from llmguard.usage.store.query import contents
+    from llmguard.usage.store.query import unpriced as unpriced_models
     from llmguard.usage.store.schema import HEAD
 
     calls, last, unpriced = contents(opened.engine)
     when = last.isoformat(" ", "seconds") if last else "never"
     yield Finding("", f"revision {HEAD}, {calls:,} calls, the last {when}")
     if unpriced:
-        text = f"{unpriced:,} calls of models without a known price: their cost is NULL"
+        named = ", ".join(
+            f"{printable(provider or '?')} {printable(model or '?')} ({number:,})"
+            for provider, model, number in unpriced_models(opened.engine)
+        )
+        text = f"{unpriced:,} calls of models without a known price, their cost is NULL: {named}"
         yield Finding("", text, unpriced * 10 > calls)
 
 

@@ -19,6 +19,8 @@ from llmguard.usage.tokens import Tokens, tokens_of
 
 #: Key of the attempt in LiteLLM's dictionary.
 KEY = "_llmguard_attempt"
+#: What rows of LiteLLM's calls say, where neither the request context nor the call says otherwise.
+DEFAULTS: dict[str, Any] = {}
 _OPERATIONS = (
     ("text_completion", "text_completion"),
     ("embedding", "embeddings"),
@@ -30,6 +32,7 @@ _OPERATIONS = (
     ("batch", "batch"),
     ("moderation", "moderation"),
 )
+_MOST_TAGS = 50
 _PLAIN = (str, int, float, bool)
 #: Metadata that LiteLLM's Router and proxy put in beside the user's.
 _INTERNAL = ("user_api_key", "litellm_", "model_", "deployment", "caching_", "previous_", "attempted_", "api_base")
@@ -79,7 +82,7 @@ class Attempt:
         if around is not None:
             self.call = InnerCall(around, self._named)
             return
-        self.call = call = Call(current, fields_of(details))
+        self.call = call = Call(current, fields_of(details), DEFAULTS)
         body = {"messages": details.get("messages") or details.get("input")}
         call.start(body if sent else None, passing)
 
@@ -210,7 +213,13 @@ def fields_of(details: dict[str, Any]) -> dict[str, Any]:
     given = (details.get("litellm_params") or {}).get("metadata") or {}
     metadata = {key: value for key, value in given.items() if isinstance(value, _PLAIN)} if given else {}
     known = {name: metadata.pop(name) for name in FIELDS if name in metadata}
-    mine = {key: value for key, value in metadata.items() if not key.startswith(_INTERNAL)}
+    mine: dict[str, Any] = {key: value for key, value in metadata.items() if not key.startswith(_INTERNAL)}
+    tags = given.get("tags") if isinstance(given, dict) else None
+    if isinstance(tags, list) and tags:
+        mine["tags"] = [str(tag) for tag in tags[:_MOST_TAGS]]
+    user = details.get("user")
+    if "user_id" not in known and isinstance(user, str) and user:
+        known["user_id"] = user
     return {
         "provider": details.get("custom_llm_provider"),
         "model": details.get("model"),

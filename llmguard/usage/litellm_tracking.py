@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Any
 
 from llmguard.config.source import how_to_install
 from llmguard.errors import LLMGuardError
@@ -12,8 +13,12 @@ from llmguard.errors import LLMGuardError
 LOG = logging.getLogger("llmguard.usage")
 
 
-def setup_litellm_tracking() -> None:
+def setup_litellm_tracking(service_name: str | None = None, user_id: Any = None) -> None:
     """Put every call of LiteLLM from here on on the books, beside the callbacks that are there. Twice is once.
+
+    Args:
+        service_name: what rows of its calls say, where neither the request context nor the call (`metadata`) does.
+        user_id: the same (`user=` of a call goes before it).
 
     A call on the books already (inside `track_llm_call`, say) is not counted again. LiteLLM is imported, without
     fetching its prices from the network unless LITELLM_LOCAL_MODEL_COST_MAP says so.
@@ -27,11 +32,14 @@ def setup_litellm_tracking() -> None:
         import litellm
 
         from llmguard.usage.litellm_callback import LLMUsageCallback, self_test, wrap_litellm
+        from llmguard.usage.litellm_calls import DEFAULTS
     except ModuleNotFoundError as error:
         if error.name != "litellm":
             raise
         problem = f"LiteLLM is not installed, so there is nothing to track: {how_to_install('litellm')}"
         raise LLMGuardError(problem) from None
+    given = {"service_name": service_name, "user_id": user_id}
+    DEFAULTS.update({name: value for name, value in given.items() if value is not None})
     wrap_litellm()
     if is_litellm_tracking_enabled():
         return

@@ -44,6 +44,8 @@ class By(str, Enum):
     PROVIDER = "provider"
     FEATURE = "feature"
     SITE = "site"
+    TENANT = "tenant"
+    ENVIRONMENT = "environment"
     DAY = "day"
     HOUR = "hour"
 
@@ -68,14 +70,15 @@ def summary(
     output_format: Annotated[asked.Form, typer.Option("--output-format", help="How to print.")] = asked.Form.TABLE,
     database_url: asked.Database = "",
 ) -> None:
-    """Add up calls, tokens and cost: by service, user, model, provider, feature, call site, day or hour.
+    """Add up calls, tokens and cost: by service, user, model, provider, feature, call site, tenant, environment, day
+    or hour.
 
     A cost is that of the calls whose price is known; the others are counted as unpriced. Counts of the provider and
     estimates are added up alike.
 
     Exit code: 0, 2 wrong usage, or a ledger that cannot be used.
     """
-    from llmguard.usage.store.query import Sums
+    from llmguard.usage.store.query import Sums, unpriced
     from llmguard.usage.store.query import summary as add_up
 
     zone = asked.zone_of(time_zone)
@@ -83,9 +86,13 @@ def summary(
     chosen = asked.filters(user=user, service=service, feature=feature, provider=provider, model=model)
     with asked.ledger(database_url) as engine:
         found = add_up(engine, by.value, period, chosen, zone)
+        models = unpriced(engine, period) if output_format is asked.Form.TABLE and not chosen else []
     total = sum(found.values(), Sums())
     if output_format is asked.Form.TABLE:
         _table(by.value, found, total)
+        if models:
+            named = ", ".join(f"{provider or '?'} {model or '?'} ({number:,})" for provider, model, number in models)
+            print(printable(f"No price is known of {named}."))
         return
     rows = [{by.value: _label(by.value, key), **_amounts(sums)} for key, sums in found.items()]
     if output_format is asked.Form.CSV:

@@ -14,6 +14,7 @@ from llmguard.usage.clients.tracked import defaults_of
 
 LOG = logging.getLogger("llmguard.usage")
 C = TypeVar("C")
+_said: set[type] = set()  # classes that are not known, which is said once
 _KINDS = (stainless, google, mistral, cohere)
 
 
@@ -57,5 +58,9 @@ def track(
             except (TypeError, AttributeError) as error:
                 LOG.warning("%s cannot be tracked: %s", type(client).__qualname__, error)
             return client
-    LOG.debug("%s is no client that llmguard knows: left as it is", type(client).__qualname__)
+    cls = type(client)
+    if cls.__module__ != "unittest.mock" and cls not in _said:
+        _said.add(cls)
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        LOG.warning("%s is no client that llmguard knows: it is left as it is, and its calls are not recorded", name)
     return client

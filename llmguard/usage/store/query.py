@@ -180,6 +180,21 @@ def contents(engine: Engine) -> tuple[int, datetime | None, int]:
     return calls, last, unpriced
 
 
+def unpriced(engine: Engine, period: Period | None = None, most: int = 5) -> list[tuple[str, str, int]]:
+    """Models without a known price: (provider, model, number of calls), those with the most calls first.
+
+    Raises:
+        SQLAlchemyError: the database does not answer.
+    """
+    logs = usage_logs.c
+    number = func.count()
+    statement = select(logs.provider, logs.model, number).where(logs.price_status == "unknown")
+    statement = statement.where(*_within(logs.created_at, period or Period())).group_by(logs.provider, logs.model)
+    with engine.connect() as connection:
+        found = connection.execute(statement.order_by(number.desc(), logs.provider, logs.model).limit(most)).all()
+    return [(row[0] or "", row[1] or "", row[2]) for row in found]
+
+
 def newest(
     engine: Engine, period: Period, filters: dict[str, str], limit: int, after: tuple[datetime, str] | None = None
 ) -> list[dict[str, Any]]:
