@@ -86,6 +86,22 @@ ANTHROPIC = Provider(
     key_env=("ANTHROPIC_API_KEY",),
     base_url="https://api.anthropic.com",
     dialect="anthropic",
+    operations={
+        "v1/messages": "chat",
+        "v1/complete": "text_completion",
+        "v1/messages/batches": "batch",
+        **dict.fromkeys(("v1/sessions/*/events", "v1/deployments/*/run", "v1/dreams"), "invoke_agent"),
+        **dict.fromkeys(
+            (
+                *("v1/messages/count_tokens", "v1/messages/batches/*/cancel", "v1/agents", "v1/agents/**"),
+                *("v1/compliance/**", "v1/deployments", "v1/deployments/**", "v1/dreams/**", "v1/environments"),
+                *("v1/environments/**", "v1/files", "v1/memory_stores", "v1/memory_stores/**", "v1/organizations/**"),
+                *("v1/sessions", "v1/sessions/**", "v1/skills", "v1/skills/**", "v1/tunnels", "v1/tunnels/**"),
+                *("v1/user_profiles", "v1/user_profiles/**", "v1/vaults", "v1/vaults/**"),
+            ),
+            "",
+        ),
+    },
     models=("claude-",),
     own_models=True,
     usage_paths={

@@ -59,6 +59,23 @@ COHERE = Provider(
     key_env=("COHERE_API_KEY", "CO_API_KEY"),
     base_url="https://api.cohere.com",
     dialect="cohere",
+    operations={
+        **dict.fromkeys(("v1/chat", "v2/chat", "v1/summarize"), "chat"),
+        "v1/generate": "text_completion",
+        **dict.fromkeys(("v1/embed", "v2/embed"), "embeddings"),
+        **dict.fromkeys(("v1/rerank", "v2/rerank"), "rerank"),
+        "v1/classify": "classification",
+        "v2/parse": "ocr",
+        "v2/audio/transcriptions": "transcription",
+        **dict.fromkeys(("v2/batches", "v1/embed-jobs"), "batch"),
+        **dict.fromkeys(
+            (
+                *("v1/check-api-key", "v1/connectors", "v1/connectors/**", "v1/datasets", "v1/detokenize"),
+                *("v1/embed-jobs/*/cancel", "v1/finetuning/**", "v1/tokenize", "v2/batches/*"),
+            ),
+            "",
+        ),
+    },
     own_models=True,
     usage_paths={"input_tokens": "meta.tokens.input_tokens", "output_tokens": "meta.tokens.output_tokens"},
     capabilities=frozenset({"stream", "tools", "json", "embeddings"}),

@@ -138,6 +138,25 @@ GOOGLE = Provider(
     base_url="https://generativelanguage.googleapis.com",
     dialect="google",
     models=("gemini-",),
+    operations={
+        **dict.fromkeys(("*:generateContent", "*:streamGenerateContent"), "generate_content"),
+        **dict.fromkeys(("interactions", "decisions"), "generate_content"),
+        **dict.fromkeys(("*:embedContent", "*:batchEmbedContents"), "embeddings"),
+        "*:predict": "image_generation",
+        "*:predictLongRunning": "video_generation",
+        **dict.fromkeys(("*:batchGenerateContent", "*:asyncBatchEmbedContent", "batchPredictionJobs"), "batch"),
+        "triggers/*/executions": "invoke_agent",
+        **dict.fromkeys(
+            (
+                *("*:countTokens", "*:computeTokens", "*:cancel", "*:importFile", "*:fetchPredictOperation"),
+                *("*:uploadToFileSearchStore", "*:register", "*:validateReinforcementTuningReward", "*:ping"),
+                *("*:rotateSigningSecret", "agents", "auth_tokens", "cachedContents", "credentials", "environments"),
+                *("files", "fileSearchStores", "interactions/*/auth_tokens", "interactions/*/cancel", "triggers"),
+                *("tunedModels", "tuningJobs", "voices", "webhooks", "*/documents"),
+            ),
+            "",
+        ),
+    },
     own_models=True,
     usage_paths={
         "input_tokens": "usage_metadata.prompt_token_count",

@@ -110,6 +110,8 @@ class Provider(NamedTuple):
         base_url: default URL of the API.
         dialect: wire format: "openai", "anthropic", "google", ..., "" when only LiteLLM speaks it.
         usage_paths: token field of the ledger -> dotted path in the response.
+        operations: end of the path of a POST of its API (`*` for one piece, `**` for any number) -> what that starts,
+            in OpenTelemetry's words where it has one; "" for what generates nothing. The most exact one decides.
         models: what the names of its own models begin with, which no provider with `own_models` serves for it.
         own_models: it serves no other maker's models under their plain names.
         capabilities: what the API offers beyond plain text ("stream", "tools", "json", "images").
@@ -129,6 +131,7 @@ class Provider(NamedTuple):
     base_url: str = ""
     dialect: str = ""
     usage_paths: Mapping[str, str] = EMPTY
+    operations: Mapping[str, str] = EMPTY
     models: tuple[str, ...] = ()
     own_models: bool = False
     capabilities: frozenset[str] = frozenset()

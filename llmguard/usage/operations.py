@@ -1,9 +1,14 @@
-"""What a request to a provider's API asks for, by the end of its path: in OpenTelemetry's words where it has one."""
+"""What a request to a provider's API asks for, by the end of its path: in OpenTelemetry's words where it has one.
+
+The provider's row says it; below is what such paths mean where there is no row, or a new SDK has a path that it lacks.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+
+from llmguard.providers import PROVIDERS
 
 #: (end of the path, operation). The first match decides; what matches none generates nothing.
 _OPERATIONS = tuple(
@@ -28,17 +33,56 @@ _OPERATIONS = tuple(
 _NOT = re.compile(r"/threads/[^/]+/messages$")  # stores a message, generates nothing
 
 
-@lru_cache(maxsize=1024)
-def operation_of(path: str) -> str:
+@lru_cache(maxsize=2048)
+def operation_of(path: str, provider: str = "") -> str:
     """The operation that a POST to a path starts, "" when it generates nothing (files, threads, token counts).
+
+    Args:
+        path: of the URL.
+        provider: whose API it is; its row decides, and for a path that it does not know what such paths mean elsewhere.
 
     >>> operation_of("/openai/deployments/gpt-4o/chat/completions?api-version=1")
     'chat'
+    >>> operation_of("/v1/conversations", "mistral"), operation_of("/v1/conversations", "openai")
+    ('chat', '')
     """
     path = path.partition("?")[0]
+    known = decided(path, provider)
+    if known is not None:
+        return known
     if _NOT.search(path):
         return ""
     for pattern, operation in _OPERATIONS:
         if pattern.search(path):
             return operation
     return ""
+
+
+def decided(path: str, provider: str) -> str | None:
+    """What the row of a provider says of a path, None when it does not know it."""
+    for pattern, operation in _templates(provider):
+        if pattern.search(path.partition("#")[0]):
+            return operation
+    return None
+
+
+@lru_cache(maxsize=128)
+def _templates(provider: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The paths that a provider's row knows, the most exact first. A service that speaks another's format has that
+    one's paths."""
+    rows = {row.name: row for row in PROVIDERS}
+    row = rows.get(provider)
+    if row is not None and not row.operations:
+        row = rows.get(row.dialect.partition("_")[2] or row.dialect)
+    known = sorted(row.operations.items() if row is not None else (), key=_exactness)
+    return tuple((_compiled(template), operation) for template, operation in known)
+
+
+def _exactness(entry: tuple[str, str]) -> tuple[bool, int, int]:
+    pieces = entry[0].split("/")
+    return "**" in pieces, -sum("*" not in piece for piece in pieces), -len(pieces)
+
+
+def _compiled(template: str) -> re.Pattern[str]:
+    pieces = (".+" if piece == "**" else re.escape(piece).replace(r"\*", "[^/]+") for piece in template.split("/"))
+    return re.compile(f"(?:^|/){'/'.join(pieces)}$")

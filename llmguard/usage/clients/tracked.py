@@ -49,7 +49,7 @@ def begin(
         SpoolError: its intent cannot be written, and `strict` is on.
     """
     current = recorder()
-    operation = operation_of(path)
+    operation = operation_of(path, provider)
     if current.settings.disabled or not operation:
         return None
     around = enclosing()
