@@ -97,8 +97,8 @@ class LLMUsageCallback(CustomLogger):
         cached = details.get("cache_hit") is True
         if attempt.call is None:
             attempt.begin(details, FOLDERS, sent=False)  # an answer from LiteLLM's cache, or of a handler without hook
-        if attempt.tracking is not None and type(response).__name__ == "ModelResponseStream":
-            return
+        if attempt.tracking is not None and not cached:
+            return  # its stream says how it ends; what LiteLLM puts together of it comes from a thread, at any time
         attempt.answered(response, details.get("response_cost"), cached=cached)
 
     def _failed(self, details: dict[str, Any]) -> None:

@@ -136,6 +136,8 @@ def test_behind_pgbouncer_in_transaction_mode(schema: str, pooled: str, database
     ledger.close()
     server = create_engine(database)
     with server.connect() as connection:
-        locks = connection.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")).scalar_one()
+        ours = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        held = text(f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND {ours}")
+        locks = connection.execute(held).scalar_one()
     server.dispose()
     assert locks == 0

@@ -52,14 +52,14 @@ def begin(
     operation = operation_of(path, provider)
     if current.settings.disabled or not operation:
         return None
-    around = enclosing()
-    if around is not None:
-        named = model or _text(body.get("model") if isinstance(body, dict) else None)
-        return InnerCall(around, {"provider": provider, "model": named})
     cls: Any = type(client)
     passing = folders(cls)
     if _under_litellm(passing):
         return None  # its callback has this call on the books
+    around = enclosing()
+    if around is not None:
+        named = model or _text(body.get("model") if isinstance(body, dict) else None)
+        return InnerCall(around, {"provider": provider, "model": named})
     asked = body if isinstance(body, dict) else {}
     fields: dict[str, Any] = {
         "provider": provider,
