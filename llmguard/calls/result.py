@@ -75,7 +75,9 @@ def _cost(provider: str, models: tuple[str | None, ...], tokens: Tokens) -> floa
     from llmguard.usage.prices import Counts, cost_of
 
     read, write, hour = tokens.cache_read or 0, tokens.cache_write or 0, tokens.cache_write_1h or 0
-    counts = Counts(tokens.prompt or 0, tokens.completion or 0, read, write, hour, tokens.reasoning or 0)
+    counts = Counts(
+        tokens.prompt or 0, tokens.completion or 0, read, write, hour, tokens.reasoning or 0, tokens.details or {}
+    )
     now = datetime.now(timezone.utc)
     for model in models:
         cost = cost_of(provider, model, now, counts) if model else None

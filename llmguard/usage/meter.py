@@ -136,6 +136,8 @@ class StreamMeter:
         tier = field(holder, "service_tier")
         if isinstance(tier, str) and tier not in ("default", "standard", "auto"):
             self.tier = tier
+        elif field(holder, "speed") == "fast":
+            self.tier = "fast"
 
     def _identify(self, answer: Any) -> None:
         for attribute, names in (("model", ("model", "model_version", "modelVersion")), ("response_id", ("id",))):

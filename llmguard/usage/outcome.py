@@ -43,6 +43,8 @@ def response_fields(response: Any) -> dict[str, Any]:
     tier = get("service_tier") or field(get("usage"), "service_tier")
     if isinstance(tier, str) and tier not in ("default", "standard", "auto"):
         found["service_tier"] = tier  # its price is another one
+    elif field(get("usage"), "speed") == "fast":
+        found["service_tier"] = "fast"  # Anthropic's word for it is speed
     return found
 
 

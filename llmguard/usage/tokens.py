@@ -23,6 +23,8 @@ class Tokens(NamedTuple):
         cache_write: of the input, written to a cache.
         reasoning: of the output, not shown.
         cache_write_1h: of what was written to a cache, what is kept for an hour (Anthropic has a price for that).
+        details: other counts that have a price of their own, by name: `audio_input_tokens`, `image_output_tokens`, ...
+            (they are a part of input and output) and `web_searches`.
     """
 
     prompt: int | None = None
@@ -32,20 +34,21 @@ class Tokens(NamedTuple):
     cache_write: int | None = None
     reasoning: int | None = None
     cache_write_1h: int | None = None
+    details: dict[str, int] | None = None
 
     @property
     def known(self) -> bool:
         """Whether there is any count."""
         return self.prompt is not None or self.completion is not None or self.total is not None
 
-    def fields(self) -> dict[str, int]:
+    def fields(self) -> dict[str, Any]:
         """The counts that are known, by their columns (and what only a price depends on)."""
         return {name: count for name, count in zip(_COLUMNS, self, strict=True) if count is not None}
 
 
 _COLUMNS = (
     *("prompt_tokens", "completion_tokens", "tokens_used", "cache_read_tokens", "cache_write_tokens"),
-    *("reasoning_tokens", "cache_write_1h_tokens"),
+    *("reasoning_tokens", "cache_write_1h_tokens", "usage_details"),
 )
 
 
@@ -82,6 +85,54 @@ def _usage(response: Any) -> Any:
 def tokens_of_usage(usage: Any) -> Tokens:
     """The counts of a usage object or dictionary of any provider."""
     counts = mapping(usage)
+    found = _tokens_of(counts)
+    details = _details_of(counts)
+    return found._replace(details=details) if details else found
+
+
+def _details_of(counts: Any) -> dict[str, int]:
+    """What has a price of its own: OpenAI's details of input and output, Google's by modality, Anthropic's searches."""
+    get = counts.get
+    found: dict[str, int] = {}
+    for side, names in _SIDES:
+        for name in names:
+            given = get(name)
+            if given is None:
+                continue
+            if isinstance(given, (list, tuple)):
+                for each in given:
+                    kind = field(each, "modality")
+                    kind = str(getattr(kind, "value", kind)).lower()
+                    number = _first(mapping(each), "token_count", "tokenCount")
+                    if kind in _KINDS and number:
+                        found[f"{kind}_{side}_tokens"] = number
+            else:
+                known = mapping(given)
+                for kind in _KINDS:
+                    number = _first(known, f"{kind}_tokens")
+                    if number:
+                        found[f"{kind}_{side}_tokens"] = number
+            break
+    searches = _first(mapping(get("server_tool_use")), "web_search_requests")
+    if searches:
+        found["web_searches"] = searches
+    return found
+
+
+_KINDS = ("audio", "image", "video")
+_SIDES = (
+    ("input", ("prompt_tokens_details", "input_tokens_details", "input_token_details", "promptTokensDetails")),
+    (
+        "output",
+        (
+            *("completion_tokens_details", "output_tokens_details"),
+            *("candidates_tokens_details", "candidatesTokensDetails"),
+        ),
+    ),
+)
+
+
+def _tokens_of(counts: Any) -> Tokens:
     billed = counts.get("billed_units") or counts.get("tokens")
     if billed is not None:
         return _openai(mapping(billed))  # Cohere bills what the user sent, and counts its own preamble in `tokens`
@@ -123,7 +174,7 @@ def merged(earlier: Tokens, later: Tokens) -> Tokens:
 
     Anthropic gives the input at the start and the output at the end (both cumulative).
     """
-    found = Tokens(*(old if new is None else new for old, new in zip(earlier, later, strict=True)))
+    found = Tokens._make(old if new is None else new for old, new in zip(earlier, later, strict=True))
     if earlier.prompt is not None and (found.prompt or 0) < earlier.prompt:
         found = found._replace(prompt=earlier.prompt)  # a later count may leave the cached part out
     if later.total is None or (earlier.prompt is not None and later.prompt is None):
@@ -133,8 +184,15 @@ def merged(earlier: Tokens, later: Tokens) -> Tokens:
 
 def summed(parts: Iterable[Tokens]) -> Tokens:
     """The sum of several calls' counts; None where none of them says."""
-    columns = zip(*parts, strict=True)
-    return Tokens(*(_total_of(column) for column in columns))
+    kept = list(parts)
+    if not kept:
+        return Tokens()
+    details: dict[str, int] = {}
+    for part in kept:
+        for name, number in (part.details or {}).items():
+            details[name] = details.get(name, 0) + number
+    columns = zip(*(part[:-1] for part in kept), strict=True)
+    return Tokens._make((*(_total_of(column) for column in columns), details or None))
 
 
 def _total_of(column: Iterable[int | None]) -> int | None:

@@ -126,7 +126,7 @@ class LLMUsageTracker:
         Returns:
             The `call_id` of its row.
         """
-        given = {"prompt": prompt_tokens, "completion": completion_tokens, "total": tokens_used}
+        given = Tokens(prompt_tokens, completion_tokens, tokens_used)
         fields = {
             "user_id": user_id,
             "model": model,
@@ -137,7 +137,7 @@ class LLMUsageTracker:
         }
         failed = error_message is not None or (count_of(status_code) or 0) >= 400
         more = {"status_code": status_code, "duration_ms": duration_ms}
-        return _logged(fields, Tokens(**given), "error" if failed else "ok", error_message, more)
+        return _logged(fields, given, "error" if failed else "ok", error_message, more)
 
     async def log_llm_usage(
         self,
@@ -258,7 +258,8 @@ def _logged(
 
 def _whole(tokens: Tokens) -> Tokens:
     """Counts that callers give: usable ones only, and their sum where they give none."""
-    tokens = Tokens(*map(count_of, tokens))
+    prompt, completion, total = map(count_of, tokens[:3])
+    tokens = Tokens(prompt, completion, total)
     if tokens.total is None and (tokens.prompt is not None or tokens.completion is not None):
         tokens = tokens._replace(total=(tokens.prompt or 0) + (tokens.completion or 0))
     return tokens

@@ -76,6 +76,7 @@ def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         get("cache_write_tokens") or 0,
         int(data.get("cache_write_1h_tokens") or 0),
         get("reasoning_tokens") or 0,
+        _details(data.get("usage_details")),
     )
     tier = str(data.get("service_tier") or "")
     for name in (row.get("response_model"), row.get("model")):
@@ -91,6 +92,12 @@ def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         return _given(row, given)
     row["price_status"] = "unknown"
     return row
+
+
+def _details(given: Any) -> dict[str, int]:
+    if not isinstance(given, dict):
+        return {}
+    return {name: number for name, number in given.items() if isinstance(number, int) and 0 < number < 10**12}
 
 
 def _given(row: dict[str, Any], given: Any) -> dict[str, Any]:

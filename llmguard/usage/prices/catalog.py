@@ -39,8 +39,9 @@ class Rates(NamedTuple):
     """Prices of a model at a time, in dollars per million tokens.
 
     Attributes:
-        prices: i input, o output, r cache reads, w cache writes, h cache writes of an hour, n reasoning, q per
-            thousand requests; a number, or `[price, [start, price], ...]` by the size of the input.
+        prices: i input, o output, r cache reads, w cache writes, h cache writes of an hour, n reasoning; ia, im, iv,
+            oa, om, ov input and output of audio, images and video; q per thousand requests, s per thousand web
+            searches; a number, or `[price, [start, price], ...]` by the size of the input.
         factor: what a batch costs of it, when the snapshot has no prices of their own for batches.
     """
 
@@ -129,6 +130,7 @@ class Catalog:
             return None  # by seconds of sound, characters or pages: not by tokens
         context = {("processing", "batch")} if tier == "batch" else set()
         context |= {("service_tier", tier)} if tier else set()
+        context |= {("speed", "fast")} if tier == "fast" else set()
         special: dict[str, Any] = {}
         is_batch = tier == "batch"
         for needs, when, each in found.row.get("v", ()) if found.own else ():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmguard.usage.prices.catalog import Catalog, bundled
@@ -31,7 +33,7 @@ class Cost(NamedTuple):
 
 class Counts(NamedTuple):
     """Tokens of a call: `prompt` includes `cache_read` and `cache_write`, that includes `cache_write_1h`, and
-    `completion` includes `reasoning`."""
+    `completion` includes `reasoning`. `details` are those of `Tokens`."""
 
     prompt: int
     completion: int
@@ -39,6 +41,7 @@ class Counts(NamedTuple):
     cache_write: int = 0
     cache_write_1h: int = 0
     reasoning: int = 0
+    details: Mapping[str, int] = MappingProxyType({})
 
 
 def cost_of(
@@ -69,12 +72,31 @@ def cost_of(
         into, out = into * rates.factor, out * rates.factor
     into, out = (into / _MILLION).quantize(_PLACES), (out / _MILLION).quantize(_PLACES)
     total = into + out
+    searches = counts.details.get("web_searches", 0)
+    if searches and "s" in rates.prices:
+        total = (total + Decimal(rates.prices["s"]) * searches / 1000).quantize(_PLACES)
     if "q" in rates.prices:
         total = (total + Decimal(rates.prices["q"]) / 1000).quantize(_PLACES)
     return Cost(into, out, total, rates.factor is not None)
 
 
+def _apart(prices: dict[str, Any], counts: Counts, side: str, most: int) -> tuple[Decimal, int]:
+    """(cost, number) of the tokens of a side that have a price of their own by what they are of."""
+    total, number = _NONE, 0
+    for kind, key in (("audio", "a"), ("image", "m"), ("video", "v")):
+        given = min(counts.details.get(f"{kind}_{side}_tokens", 0), most - number)
+        if given and side[0] + key in prices:
+            total += _rate(prices[side[0] + key], counts.prompt) * given
+            number += given
+    return total, number
+
+
 def _input(prices: dict[str, Any], counts: Counts) -> Decimal:
+    if counts.details:
+        apart, number = _apart(prices, counts, "input", counts.prompt)
+        rest = counts._replace(details={}, prompt=counts.prompt - number)
+        # The size of the request is that of all of it.
+        return apart + _input({name: _at(price, counts.prompt) for name, price in prices.items()}, rest)
     if not counts.cache_read and not counts.cache_write:
         return _rate(prices["i"], counts.prompt) * counts.prompt if "i" in prices else _NONE
     total = _NONE
@@ -93,11 +115,18 @@ def _input(prices: dict[str, Any], counts: Counts) -> Decimal:
 
 def _output(prices: dict[str, Any], counts: Counts) -> Decimal:
     total, shown = _NONE, counts.completion
+    if counts.details:
+        total, number = _apart(prices, counts, "output", shown)
+        shown -= number
     if "n" in prices:
         hidden = min(counts.reasoning, counts.completion)
         total += _rate(prices["n"], counts.prompt) * hidden
         shown -= hidden
     return total + (_rate(prices["o"], counts.prompt) * shown if "o" in prices else 0)
+
+
+def _at(price: Any, prompt: int) -> Any:
+    return _rate(price, prompt) if isinstance(price, list) else price
 
 
 def _rate(price: Any, prompt: int) -> Decimal:

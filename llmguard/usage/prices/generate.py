@@ -27,6 +27,13 @@ _KEYS = {
     "cache_write_1h_mtok": "h",
     "output_reasoning_mtok": "n",
     "requests_kcount": "q",
+    "web_searches_kcount": "s",
+    "input_audio_mtok": "ia",
+    "input_image_mtok": "im",
+    "input_video_mtok": "iv",
+    "output_audio_mtok": "oa",
+    "output_image_mtok": "om",
+    "output_video_mtok": "ov",
 }
 _SIGNS = (("equals", "="), ("starts_with", "^"), ("ends_with", "$"), ("contains", "*"), ("regex", "~"))
 #: Their clause on names would take every OpenAI-compatible service for OpenAI.
