@@ -189,6 +189,7 @@ def _views() -> None:
 def _upgrade_sqlite() -> None:
     op.execute("DROP VIEW llm_usage_report")
     _calls_anew(_new_columns(sa.JSON), {name: given for name, (given, _) in DEFAULTS.items()})
+    op.create_index("idx_llm_usage_response", "llm_usage_logs", ["provider_response_id"])
     _hourly_anew()
     _rollup("llm_usage_hourly_sites", SITE_KEY)
     op.execute(_filling("llm_usage_hourly_sites", SITE_KEY))
@@ -334,6 +335,8 @@ def _with_lock(*statements: str) -> None:
 def _finish_postgresql() -> None:
     for name, (_, given) in DEFAULTS.items():
         op.execute(f"ALTER TABLE llm_usage_logs ALTER {name} SET DEFAULT {given}")
+    # Not concurrently: that would wait for whoever waits for this upgrade.
+    op.create_index("idx_llm_usage_response", "llm_usage_logs", ["provider_response_id"])
     _hourly_anew()
     _rollup("llm_usage_hourly_sites", SITE_KEY)
     op.execute(_filling("llm_usage_hourly_sites", SITE_KEY))
@@ -353,6 +356,7 @@ def downgrade() -> None:
     if not sqlite:
         op.execute("DROP FUNCTION refresh_llm_usage_summary()")
     op.drop_table("llm_usage_hourly_sites")
+    op.drop_index("idx_llm_usage_response", "llm_usage_logs")
     op.drop_index("idx_llm_usage_hourly_user", "llm_usage_hourly")
     op.rename_table("llm_usage_hourly", "llm_usage_hourly_0002")
     if not sqlite:

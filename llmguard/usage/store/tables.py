@@ -147,6 +147,7 @@ usage_logs = Table(
     Index("idx_llm_usage_model", "model"),
     Index("idx_llm_usage_created_at", "created_at"),
     Index("idx_llm_usage_user_date", "user_id", "created_at"),
+    Index("idx_llm_usage_response", "provider_response_id"),
 )
 
 #: What a row adds to the roll-ups.
