@@ -3,7 +3,7 @@
 That is the nearest frame of the project on the stack, else the first that does not only pass the call on. The stack of
 a task or a thread ends where the event loop or the pool begins: nobody there has made the call. Then it is the place
 where the coroutine was made (`remember`), or where the method was taken from its object, or the work submitted
-(`Carried`).
+(`context.carry_into_threads`).
 """
 
 from __future__ import annotations

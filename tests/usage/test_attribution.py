@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -15,6 +14,7 @@ from llmguard.testing import FakeProvider, MemoryLedger, memory_ledger
 from llmguard.usage import clients, litellm_calls
 from llmguard.usage.call import user_of
 from tests.optional import optional
+from tests.usage.recorded import ended
 
 M = [{"role": "user", "content": "x"}]
 
@@ -70,10 +70,7 @@ def test_litellm(ledger: MemoryLedger, provider: FakeProvider, monkeypatch: pyte
     litellm.completion(user="ann", **asked)
     metadata = {"user_id": "bob", "service_name": "voice", "tags": ["a", 1], "ticket": 7}
     litellm.completion(metadata=metadata, user="ann", **asked)
-    ends = time.monotonic() + 20
-    while any(row["status"] == "unknown" for row in ledger.rows) and time.monotonic() < ends:
-        time.sleep(0.02)  # LiteLLM reports the end of a synchronous call from a thread
-    found = [(row["service_name"], row["user_id"]) for row in ledger.rows]
+    found = [(row["service_name"], row["user_id"]) for row in ended(ledger, 3)]
     assert found == [("all", "anybody"), ("all", "ann"), ("voice", "bob")]
     assert ledger.rows[2]["metadata"] == {"source": "litellm_callback", "tags": ["a", "1"], "ticket": 7}
 

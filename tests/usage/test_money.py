@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +15,7 @@ from llmguard.usage.prices import priced
 from llmguard.usage.rows import row_of
 from llmguard.usage.tokens import Tokens
 from tests.optional import optional
+from tests.usage.recorded import ended
 
 M = [{"role": "user", "content": "x"}]
 
@@ -27,11 +27,7 @@ def ledger() -> Any:
 
 
 def only(ledger: MemoryLedger) -> dict[str, Any]:
-    """The one row, once it has ended: LiteLLM reports the end of a synchronous call from a thread."""
-    ends = time.monotonic() + 20
-    while any(row["status"] == "unknown" for row in ledger.rows) and time.monotonic() < ends:
-        time.sleep(0.02)
-    (row,) = ledger.rows
+    (row,) = ended(ledger)
     return row
 
 

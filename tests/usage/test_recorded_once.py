@@ -8,7 +8,6 @@ tracked client that it was handed; `track` around itself.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from llmguard import llm_tracker, llm_wrapper, setup_litellm_tracking, track
 from llmguard.testing import FakeProvider, MemoryLedger, memory_ledger
 from tests.optional import optional
+from tests.usage.recorded import ended
 
 M = [{"role": "user", "content": "x"}]
 WAYS = ("sync", "async", "stream", "async stream")
@@ -82,17 +82,6 @@ class Ask:
                     pass
 
 
-def settled(ledger: MemoryLedger, calls: int = 1) -> list[dict[str, Any]]:
-    """The rows, once all have ended: LiteLLM reports the end of a synchronous call from a thread."""
-    ends = time.monotonic() + 20
-    while time.monotonic() < ends:
-        rows = ledger.rows
-        if len(rows) >= calls and all(row["status"] != "unknown" for row in rows):
-            break
-        time.sleep(0.02)
-    return ledger.rows
-
-
 INNER = ("block", "track", "wrapper", "litellm", "litellm with a tracked client", "wrapper over litellm")
 
 
@@ -104,7 +93,7 @@ def test_inside_a_block(inner: str, way: str, ledger: MemoryLedger, provider: Fa
             await Ask(provider).by(inner, way)
 
     asyncio.run(work())
-    (row,) = settled(ledger)
+    (row,) = ended(ledger)
     assert (row["service_name"], row["user_id"], row["status"]) == ("outer", "u", "ok")
     assert row["tokens_used"] == 18
 
@@ -113,7 +102,7 @@ def test_inside_a_block(inner: str, way: str, ledger: MemoryLedger, provider: Fa
 @pytest.mark.parametrize("recorder", INNER[1:])
 def test_by_itself(recorder: str, way: str, ledger: MemoryLedger, provider: FakeProvider) -> None:
     asyncio.run(Ask(provider).by(recorder, way))
-    (row,) = settled(ledger)
+    (row,) = ended(ledger)
     assert (row["status"], row["tokens_used"]) == ("ok", 18)
 
 
@@ -124,7 +113,7 @@ def test_calls_one_after_the_other_are_their_own(way: str, ledger: MemoryLedger,
             await Ask(provider).by(recorder, way)
 
     asyncio.run(work())
-    assert [row["tokens_used"] for row in settled(ledger, 5)] == [18] * 5
+    assert [row["tokens_used"] for row in ended(ledger, 5)] == [18] * 5
 
 
 def test_between_the_chunks_of_a_stream_another_call_is_its_own(ledger: MemoryLedger, provider: FakeProvider) -> None:
@@ -140,7 +129,7 @@ def test_between_the_chunks_of_a_stream_another_call_is_its_own(ledger: MemoryLe
                 await ask.by("litellm", "async")
 
     asyncio.run(work())
-    assert [row["tokens_used"] for row in settled(ledger, 3)] == [18] * 3
+    assert [row["tokens_used"] for row in ended(ledger, 3)] == [18] * 3
 
 
 def test_a_client_that_is_tracked_twice_records_once(ledger: MemoryLedger, provider: FakeProvider) -> None:

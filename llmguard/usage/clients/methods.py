@@ -7,6 +7,7 @@ class, as clients do, whose methods note it. They run what the class has at that
 
 from __future__ import annotations
 
+import inspect
 import sys
 from functools import lru_cache
 from types import CoroutineType, FunctionType, MethodType
@@ -18,8 +19,6 @@ from llmguard.usage.recorder import recorder
 
 if TYPE_CHECKING:
     from types import FrameType
-
-_LAZY = ("cached_property", "property")
 
 
 class Bound:
@@ -102,7 +101,7 @@ class Resource:
     """An attribute of a client, or of a resource, that is made when it is first asked for."""
 
     def __init__(self, cls: type, name: str) -> None:
-        self._found = _static(cls, name)
+        self._found = inspect.getattr_static(cls, name)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         found = self._found.__get__(instance, owner)
@@ -137,12 +136,13 @@ def watched_members(cls: type, *, methods: bool = True) -> dict[str, Any]:
     for name in dir(cls):
         if name.startswith("_"):
             continue
-        kind = type(_static(cls, name))
+        member = inspect.getattr_static(cls, name)
+        kind = type(member)
         if kind is FunctionType and methods:
             found[name] = Method(cls, name)
         elif kind.__name__ == "cached_property":
             found[name] = Resource(cls, name)
-        elif kind is property and _is_plain_property(cls, name):
+        elif kind is property and member.fset is None:
             found[name] = property(Resource(cls, name).__get__)
     return found
 
@@ -150,10 +150,6 @@ def watched_members(cls: type, *, methods: bool = True) -> dict[str, Any]:
 @lru_cache(maxsize=512)
 def _watched(cls: type) -> type:
     return subclass_of(cls, watched_members(cls))
-
-
-def _is_plain_property(cls: type, name: str) -> bool:
-    return _static(cls, name).fset is None
 
 
 @lru_cache(maxsize=1024)
@@ -166,10 +162,3 @@ def _is_resource(cls: type) -> bool:
     if root == "google":
         return bool(names & {"BaseModule", "Chats", "AsyncChats", "_BaseChat"})
     return root == "cohere" and cls.__name__ in ("V2Client", "AsyncV2Client")
-
-
-def _static(cls: type, name: str) -> Any:
-    for base in cls.__mro__:
-        if name in vars(base):
-            return vars(base)[name]
-    return None
