@@ -110,9 +110,12 @@ class Attempt:
         call = self.call
         if call is None or call.done:
             return
-        cost = cost if isinstance(cost, float) and cost > 0 else reckoned(self._named, tokens)
-        if cost is not None:
+        if isinstance(cost, float) and cost > 0:
             call.fields["given_cost"] = cost
+        elif "given_cost" not in call.fields:  # else it was reckoned when the answer was heard
+            cost = reckoned(self._named, tokens)
+            if cost is not None:
+                call.fields["given_cost"] = cost
         if cached:
             call.fields["metadata"] = {**(call.fields.get("metadata") or {}), "cache_hit": True}
             call.fields["given_cost"] = 0.0
