@@ -24,7 +24,7 @@ def upgrade(
 ) -> None:
     """Bring the database to a revision. Of several at once, one does it and the others wait.
 
-    Exit code: 0, 2 it cannot be done; the database is as it was.
+    Exit code: 0, 2 it cannot be done; the database keeps its revision, and may be upgraded again.
     """
     from llmguard.usage.store.engine import connect, shown
     from llmguard.usage.store.schema import current
