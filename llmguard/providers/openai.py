@@ -126,7 +126,7 @@ OPENAI = Provider(
                 *("agents/**", "agents", "assistants", "assistants/*", "audio/voice_consents/**", "audio/voices"),
                 *("audio/voice_consents", "batches/*/cancel", "chat/completions/*", "chatkit/**", "containers"),
                 *("containers/*/files", "content_provenance_checks", "conversations", "conversations/**", "evals"),
-                *("evals/*", "evals/*/runs/*/cancel", "files", "fine_tuning/**", "live/**", "moderations"),
+                *("evals/*", "evals/*/runs/*", "evals/*/runs/*/cancel", "files", "fine_tuning/**", "live/**", "moderations"),
                 *("organization/**", "projects/**", "realtime/**", "responses/input_tokens", "responses/*/cancel"),
                 *("skills", "skills/**", "threads", "threads/*", "threads/*/messages", "threads/*/messages/*"),
                 *("threads/*/runs/*", "threads/*/runs/*/cancel", "uploads", "uploads/**", "vaults", "vaults/**"),

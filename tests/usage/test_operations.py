@@ -95,7 +95,7 @@ def of_google(package: str) -> set[str]:
 SDKS = {
     "openai": ("openai", of_stainless, 60),
     "anthropic": ("anthropic", of_stainless, 4),
-    "groq": ("groq", of_stainless, 6),
+    "groq": ("groq", of_stainless, 4),
     "cohere": ("cohere", of_cohere, 15),
     "mistral": ("mistralai", of_speakeasy, 20),
     "google": ("google.genai", of_google, 10),
@@ -125,6 +125,7 @@ def test_a_row_knows_every_request_of_the_sdk(provider: str) -> None:
         ("openai", "/videos/v1/remix", "video_generation"),
         ("openai", "/videos/characters", ""),
         ("openai", "/evals/e1/runs", "evaluation"),
+        ("openai", "/evals/e1/runs/r1", ""),  # what an older SDK sends to cancel a run
         ("openai", "/evals/e1/runs/r1/cancel", ""),
         ("openai", "/agents/sessions", "invoke_agent"),
         ("openai", "/agents/sessions/s1", ""),
