@@ -102,6 +102,7 @@ ANTHROPIC = Provider(
             "",
         ),
     },
+    settled=("v1/messages/batches/*work/results", "v1/dreams/*"),
     models=("claude-",),
     own_models=True,
     usage_paths={

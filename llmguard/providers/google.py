@@ -142,6 +142,7 @@ GOOGLE = Provider(
         **dict.fromkeys(("*:generateContent", "*:streamGenerateContent"), "generate_content"),
         **dict.fromkeys(("interactions", "decisions"), "generate_content"),
         **dict.fromkeys(("*:embedContent", "*:batchEmbedContents"), "embeddings"),
+        "*embedding*:predict": "embeddings",
         "*:predict": "image_generation",
         "*:predictLongRunning": "video_generation",
         **dict.fromkeys(("*:batchGenerateContent", "*:asyncBatchEmbedContent", "batchPredictionJobs"), "batch"),
@@ -157,6 +158,7 @@ GOOGLE = Provider(
             "",
         ),
     },
+    settled=("interactions/*",),
     own_models=True,
     usage_paths={
         "input_tokens": "usage_metadata.prompt_token_count",

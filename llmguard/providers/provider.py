@@ -112,6 +112,8 @@ class Provider(NamedTuple):
         usage_paths: token field of the ledger -> dotted path in the response.
         operations: end of the path of a POST of its API (`*` for one piece, `**` for any number) -> what that starts,
             in OpenTelemetry's words where it has one; "" for what generates nothing. The most exact one decides.
+        settled: end of the path of a GET of its API that tells the counts of work which was begun earlier; a piece that
+            is `*work` is the identifier of that work, where the answer does not say it.
         models: what the names of its own models begin with, which no provider with `own_models` serves for it.
         own_models: it serves no other maker's models under their plain names.
         capabilities: what the API offers beyond plain text ("stream", "tools", "json", "images").
@@ -132,6 +134,7 @@ class Provider(NamedTuple):
     dialect: str = ""
     usage_paths: Mapping[str, str] = EMPTY
     operations: Mapping[str, str] = EMPTY
+    settled: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     own_models: bool = False
     capabilities: frozenset[str] = frozenset()

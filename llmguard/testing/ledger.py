@@ -9,7 +9,7 @@ from typing import Any
 
 from llmguard.usage import recorder
 from llmguard.usage.recorder import Recorder
-from llmguard.usage.rows import amended, amendment_of, entry, row_of, unknown_row_of
+from llmguard.usage.rows import amended, amendment_of, chosen, entry, row_of, settled, unknown_row_of
 from llmguard.usage.settings import UsageSettings, from_environment
 
 Row = dict[str, Any]
@@ -76,9 +76,16 @@ class MemoryLedger(Recorder):
 
     def amend(self, data: Row) -> None:
         with self._guard:
-            row = self._ended.get(data["call_id"])
-            if row is not None:
-                self._ended[data["call_id"]] = amended(row, amendment_of(data))
+            amendment = amendment_of(data)
+            if "settles" in amendment:
+                same = [row for row in self._ended.values() if row.get("provider_response_id") == amendment["settles"]]
+                row = chosen(same)
+                new = None if row is None else settled(row, amendment)
+            else:
+                row = self._ended.get(data["call_id"])
+                new = None if row is None else amended(row, amendment)
+            if new is not None:
+                self._ended[new["call_id"]] = new
 
     def flush(self, deadline: float | None = None) -> bool:
         return True

@@ -21,11 +21,13 @@ class Request(NamedTuple):
         path: with the query.
         headers: names in lower case.
         body: the JSON object, or the bytes when it is none.
+        method: of HTTP.
     """
 
     path: str
     headers: dict[str, str]
     body: Any
+    method: str = "POST"
 
 
 class FakeProvider:
@@ -89,6 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing on stderr."""
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         try:
@@ -97,14 +102,14 @@ class _Handler(BaseHTTPRequestHandler):
             body = raw
         headers = {name.lower(): value for name, value in self.headers.items()}
         provider = self.server.provider
-        provider.requests.append(Request(self.path, headers, body))
+        provider.requests.append(Request(self.path, headers, body, self.command))
         answer = provider.next_answer()
         if answer.delay:
             time.sleep(answer.delay)
         asked = body if isinstance(body, dict) else {}
         dialect = dialect_of(self.path)
         if answer.body is not None:
-            self._send(answer, answer.body)
+            self._send(answer, answer.body, answer.content_type)
         elif answer.status >= 400:
             self._send(answer, json.dumps(error(dialect, answer)).encode())
         elif asked.get("stream") or "streamGenerateContent" in self.path:
@@ -118,8 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers:
             self.send_header(name, value)
 
-    def _send(self, answer: Answer, data: bytes) -> None:
-        self._head(answer, "application/json")
+    def _send(self, answer: Answer, data: bytes, content_type: str = "application/json") -> None:
+        self._head(answer, content_type)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

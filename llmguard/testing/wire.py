@@ -23,6 +23,7 @@ class Answer(NamedTuple):
         chunk_delay: seconds between them.
         cut: pieces after which the connection is dropped, None for never.
         body: bytes that are sent as they are, instead of all that.
+        content_type: of that body.
     """
 
     text: str = "The answer is 42."
@@ -36,6 +37,7 @@ class Answer(NamedTuple):
     chunk_delay: float = 0.0
     cut: int | None = None
     body: bytes | None = None
+    content_type: str = "application/json"
 
     def pieces(self) -> list[str]:
         """The text, in pieces."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llmguard.errors import LLMGuardError
 from llmguard.printable import printable
@@ -17,7 +17,7 @@ from llmguard.usage.ids import call_id as new_call_id
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.outcome import estimated, failure_fields, response_fields
 from llmguard.usage.recorder import Recorder, recorder
-from llmguard.usage.tokens import Tokens, tokens_of
+from llmguard.usage.tokens import Tokens, is_unfinished, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +69,10 @@ class Call:
     def done(self) -> bool:
         """Whether its end is on the books."""
         return self._done
+
+    def meter(self) -> StreamMeter:
+        """What counts a stream of it."""
+        return StreamMeter()
 
     def start(self, request: Any = None, passing: tuple[str, ...] = ()) -> None:
         """Write the intent.
@@ -143,8 +147,9 @@ class Call:
         more: dict[str, Any] = {}
         try:
             tokens, more = tokens_of(response), response_fields(response)
-            if not tokens.known and self.prompt_estimate is not None:
-                tokens, source = estimated(response, self.prompt_estimate)
+            if not tokens.known and self.prompt_estimate is not None and not is_unfinished(response):
+                whole = self.fields.get("operation") == "embeddings"  # all that it uses is what it is asked
+                tokens, source = estimated(response, self.prompt_estimate, whole=whole)
         except Exception:  # a call never fails for its record
             LOG.exception("the tokens of a response could not be read")
         self.finish("ok", tokens=tokens, source=source, **{"status_code": 200, **more})
@@ -186,6 +191,32 @@ class Call:
         self.finish(**failure_fields(error, self._request))
 
 
+class Recorded(Protocol):
+    """What a request is to the ledger, for those who see its end: a call, one inside another, or a settlement."""
+
+    fields: dict[str, Any]
+    prompt_estimate: int | None
+
+    @property
+    def done(self) -> bool:
+        """Whether its end is on the books."""
+
+    def meter(self) -> StreamMeter:
+        """What counts a stream of it."""
+
+    def succeed(self, response: Any) -> None:
+        """It gave a whole answer."""
+
+    def end_stream(self, meter: StreamMeter, status: str, error: BaseException | None = None) -> None:
+        """A stream has ended: exhausted (ok), left (partial), or with an exception."""
+
+    def finish(self, status: str, **more: Any) -> None:
+        """It has ended in another way."""
+
+    def fail(self, error: BaseException) -> None:
+        """It ended with an exception, or was cancelled."""
+
+
 class InnerCall:
     """A call inside one that is on the books: it has no row, what it uses is that one's."""
 
@@ -200,6 +231,10 @@ class InnerCall:
     def call_id(self) -> str:
         """The identifier of the call that it belongs to."""
         return self._around.call_id
+
+    def meter(self) -> StreamMeter:
+        """What counts a stream of it."""
+        return StreamMeter()
 
     def _used(
         self, status: str, tokens: Tokens, source: str = "", model: str | None = None, tier: str | None = None
@@ -220,8 +255,11 @@ class InnerCall:
     def succeed(self, response: Any) -> None:
         """It gave a whole response."""
         try:
-            said = response_fields(response)
-            self._used("ok", tokens_of(response), "", said.get("response_model"), said.get("service_tier"))
+            said, tokens = response_fields(response), tokens_of(response)
+            work = said.get("provider_response_id")
+            if work and not tokens.known:
+                self._around.begun.add(work)  # its counts may come while the block goes on
+            self._used("ok", tokens, "", said.get("response_model"), said.get("service_tier"))
         except Exception:  # a call never fails for its record
             LOG.exception("the tokens of a response could not be read")
 

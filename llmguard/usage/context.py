@@ -43,17 +43,19 @@ class Enclosing:
     Attributes:
         call_id: its identifier.
         inner: the calls inside that have ended.
+        begun: the provider's identifiers of work that was begun inside, and whose counts are not known yet.
         estimated: whether some of that is an estimate.
         parent: the one around it.
         ended: whether it is over: what outlives it (a task that was started inside) does not belong to it.
         frame: of the generator that it stands in, None when it stands in none.
     """
 
-    __slots__ = ("call_id", "ended", "estimated", "frame", "inner", "parent")
+    __slots__ = ("begun", "call_id", "ended", "estimated", "frame", "inner", "parent")
 
     def __init__(self, call_id: str, parent: Enclosing | None = None, frame: FrameType | None = None) -> None:
         self.call_id = call_id
         self.inner: list[Part] = []
+        self.begun: set[str] = set()
         self.estimated = False
         self.parent = parent
         self.ended = False

@@ -12,7 +12,8 @@ CHARACTERS_PER_TOKEN = 4
 #: Parts of a request that hold what the model reads.
 _TEXTS = ("messages", "system", "instructions", "input", "inputs", "prompt", "contents", "message", "chat_history")
 _DEEPER = ("tools", "preamble", "documents", "texts", "systemInstruction", "system_instruction")
-_PARTS = frozenset({*_TEXTS, *_DEEPER})
+_GOOGLE = ("content", "requests", "instances")  # of its embeddings
+_PARTS = frozenset({*_TEXTS, *_DEEPER, *_GOOGLE})
 #: Values below these keys are no text: images and files as base64, identifiers.
 _NO_TEXT = frozenset(
     {
@@ -27,6 +28,9 @@ _NO_TEXT = frozenset(
         "inlineData",
         "inline_data",
         "tool_call_id",
+        "model",
+        "custom_id",
+        "task_type",
     }
 )
 _MOST_NODES = 2000  # of a request that are looked at, so that a long one costs no more than a fraction of a millisecond

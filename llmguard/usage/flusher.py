@@ -137,8 +137,12 @@ class Flusher:
             self._next_housekeeping = now + _HOUSEKEEPING
             self.writer.measure()
             self._age()
-            self._write()
-            self._adopt()
+            if any("settles" in each for each in self._amendments):
+                self._adopt()  # the rows that they belong to may be of a process that is gone
+                self._write()
+            else:
+                self._write()
+                self._adopt()
         self._write()
         if self.writer.short and not more:
             # What is in the database need not take the room that new records lack.

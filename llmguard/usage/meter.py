@@ -10,6 +10,15 @@ from typing import Any
 from llmguard.usage.estimate import tokens_in
 from llmguard.usage.tokens import Tokens, field, merged, tokens_of_usage
 
+#: Events that hold an answer with its counts: of Anthropic, OpenAI's responses, Google's interactions, Cohere's first
+#: API.
+_TELLING = frozenset(
+    (
+        *("message_start", "response.completed", "response.incomplete", "response.failed", "interaction.completed"),
+        "stream-end",
+    )
+)
+
 
 class StreamMeter:
     """Counts one stream.
@@ -67,7 +76,9 @@ class StreamMeter:
         if inner is not None and field(inner, "choices") is not None:
             self._openai(inner, field(inner, "choices"))
         else:
-            self._counts(field(inner, "usage"))  # OpenAI's runs of assistants
+            if inner is not None and field(inner, "object") == "thread.run":  # OpenAI's assistants
+                self._identify(inner)
+                self._counts(field(inner, "usage"))
             self._event(chunk)
 
     def _openai(self, chunk: Any, choices: Any) -> None:
@@ -90,14 +101,14 @@ class StreamMeter:
 
     def _event(self, event: Any) -> None:
         """Anthropic's events, OpenAI's of responses, Cohere's, Google's chunks, and whole answers of them."""
-        kind = field(event, "type")
+        kind = field(event, "type") or field(event, "event_type")
         delta = field(event, "delta")
-        answer = field(event, "message") or field(event, "response")
+        answer = field(event, "message") or field(event, "response") or field(event, "interaction")
         if self.model is None:
             self._identify(event if field(event, "model") else answer)
-        if kind in ("message_start", "response.completed", "response.incomplete", "response.failed"):
+        if kind in _TELLING:
             self._tiered(answer)
-            self._counts(field(answer, "usage"), final=kind != "message_start")
+            self._counts(field(answer, "usage") or field(answer, "meta"), final=kind != "message_start")
         elif isinstance(delta, str):
             self._text(delta if str(kind).endswith(".delta") else None)
         elif delta is not None:

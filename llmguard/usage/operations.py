@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from llmguard.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from llmguard.providers.provider import Provider
 
 #: (end of the path, operation). The first match decides; what matches none generates nothing.
 _OPERATIONS = tuple(
@@ -66,16 +70,41 @@ def decided(path: str, provider: str) -> str | None:
     return None
 
 
+def settles(path: str, provider: str) -> str | None:
+    """Whether a GET of a path tells the counts of work that was begun earlier: the identifier of that work, "" where
+    the answer says it; None when it tells none.
+
+    >>> settles("/v1/messages/batches/msgbatch_1/results", "anthropic"), settles("/v1/responses/resp_1", "openai")
+    ('msgbatch_1', '')
+    """
+    for pattern in _settling(provider):
+        found = pattern.search(path.partition("?")[0])
+        if found is not None:
+            return next(iter(found.groups()), "")
+    return None
+
+
+@lru_cache(maxsize=128)
+def _settling(provider: str) -> tuple[re.Pattern[str], ...]:
+    row = _row_of(provider, "settled")
+    return tuple(_compiled(template) for template in (row.settled if row is not None else ()))
+
+
 @lru_cache(maxsize=128)
 def _templates(provider: str) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The paths that a provider's row knows, the most exact first. A service that speaks another's format has that
-    one's paths."""
-    rows = {row.name: row for row in PROVIDERS}
-    row = rows.get(provider)
-    if row is not None and not row.operations:
-        row = rows.get(row.dialect.partition("_")[2] or row.dialect)
+    """The paths that a provider's row knows, the most exact first."""
+    row = _row_of(provider, "operations")
     known = sorted(row.operations.items() if row is not None else (), key=_exactness)
     return tuple((_compiled(template), operation) for template, operation in known)
+
+
+def _row_of(provider: str, field: str) -> Provider | None:
+    """The row of a provider; where its API has no paths of its own, that of the one whose format it speaks."""
+    rows = {row.name: row for row in PROVIDERS}
+    row = rows.get(provider)
+    if row is not None and not getattr(row, field):
+        row = rows.get(row.dialect.partition("_")[2] or row.dialect)
+    return row
 
 
 def _exactness(entry: tuple[str, str]) -> tuple[bool, int, int]:
@@ -84,5 +113,8 @@ def _exactness(entry: tuple[str, str]) -> tuple[bool, int, int]:
 
 
 def _compiled(template: str) -> re.Pattern[str]:
-    pieces = (".+" if piece == "**" else re.escape(piece).replace(r"\*", "[^/]+") for piece in template.split("/"))
+    pieces = (_PIECES.get(piece) or re.escape(piece).replace(r"\*", "[^/]+") for piece in template.split("/"))
     return re.compile(f"(?:^|/){'/'.join(pieces)}$")
+
+
+_PIECES = {"**": ".+", "*work": "([^/]+)"}

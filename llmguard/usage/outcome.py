@@ -6,14 +6,17 @@ import asyncio
 from typing import Any
 
 from llmguard.usage.meter import StreamMeter
-from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, mapping
+from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, mapping, usage_by_model
 
 _MOST_ERROR = 300  # characters of an error's text that are kept
 _MOST_READ = 20_000  # ... and that are looked at
 
 
-def estimated(response: Any, prompt: int) -> tuple[Tokens, str]:
-    """The counts of an answer whose provider does not say, by its characters; none for what is no text."""
+def estimated(response: Any, prompt: int, *, whole: bool = False) -> tuple[Tokens, str]:
+    """The counts of an answer whose provider does not say, by its characters; none for what is no text, unless the
+    request is the whole of it."""
+    if whole:
+        return Tokens(prompt=prompt, total=prompt), "estimated"
     meter = StreamMeter()
     meter.add(json_body(response) if is_plain_http(response) else response)
     return meter.counts(prompt) if meter.characters else (Tokens(), "")
@@ -45,6 +48,9 @@ def response_fields(response: Any) -> dict[str, Any]:
         found["service_tier"] = tier  # its price is another one
     elif field(get("usage"), "speed") == "fast":
         found["service_tier"] = "fast"  # Anthropic's word for it is speed
+    models = usage_by_model(response)
+    if any(models):
+        found["parts"] = [{"model": model, **tokens.fields()} for model, tokens in models.items() if model]
     return found
 
 

@@ -6,6 +6,7 @@ Nothing here waits for a database, raises into a call (unless `strict`), or belo
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import threading
@@ -25,6 +26,7 @@ LOG = logging.getLogger("llmguard.usage")
 EXIT_DEADLINE = 2.0
 #: Seconds that a direct insert (without a spool) may take.
 DIRECT_DEADLINE = 2.0
+_MOST_SETTLED = 4096  # that are remembered
 
 
 class SpoolError(LLMGuardError):
@@ -47,6 +49,7 @@ class Recorder:
         self._warned = False
         self._dropped = 0  # lines, at the last flush
         self._lost = 0  # records that were not inserted directly, since the last flush
+        self._settled: dict[tuple[str, int | None], None] = {}
 
     def intent(self, data: dict[str, Any]) -> None:
         """Note that a call is about to be made. `data` holds `call_id`, `started_at` and what is known.
@@ -84,6 +87,17 @@ class Recorder:
         if not self.spool.append(encode(AMENDMENT, data)):
             self._warn()
         self.wake()
+
+    def settles_first(self, work: str, total: int | None) -> bool:
+        """Whether work is settled with such a total for the first time: programs ask again and again."""
+        key = (work, total)
+        if key in self._settled:
+            return False
+        self._settled[key] = None
+        with contextlib.suppress(StopIteration, KeyError, RuntimeError):  # another thread does the same
+            while len(self._settled) > _MOST_SETTLED:
+                del self._settled[next(iter(self._settled))]
+        return True
 
     def flush(self, deadline: float | None = None) -> bool:
         """Bring everything into the database; whether all of it got there in so many seconds: what was recorded since

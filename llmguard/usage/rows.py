@@ -112,10 +112,53 @@ def unknown_row_of(data: dict[str, Any]) -> Row:
 
 
 def amendment_of(data: dict[str, Any]) -> Row:
-    """What an amendment says of a row: its key, and the columns that it has something for."""
+    """What an amendment says of a row: its key, and the columns that it has something for. One that settles a call has
+    `settles`, the provider's identifier of it, instead of a key, and what only a price depends on."""
     row = _common({name: value for name, value in data.items() if name != "started_at"})
     del row["created_at"]
+    if "settles" in data:
+        row["settles"] = _text(data["settles"])
+        row.update({name: data[name] for name in _FOR_A_PRICE if data.get(name) is not None})
+        if data.get("status") in STATUSES:
+            row["status"] = data["status"]
     return row
+
+
+_FOR_A_PRICE = ("parts", "cache_write_1h_tokens")
+#: What the counts of a call say of it.
+_COUNTED = (
+    *("prompt_tokens", "completion_tokens", "tokens_used", "cache_read_tokens", "cache_write_tokens"),
+    *("reasoning_tokens", "usage_details", "usage_source"),
+)
+_PRICE = ("input_cost", "output_cost", "total_cost", "price_status", "price_version")
+
+
+def chosen(rows: list[Row]) -> Row | None:
+    """Of the rows that have one identifier of a provider's, that which its counts are settled onto: the one that has
+    counts of the provider, else the first."""
+    counted = (row for row in rows if row.get("usage_source") == "provider")
+    return next(counted, rows[0] if rows else None)
+
+
+def settled(row: Row, settlement: Row) -> Row:
+    """A row with the counts that its provider has told later, and the price of them. Counts that are there already are
+    replaced by larger ones only: those of a session grow."""
+    from llmguard.usage.prices import priced
+
+    new = dict(row)
+    status = settlement.get("status")
+    if status is not None and row.get("status") == "ok":
+        new["status"] = status
+    total = settlement.get("tokens_used")
+    if total is None or (row.get("usage_source") == "provider" and (row.get("tokens_used") or 0) >= total):
+        return new
+    new.update({name: settlement.get(name) for name in _COUNTED})
+    new.update(dict.fromkeys(_PRICE))
+    for name in ("response_model", "service_tier"):
+        new[name] = settlement.get(name) or row.get(name)
+    if new.get("provider") is None:
+        new["provider"] = settlement.get("provider")
+    return priced(new, {**settlement, "service_tier": new["service_tier"]})
 
 
 def amended(row: Row, amendment: Row) -> Row:

@@ -9,8 +9,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
-from llmguard.usage.call import Call, InnerCall
-from llmguard.usage.meter import StreamMeter
+from llmguard.usage.call import Recorded
 
 LOG = logging.getLogger("llmguard.usage")
 _open: weakref.WeakSet[Tracking] = weakref.WeakSet()
@@ -26,9 +25,9 @@ class Tracking:
 
     __slots__ = ("__weakref__", "_advancing", "_broken", "call", "meter")
 
-    def __init__(self, call: Call | InnerCall) -> None:
+    def __init__(self, call: Recorded) -> None:
         self.call = call
-        self.meter = StreamMeter()
+        self.meter = call.meter()
         self._advancing = False
         self._broken = False
         _open.add(self)
@@ -140,7 +139,7 @@ class TrackedAsyncIterator(AsyncIterator[Any]):
         self._tracking.leave()
 
 
-def track_stream(stream: Any, call: Call | InnerCall) -> Any:
+def track_stream(stream: Any, call: Recorded) -> Any:
     """Put a stream object of an SDK on the books, in place: the object that has `__stream__` or `_iterator`.
 
     The generator underneath is made on a copy, so that it does not hold the stream: one that is dropped then ends at

@@ -55,12 +55,47 @@ _COLUMNS = (
 def tokens_of(response: Any) -> Tokens:
     """The counts of a response object or dictionary of any provider; all None when it has none.
 
-    A plain HTTP response (httpx, requests) is read when its body is JSON that is here already.
+    A plain HTTP response (httpx, requests) is read when its body is JSON that is here already. What is not finished yet
+    (a response in the background, a batch) has no counts that hold, whatever it says.
     """
     usage = _usage(response)
     if usage is None and is_plain_http(response):
-        usage = _usage(json_body(response))
-    return Tokens() if usage is None else tokens_of_usage(usage)
+        response = json_body(response)
+        usage = _usage(response)
+    if usage is None:
+        several = usage_by_model(response)
+        return summed(several.values()) if several else Tokens()
+    return tokens_of_usage(usage) if not is_unfinished(response) else Tokens()
+
+
+def is_unfinished(response: Any) -> bool:
+    """Whether a response says of itself that the work goes on."""
+    status = field(response, "status")
+    return isinstance(status, str) and status in _UNFINISHED
+
+
+#: Of OpenAI's responses, runs and batches, Anthropic's dreams, and Google's interactions.
+_UNFINISHED = frozenset(("queued", "in_progress", "pending", "running", "validating", "finalizing", "cancelling"))
+
+
+def usage_by_model(response: Any) -> dict[str, Tokens]:
+    """The counts of a response that tells them for each model it has asked: OpenAI's evaluations and graders."""
+    if is_unfinished(response):
+        return {}
+    texts = [field(field(each, "embeddings"), "statistics") for each in field(response, "predictions") or ()]
+    counted = [_first(mapping(each), "token_count") for each in texts if each is not None]
+    if counted and None not in counted:  # Google Cloud counts each text of an embedding
+        total = sum(count or 0 for count in counted)
+        return {"": Tokens(prompt=total, total=total)}
+    listed = field(response, "per_model_usage")
+    if isinstance(listed, list) and listed:
+        named = ((field(each, "model_name") or field(each, "run_model_name"), each) for each in listed)
+        return {str(name): tokens_of_usage(each) for name, each in named}
+    for name in ("model_grader_token_usage_per_model", "api_model_grader_token_usage_per_model"):
+        given = field(response, name)
+        if isinstance(given, dict):
+            return {str(model): tokens_of_usage(each) for model, each in given.items()}
+    return {}
 
 
 def json_body(response: Any) -> Any:
@@ -103,7 +138,7 @@ def _details_of(counts: Any) -> dict[str, int]:
                 for each in given:
                     kind = field(each, "modality")
                     kind = str(getattr(kind, "value", kind)).lower()
-                    number = _first(mapping(each), "token_count", "tokenCount")
+                    number = _first(mapping(each), "token_count", "tokenCount", "tokens")
                     if kind in _KINDS and number:
                         found[f"{kind}_{side}_tokens"] = number
             else:
@@ -121,12 +156,18 @@ def _details_of(counts: Any) -> dict[str, int]:
 
 _KINDS = ("audio", "image", "video")
 _SIDES = (
-    ("input", ("prompt_tokens_details", "input_tokens_details", "input_token_details", "promptTokensDetails")),
+    (
+        "input",
+        (
+            *("prompt_tokens_details", "input_tokens_details", "input_token_details", "promptTokensDetails"),
+            "input_tokens_by_modality",
+        ),
+    ),
     (
         "output",
         (
             *("completion_tokens_details", "output_tokens_details"),
-            *("candidates_tokens_details", "candidatesTokensDetails"),
+            *("candidates_tokens_details", "candidatesTokensDetails", "output_tokens_by_modality"),
         ),
     ),
 )
@@ -136,6 +177,8 @@ def _tokens_of(counts: Any) -> Tokens:
     billed = counts.get("billed_units") or counts.get("tokens")
     if billed is not None:
         return _openai(mapping(billed))  # Cohere bills what the user sent, and counts its own preamble in `tokens`
+    if counts.get("total_input_tokens") is not None or counts.get("total_output_tokens") is not None:
+        return _interaction(counts)
     for prompt, completion in (("prompt_token_count", "candidates_token_count"), _GOOGLE_WIRE):
         if counts.get(prompt) is not None or counts.get(completion) is not None:
             return _google(counts)
@@ -240,6 +283,17 @@ def _google(usage: Any) -> Tokens:
     total = _total(_first(usage, "total_token_count", "totalTokenCount"), prompt, completion)
     cached = _first(usage, "cached_content_token_count", "cachedContentTokenCount")
     return Tokens(prompt, completion, total, cached, None, thoughts)
+
+
+def _interaction(usage: Any) -> Tokens:
+    """Google's interactions: what is thought, and what its tools read, is counted apart."""
+    prompt, shown = _first(usage, "total_input_tokens"), _first(usage, "total_output_tokens")
+    thoughts = _first(usage, "total_thought_tokens")
+    if prompt is not None:
+        prompt += _first(usage, "total_tool_use_tokens") or 0
+    completion = None if shown is None and thoughts is None else (shown or 0) + (thoughts or 0)
+    total = _total(_first(usage, "total_tokens"), prompt, completion)
+    return Tokens(prompt, completion, total, _first(usage, "total_cached_tokens"), None, thoughts)
 
 
 def _total(said: int | None, prompt: int | None, completion: int | None) -> int | None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Recorded
 from llmguard.usage.clients.methods import Bound, watched_members
 from llmguard.usage.clients.tracked import become, begin, failed, folders, subclass_of
 from llmguard.usage.clients.wire import ended
@@ -116,7 +116,7 @@ class _Closing:
         return await self._opened.__aexit__(*exc_info)
 
 
-def _begin(transport: Any, path: Any, options: dict[str, Any], *, stream: bool = False) -> Call | InnerCall | None:
+def _begin(transport: Any, path: Any, options: dict[str, Any], *, stream: bool = False) -> Recorded | None:
     if str(options.get("method", "")).upper() != "POST":
         return None
     body = options.get("json")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Recorded
 from llmguard.usage.clients import speakeasy
 from llmguard.usage.clients.methods import watch_below, watched_members
 from llmguard.usage.clients.tracked import become, begin, failed, subclass_of
@@ -47,7 +47,7 @@ def _become_client(client: Any, shared: dict[str, Any]) -> None:
 def _client_class(cls: Any) -> type:
     """A client whose interactions, and those of its asynchronous half, are tracked when they are first used."""
     methods = watched_members(cls, methods=False)
-    for name in ("interactions", "decisions"):
+    for name in ("interactions", "decisions", "triggers"):
         if isinstance(getattr(cls, name, None), property):
             methods[name] = property(_resource(cls, name))
     if isinstance(getattr(cls, "aio", None), property):
@@ -123,13 +123,13 @@ class _Chunks(Tracking):
         super().saw(event_of(chunk.body or ""))
 
 
-def _begin(transport: Any, path: str, body: Any, *, stream: bool = False) -> Call | InnerCall | None:
+def _begin(transport: Any, path: str, body: Any, *, stream: bool = False) -> Recorded | None:
     named = path.partition("?")[0].rpartition(":")[0]
     model = named.rpartition("models/")[2] if "models/" in named else named
     return begin(transport, "google", f"/{path}", body, stream=stream, model=model)
 
 
-def _ended(call: Call | InnerCall, response: Any) -> Any:
+def _ended(call: Recorded, response: Any) -> Any:
     body = event_of(response.body or "")
     call.succeed(body)
     return response

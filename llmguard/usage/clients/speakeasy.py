@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Recorded
 from llmguard.usage.clients.methods import watched_members
-from llmguard.usage.clients.tracked import DEFAULTS, begin, failed, subclass_of
+from llmguard.usage.clients.tracked import DEFAULTS, begin, failed, fetch, subclass_of
 from llmguard.usage.clients.wire import ended
 
 _PROVIDER = "_llmguard_provider"
@@ -27,12 +27,17 @@ def track_tree(resource: Any, provider: str, defaults: dict[str, Any]) -> None:
         defaults: what its rows say; shared, so that a later change holds here too.
     """
     for name, below in list(vars(resource).items()):
-        if name != "parent_ref" and hasattr(type(below), "do_request"):
+        if name != "parent_ref" and _sends(type(below)):
             track_tree(below, provider, defaults)
     cls: Any = type(resource)
-    if hasattr(cls, "do_request") and not getattr(cls, "_llmguard_tracked", False):
+    if _sends(cls) and not getattr(cls, "_llmguard_tracked", False):
         resource.__class__ = _subclass(cls)
         resource.__dict__.update({DEFAULTS: defaults, _PROVIDER: provider})
+
+
+def _sends(cls: type) -> bool:
+    """Whether instances of a class send requests. Google's SDK has classes for asyncio only."""
+    return hasattr(cls, "do_request") or hasattr(cls, "do_request_async")
 
 
 @lru_cache(maxsize=256)
@@ -59,14 +64,17 @@ def _subclass(cls: Any) -> type:
     return subclass_of(cls, {**watched_members(cls), **ours})
 
 
-def _begin(resource: Any, request: Any, options: dict[str, Any]) -> Call | InnerCall | None:
+def _begin(resource: Any, request: Any, options: dict[str, Any]) -> Recorded | None:
+    path = urlsplit(str(request.url)).path
+    provider = vars(resource)[_PROVIDER]
     if request.method != "POST":
-        return None
+        return fetch(provider, path) if request.method == "GET" else None
     try:
         body = json.loads(request.content)
     except Exception:  # noqa: BLE001  (a form with a file: it has not been read, or is no JSON)
         body = {}
     model = body.get("model") or body.get("agent_id") or body.get("agent")
-    path = urlsplit(str(request.url)).path
+    if isinstance(model, str):
+        model = model.removeprefix("models/")  # as Google's decisions want it
     stream = bool(options.get("stream"))
-    return begin(resource, vars(resource)[_PROVIDER], path, body, stream=stream, model=model)
+    return begin(resource, provider, path, body, stream=stream, model=model)

@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Any
 
 from llmguard.providers.index import by_host, client_class
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Recorded
 from llmguard.usage.clients.methods import watch_below, watched_members
-from llmguard.usage.clients.tracked import DEFAULTS, become, begin, failed, subclass_of
+from llmguard.usage.clients.tracked import DEFAULTS, become, begin, failed, fetch, subclass_of
 from llmguard.usage.clients.wire import is_raw, track_raw
 from llmguard.usage.streams import track_stream
 
@@ -73,15 +73,16 @@ def _subclass(cls: type) -> type:
     return subclass_of(cls, {**watched_members(cls, methods=False), **ours})
 
 
-def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Call | InnerCall | None:
+def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Recorded | None:
     options = keywords["options"] if "options" in keywords else arguments[1]
-    if getattr(options, "method", "").lower() != "post":
-        return None
+    method = getattr(options, "method", "").lower()
+    if method != "post":
+        return fetch(provider_of(client), options.url) if method == "get" else None
     stream = bool(keywords.get("stream"))
     return begin(client, provider_of(client), options.url, options.json_data, stream=stream)
 
 
-def ended(call: Call | InnerCall, response: Any) -> Any:
+def ended(call: Recorded, response: Any) -> Any:
     """What the user gets: the SDK's own object, whose end is (or will be) on the books."""
     kind: Any = type(response)
     ending = _ending(kind)
@@ -92,7 +93,7 @@ def ended(call: Call | InnerCall, response: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _ending(cls: Any) -> Callable[[Any, Call | InnerCall], Any] | None:
+def _ending(cls: Any) -> Callable[[Any, Recorded], Any] | None:
     """What puts the end of a response of a class on the books, None for one that is whole."""
     if is_raw(cls):
         return track_raw

@@ -7,10 +7,11 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call, InnerCall, started
+from llmguard.usage.call import Call, InnerCall, Recorded, started
 from llmguard.usage.context import enclosing
-from llmguard.usage.operations import operation_of
+from llmguard.usage.operations import operation_of, settles
 from llmguard.usage.recorder import recorder
+from llmguard.usage.settlement import Settlement
 
 _OWN = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 #: Attribute of a tracked client: what its rows say unless the call says otherwise.
@@ -71,7 +72,14 @@ def begin(
     return started(fields, asked, passing, defaults=getattr(client, DEFAULTS, None))
 
 
-def failed(call: Call | InnerCall | None, error: BaseException) -> None:
+def fetch(provider: str, path: str) -> Settlement | None:
+    """What a GET settles, None when it is none of what was begun earlier."""
+    work = settles(path, provider)
+    current = recorder() if work is not None else None
+    return None if current is None or current.settings.disabled else Settlement(current, provider, work or "")
+
+
+def failed(call: Recorded | None, error: BaseException) -> None:
     """A request ended with an exception; there may be no call of it."""
     if call is not None:
         call.fail(error)
@@ -98,11 +106,21 @@ def folders(cls: type) -> tuple[str, ...]:
     """The folders of the packages that a class and its bases are from: their frames only pass a call on."""
     found = []
     for base in cls.__mro__:
-        module = sys.modules.get(base.__module__.partition(".")[0])
-        file = getattr(module, "__file__", None)
-        if file and base.__module__ != "builtins" and os.path.basename(file).startswith("__init__"):
-            found.append(os.path.dirname(file) + os.sep)
+        folder = _package_folder(base.__module__)
+        if folder:
+            found.append(folder + os.sep)
     return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=1024)
+def _package_folder(module: str) -> str:
+    """The folder of the outermost package of a module that is no namespace (`google` is one), "" for none."""
+    pieces = module.split(".")
+    for end in range(1, len(pieces) + 1):
+        file = getattr(sys.modules.get(".".join(pieces[:end])), "__file__", None)
+        if file:
+            return os.path.dirname(file) if os.path.basename(file).startswith("__init__") else ""
+    return ""
 
 
 def _text(value: Any) -> str | None:

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Recorded
 from llmguard.usage.streams import Tracking
 
 _MOST_BODY = 8 * 1024 * 1024  # of a JSON body that is kept until its end, to read its usage
 #: Classes of the SDKs that hold an HTTP response as `http_response`.
-_RAW = frozenset({"BaseAPIResponse", "LegacyAPIResponse"})
+_RAW = frozenset({"BaseAPIResponse", "LegacyAPIResponse", "HttpxBinaryResponseContent"})
 
 
 def is_raw(cls: Any) -> bool:
@@ -22,7 +22,7 @@ def is_raw(cls: Any) -> bool:
 
 def _http_response(response: Any) -> Any:
     """The response object of httpx (or httpx2) in a raw response, None for anything else."""
-    for holder in (response, getattr(response, "http_response", None)):
+    for holder in (response, getattr(response, "http_response", None), getattr(response, "response", None)):
         cls: Any = type(holder)
         if holder is not None and _is_http(cls):
             return holder
@@ -35,18 +35,23 @@ def _is_http(cls: type) -> bool:
     return bool(roots & {"httpx", "httpx2"})
 
 
-def track_raw(response: Any, call: Call | InnerCall) -> Any:
+def track_raw(response: Any, call: Recorded) -> Any:
     """Put a raw response on the books: now when its body is here, else when it has been read, closed or dropped."""
     http = _http_response(response)
     if getattr(http, "is_stream_consumed", True) or getattr(http, "is_closed", False):
-        call.succeed(http)
+        if http is not None and "event-stream" in str(http.headers.get("content-type", "")):
+            events = Body(call, http.headers)
+            events.saw(http.content)
+            events.end()
+        else:
+            call.succeed(http)
         return response
     cls: Any = type(http.stream)
     http.stream = _tapped(cls)(http.stream, Body(call, http.headers))
     return response
 
 
-def ended(call: Call | InnerCall | None, response: Any) -> Any:
+def ended(call: Recorded | None, response: Any) -> Any:
     """The HTTP response that an SDK's transport gave, as it is; its end is, or will be, on the books. One that says an
     error is made an exception by the SDK, later."""
     if call is None:
@@ -65,13 +70,14 @@ class Body:
         headers: of the response.
     """
 
-    def __init__(self, call: Call | InnerCall, headers: Any) -> None:
+    def __init__(self, call: Recorded, headers: Any) -> None:
         self.tracking = Tracking(call)
         kind = str(headers.get("content-type", ""))
         self._readable = not headers.get("content-encoding") or headers["content-encoding"] == "identity"
         self.tracking.meter.blind = not self._readable
-        self._events = "event-stream" in kind or "ndjson" in kind
+        self._events = any(name in kind for name in ("event-stream", "ndjson", "jsonl"))
         self._json = "json" in kind and not self._events
+        self._other = not self._json and not self._events  # sound, say: nothing in it is a count
         self._rest = b""
 
     def saw(self, data: bytes) -> None:
@@ -85,22 +91,35 @@ class Body:
             for line in lines:
                 if line.startswith((b"data: [DONE]", b"data:[DONE]")):
                     self.tracking.end()  # readers stop here, before the body ends
-                chunk = event_of(line)
-                if chunk is not None:
-                    self.tracking.saw(chunk)
+                self._saw_line(line)
+
+    def _saw_line(self, line: bytes) -> None:
+        chunk = event_of(line)
+        if chunk is not None:
+            self.tracking.saw(chunk)
 
     def end(self, error: BaseException | None = None) -> None:
         """The body is there whole, or broke off."""
-        if error is None and self._json and self._readable:
+        if self._other:
+            if error is None:
+                self.tracking.call.succeed(None)
+            else:
+                self.tracking.call.fail(error)
+        elif error is None and self._json and self._readable:
             try:
                 self.tracking.call.succeed(json.loads(self._rest))
             except ValueError:
                 self.tracking.end()
         else:
+            if self._events:
+                self._saw_line(self._rest)
             self.tracking.end(error)
 
     def leave(self) -> None:
         """Nobody reads on."""
+        if self._other:
+            self.tracking.call.finish("partial")
+            return
         if self._json:
             self.tracking.meter.blind = True  # a part of a JSON body says nothing
         self.tracking.leave()

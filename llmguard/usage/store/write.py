@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import JSON, Connection, Engine, Table, and_, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from llmguard.usage.rows import amended
+from llmguard.usage.rows import amended, chosen, settled
 from llmguard.usage.store.tables import (
     GRAIN,
     MONEY_SUMS,
@@ -77,7 +77,8 @@ def write_rows(engine: Engine, rows: Iterable[Row], amendments: Iterable[Row] = 
         sums: Sums = ({}, {})
         for batch in _batches(unique):
             changed += _write(connection, batch, sums)
-        _amend(connection, later, sums)
+        _amend(connection, [each for each in later if "settles" not in each], sums)
+        _settle(connection, [each for each in later if "settles" in each], sums)
         _roll_up(connection, sums)
     return changed
 
@@ -135,14 +136,27 @@ def _amend(connection: Connection, amendments: list[Row], sums: Sums) -> None:
         for each in batch:
             key = (each["call_id"], each["attempt_no"])
             old = present.get(key)
-            new = old if old is None else amended(old, each)
-            if old is None or new is None or new == old:
-                continue
-            present[key] = new
-            changes = {name: value for name, value in new.items() if value != old[name]}
-            connection.execute(usage_logs.update().where(usage_logs.c.id == old["id"]).values(changes))
-            _add(sums, old, -1)
-            _add(sums, new, 1)
+            if old is not None:
+                present[key] = _changed(connection, old, amended(old, each), sums)
+
+
+def _settle(connection: Connection, settlements: list[Row], sums: Sums) -> None:
+    for each in settlements:
+        same = select(usage_logs).where(usage_logs.c.provider_response_id == each["settles"])
+        found = connection.execute(same.order_by(usage_logs.c.created_at, usage_logs.c.id).limit(20).with_for_update())
+        old = chosen([dict(row) for row in found.mappings()])
+        if old is not None:
+            _changed(connection, old, settled(old, each), sums)
+
+
+def _changed(connection: Connection, old: Row, new: Row, sums: Sums) -> Row:
+    """Write what is new in a row, and its difference to the roll-ups."""
+    changes = {name: value for name, value in new.items() if value != old[name]}
+    if changes:
+        connection.execute(usage_logs.update().where(usage_logs.c.id == old["id"]).values(changes))
+        _add(sums, old, -1)
+        _add(sums, new, 1)
+    return new
 
 
 def _insert_new(connection: Connection, rows: list[Row]) -> set[str]:

@@ -1,0 +1,308 @@
+"""Every generating method of the SDKs against a loopback server, in every way that it can be called: one row each, with
+its tokens or without them for a reason, its status and what its price is known by."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from fnmatch import fnmatch
+from operator import attrgetter
+from typing import Any
+
+import pytest
+
+from llmguard import track
+from llmguard.testing import Answer, FakeProvider, MemoryLedger, memory_ledger
+from llmguard.usage.operations import decided
+from tests.optional import optional
+from tests.usage.method_rows import ANTHROPIC, GROQ, OPENAI, Method
+from tests.usage.method_rows_more import COHERE, GOOGLE, GOOGLE_CLOUD, MISTRAL
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeProvider]:
+    with FakeProvider() as running:
+        yield running
+
+
+def cells(ledger: MemoryLedger) -> list[tuple[Any, ...]]:
+    names = ("operation", "status", "prompt_tokens", "completion_tokens", "usage_source", "price_status")
+    return [tuple(row.get(name) for name in names) for row in ledger.rows]
+
+
+def answers_of(method: Method, *, stream: bool) -> list[Answer]:
+    """What the provider answers to one call of a method."""
+    if stream and method.events is not None:
+        return [] if method.events == "usual" else [Answer(body=method.events, content_type="text/event-stream")]
+    return [_answer(reply) for reply in (method.reply, *method.later) if reply is not None]
+
+
+def _answer(reply: Any) -> Answer:
+    if isinstance(reply, bytes):
+        kind = "text/event-stream" if reply.startswith((b"event:", b"data:", b"{")) else "audio/wav"
+        return Answer(body=reply, content_type=kind)
+    return Answer(body=json.dumps(reply).encode())
+
+
+# -- the ways of SDKs that are made by Stainless: OpenAI, Anthropic, Groq ----------------------------------------------
+
+
+def plain(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    getattr(resource, name)(**asked)
+
+
+def streamed(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    with getattr(resource, name)(stream=True, **asked) as stream:
+        for _ in stream:
+            pass
+
+
+def raw(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    getattr(resource.with_raw_response, name)(**asked).parse()
+
+
+def raw_streamed(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    for _ in getattr(resource.with_raw_response, name)(stream=True, **asked).parse():
+        pass
+
+
+def streaming(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    with getattr(resource.with_streaming_response, name)(**asked) as response:
+        response.read()
+
+
+def streaming_streamed(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    with getattr(resource.with_streaming_response, name)(stream=True, **asked) as response:
+        for _ in response.iter_lines():
+            pass
+
+
+def manager(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    with getattr(resource, name)(**asked) as stream:
+        for _ in stream:
+            pass
+
+
+async def aplain(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    await getattr(resource, name)(**asked)
+
+
+async def astreamed(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    async with await getattr(resource, name)(stream=True, **asked) as stream:
+        async for _ in stream:
+            pass
+
+
+async def araw(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    found = (await getattr(resource.with_raw_response, name)(**asked)).parse()
+    if inspect.isawaitable(found):  # Anthropic's
+        await found
+
+
+async def araw_streamed(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    found = (await getattr(resource.with_raw_response, name)(stream=True, **asked)).parse()
+    async for _ in await found if inspect.isawaitable(found) else found:
+        pass
+
+
+async def astreaming(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    async with getattr(resource.with_streaming_response, name)(**asked) as response:
+        await response.read()
+
+
+async def astreaming_streamed(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    async with getattr(resource.with_streaming_response, name)(stream=True, **asked) as response:
+        async for _ in response.iter_lines():
+            pass
+
+
+async def amanager(resource: Any, name: str, asked: dict[str, Any]) -> None:
+    async with getattr(resource, name)(**asked) as stream:
+        async for _ in stream:
+            pass
+
+
+def ways_of(method: Method, resource: Any) -> list[tuple[Any, Any, bool]]:
+    """(synchronous, asynchronous, whether it is a stream) for each way to call a method of a resource."""
+    if method.kind == "manager":
+        return [(manager, amanager, True)]
+    if method.kind == "helper":
+        return [(plain, aplain, False)]
+    ways = [(plain, aplain, False)]
+    name = method.name.rpartition(".")[2]
+    for found, way in ((resource.with_raw_response, raw), (resource.with_streaming_response, streaming)):
+        if hasattr(found, name):  # `parse` has none
+            ways.append((way, {raw: araw, streaming: astreaming}[way], False))
+    if method.events is not None:
+        ways += [(streamed, astreamed, True), (raw_streamed, araw_streamed, True)]
+        ways += [(streaming_streamed, astreaming_streamed, True)]
+    return ways
+
+
+CLIENTS = {
+    "openai": ("openai", "OpenAI", "AsyncOpenAI", "/v1", OPENAI),
+    "anthropic": ("anthropic", "Anthropic", "AsyncAnthropic", "", ANTHROPIC),
+    "groq": ("groq", "Groq", "AsyncGroq", "", GROQ),
+}
+#: How many requests a call of such a method sends, beside those of `later`.
+TABLE = [
+    pytest.param(sdk, method, id=f"{sdk}-{method.name}-{n}")
+    for sdk in CLIENTS
+    for n, method in enumerate(CLIENTS[sdk][4])
+]
+
+
+def resource_of(client: Any, method: Method) -> tuple[Any, str]:
+    holder, _, name = method.name.rpartition(".")
+    try:
+        found = attrgetter(holder)(client) if holder else client
+        getattr(found, name)
+    except AttributeError:
+        pytest.skip(f"this version of the SDK has no {method.name}")
+    return found, name
+
+
+@pytest.mark.parametrize(("sdk", "method"), TABLE)
+def test_a_method(sdk: str, method: Method, server: FakeProvider) -> None:
+    module, sync_class, async_class, prefix, _ = CLIENTS[sdk]
+    package = optional(module)
+    options: dict[str, Any] = {"base_url": server.url + prefix, "api_key": "x", "max_retries": 0}
+    client = track(getattr(package, sync_class)(**options))
+    resource, name = resource_of(client, method)
+    ways = ways_of(method, resource)
+    expected = [
+        (method.operation, *(method.streamed or method.cell if stream else method.cell)) for _, _, stream in ways
+    ]
+    sent = 1 + len(method.later)
+
+    def asked_of(stream: bool) -> dict[str, Any]:
+        server.answers.extend(answers_of(method, stream=stream))
+        return {**method.asked, **(method.to_stream if stream else {})}
+
+    async def work() -> None:
+        async with getattr(package, async_class)(**options) as aclient:
+            aresource, _ = resource_of(track(aclient), method)
+            for _, away, stream in ways:
+                await away(aresource, name, asked_of(stream))
+
+    for run in (lambda: [way(resource, name, asked_of(s)) for way, _, s in ways], lambda: asyncio.run(work())):
+        server.requests.clear()
+        server.answers.clear()
+        with memory_ledger() as ledger:
+            run()
+            gc.collect()
+            assert dict(zip([way.__name__ for way, _, _ in ways], cells(ledger), strict=True)) == dict(
+                zip([way.__name__ for way, _, _ in ways], expected, strict=True)
+            )
+        assert len(server.requests) == sent * len(ways)
+        assert {decided(r.path.removeprefix("/v1") if sdk == "openai" else r.path, sdk) for r in server.requests} <= {
+            method.operation,
+            "",
+            None,
+        }
+    client.close()
+
+
+# -- the others: each method has a twin for asyncio --------------------------------------------------------------------
+
+
+def check(method: Method, server: FakeProvider, call: Callable[[], Any], acall: Callable[[], Awaitable[Any]]) -> None:
+    for run in (call, lambda: asyncio.run(acall())):  # type: ignore[arg-type]
+        server.requests.clear()
+        server.answers.clear()
+        server.answers.extend(answers_of(method, stream=False))
+        with memory_ledger() as ledger:
+            run()
+            gc.collect()
+            assert cells(ledger) == [(method.operation, *method.cell)]
+        assert [fnmatch(request.path.partition("?")[0], method.path) for request in server.requests] == [True]
+
+
+def consume(found: Any) -> None:
+    if hasattr(found, "__enter__"):
+        with found as stream:
+            deque(stream, 0)
+    else:
+        deque(found, 0)
+
+
+async def aconsume(found: Any) -> None:
+    found = await found if inspect.isawaitable(found) else found
+    if hasattr(found, "__aenter__"):
+        async with found as stream:
+            async for _ in stream:
+                pass
+    else:
+        async for _ in found:
+            pass
+
+
+def named(methods: tuple[Method, ...]) -> list[Any]:
+    return [pytest.param(method, id=f"{method.name}-{number}") for number, method in enumerate(methods)]
+
+
+@pytest.mark.filterwarnings("ignore")  # of the SDK, of what is experimental and what is deprecated
+@pytest.mark.parametrize(
+    ("cloud", "method"),
+    [
+        pytest.param(cloud, *each.values, id=str(each.id) + ("-cloud" if cloud else ""))
+        for cloud, methods in ((False, GOOGLE), (True, GOOGLE_CLOUD))
+        for each in named(methods)
+    ],
+)
+def test_a_method_of_google(cloud: bool, method: Method, server: FakeProvider) -> None:
+    optional("google.genai")
+    from google import genai
+
+    options = {"base_url": server.url}
+    client = track(genai.Client(api_key="x", http_options=options, **({"vertexai": True} if cloud else {})))
+    resource, name = resource_of(client, method)
+    streams = method.kind == "iterator"
+
+    async def acall() -> None:
+        aresource, _ = resource_of(client.aio, method)
+        found = getattr(aresource, name)(**method.asked)
+        await (aconsume(found) if streams else found)
+
+    check(
+        method,
+        server,
+        lambda: (consume if streams else id)(getattr(resource, name)(**method.asked)),
+        acall,
+    )
+
+
+@pytest.mark.parametrize("method", named(MISTRAL))
+def test_a_method_of_mistral(method: Method, server: FakeProvider) -> None:
+    module = optional("mistralai")
+    cls = (module if hasattr(module, "Mistral") else optional("mistralai.client")).Mistral  # it moved in 2
+    client = track(cls(api_key="x", server_url=server.url))
+    resource, name = resource_of(client, method)
+    streams = method.kind == "iterator"
+
+    async def acall() -> None:
+        found = getattr(resource, f"{name}_async")(**method.asked)
+        await (aconsume(found) if streams else found)
+
+    check(method, server, lambda: (consume if streams else id)(getattr(resource, name)(**method.asked)), acall)
+
+
+@pytest.mark.parametrize("method", named(COHERE))
+def test_a_method_of_cohere(method: Method, server: FakeProvider) -> None:
+    cohere = optional("cohere")
+    client = track(cohere.Client(api_key="x", base_url=server.url))
+    resource, name = resource_of(client, method)
+    streams = method.kind == "iterator"
+
+    async def acall() -> None:
+        aresource, _ = resource_of(track(cohere.AsyncClient(api_key="x", base_url=server.url)), method)
+        found = getattr(aresource, name)(**method.asked)
+        await (aconsume(found) if streams else found)
+
+    check(method, server, lambda: (consume if streams else id)(getattr(resource, name)(**method.asked)), acall)
