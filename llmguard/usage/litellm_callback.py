@@ -8,9 +8,11 @@ task cancelled. Where a version has no such method, those calls end when LiteLLM
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import litellm
@@ -18,6 +20,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.litellm_logging import Logging
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 
+from llmguard.usage.clients.methods import Noted, Started
 from llmguard.usage.litellm_calls import KEY, Attempt, Priced
 from llmguard.usage.streams import Tracking
 
@@ -75,7 +78,9 @@ class LLMUsageCallback(CustomLogger):
         # The one hook that runs before `acompletion` returns: a program that ends then has its row.
         details = getattr(request_data.get("litellm_logging_obj"), "model_call_details", None)
         if isinstance(details, dict) and not type(response).__name__.endswith(("Iterator", "Wrapper")):
-            attempt = details.get(KEY)
+            attempt = self._mine(details)
+            if attempt is not None and attempt.call is None and not attempt.begun:
+                attempt.begin(details, FOLDERS, sent=False)  # of a handler without hook
             if attempt is not None and attempt.tracking is None:
                 attempt.answered(response, cost_of(response))
         return None
@@ -95,7 +100,7 @@ class LLMUsageCallback(CustomLogger):
         if attempt is None:
             return
         cached = details.get("cache_hit") is True
-        if attempt.call is None:
+        if attempt.call is None and not attempt.begun:
             attempt.begin(details, FOLDERS, sent=False)  # an answer from LiteLLM's cache, or of a handler without hook
         if attempt.tracking is not None and not cached:
             return  # its stream says how it ends; what LiteLLM puts together of it comes from a thread, at any time
@@ -105,7 +110,7 @@ class LLMUsageCallback(CustomLogger):
         attempt = self._mine(details)
         if attempt is None:
             return
-        if attempt.call is None:
+        if attempt.call is None and not attempt.begun:
             attempt.begin(details, FOLDERS, sent=False)  # refused before anything was sent
         attempt.failed(details.get("exception"))
 
@@ -157,6 +162,7 @@ def wrap_litellm() -> None:
     _wrap(CustomStreamWrapper, "aclose", _stream_aclose)
     _wrap(CustomStreamWrapper, "__del__", _stream_dropped)
     _wrap(Logging, "_restore_correlation_context", _call_left)
+    _note_places()
     try:
         from litellm.responses import streaming_iterator
     except ImportError:
@@ -166,6 +172,25 @@ def wrap_litellm() -> None:
         ("SyncResponsesAPIStreamingIterator", "__next__", _stream_next),
     ):
         _wrap(getattr(streaming_iterator, name, None), method, wrapper)
+
+
+def _note_places() -> None:
+    """Have LiteLLM's asynchronous functions, and those of its Router, note where their coroutines are made: who makes a
+    task of one is on the stack no more when it runs. A function that was taken from LiteLLM before stays as it was."""
+    for module in (litellm, litellm.main):
+        for name, found in list(vars(module).items()):
+            if _makes_a_call(name, found):
+                setattr(module, name, Started(found, FOLDERS, None))
+    router = getattr(litellm, "Router", None)
+    for name, found in list(vars(router).items()) if router is not None else ():
+        if _makes_a_call(name, found):
+            setattr(router, name, Noted(found, FOLDERS, Started))
+
+
+def _makes_a_call(name: str, found: Any) -> bool:
+    """Whether a function is the asynchronous half of a pair, as those that ask a model are."""
+    is_half = name.startswith("a") and hasattr(litellm, name[1:])
+    return is_half and type(found) is FunctionType and inspect.iscoroutinefunction(found)
 
 
 def _wrap(cls: Any, name: str, wrapper: Callable[[Any], Any]) -> None:

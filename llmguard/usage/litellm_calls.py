@@ -30,7 +30,8 @@ _OPERATIONS = (
     ("rerank", "rerank"),
     ("video", "video_generation"),
     ("batch", "batch"),
-    ("moderation", "moderation"),
+    ("ocr", "ocr"),
+    ("moderation", ""),  # which generates nothing
 )
 _MOST_TAGS = 50
 _PLAIN = (str, int, float, bool)
@@ -47,6 +48,7 @@ class Attempt:
         owner: identity of the stream object that is counted: a Router's wraps another one.
         answer: the raw text of an answer whose end nobody has reported yet.
         seen_by: identity of the callback that reports it.
+        begun: whether it was looked at.
     """
 
     def __init__(self) -> None:
@@ -55,6 +57,7 @@ class Attempt:
         self.owner = 0
         self.answer: str | None = None
         self.seen_by = 0
+        self.begun = False
         self._named: dict[str, Any] = {}
 
     def __deepcopy__(self, memo: Any) -> Attempt:
@@ -71,18 +74,20 @@ class Attempt:
 
     def begin(self, details: dict[str, Any], passing: tuple[str, ...], *, sent: bool = True) -> None:
         """The request is about to be sent. One before it that nobody ended failed, and is being tried again."""
+        self.begun = True
         if self.call is not None and not self.call.done:
             self.call.finish("error", error_type="retried")
         self.tracking, self.answer, self.owner = None, None, 0
         current = recorder()
         self._named = {"provider": details.get("custom_llm_provider"), "model": details.get("model")}
-        if current.settings.disabled:
+        fields = fields_of(details)
+        if current.settings.disabled or not fields["operation"]:
             return
         around = enclosing()
         if around is not None:
             self.call = InnerCall(around, self._named)
             return
-        self.call = call = Call(current, fields_of(details), DEFAULTS)
+        self.call = call = Call(current, fields, DEFAULTS)
         body = {"messages": details.get("messages") or details.get("input")}
         call.start(body if sent else None, passing)
 

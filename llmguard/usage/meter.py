@@ -127,6 +127,7 @@ class StreamMeter:
         content = field(answer, "content")
         for part in content if isinstance(content, list) else ():
             self._text(field(part, "text"))
+        self._text(field(answer, "completion"))  # Anthropic's first API
         if field(answer, "event_type") == "text-generation":  # Cohere's first API
             self._text(field(answer, "text"))
 

@@ -50,7 +50,10 @@ def response_fields(response: Any) -> dict[str, Any]:
         found["service_tier"] = "fast"  # Anthropic's word for it is speed
     models = usage_by_model(response)
     if any(models):
-        found["parts"] = [{"model": model, **tokens.fields()} for model, tokens in models.items() if model]
+        # Each is of several requests: how large one of them was, nobody says.
+        found["parts"] = [
+            {"model": model, "request_tokens": 0, **tokens.fields()} for model, tokens in models.items() if model
+        ]
     return found
 
 

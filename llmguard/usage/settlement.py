@@ -8,6 +8,7 @@ found by the provider's identifier of the work. A row that has its counts is lef
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from llmguard.usage.context import Part, enclosing
@@ -78,6 +79,9 @@ class Settlement:
             parts = said.pop("parts", None) or []
             if field(work, "object") == "batch":
                 said["service_tier"] = "batch"
+            if field(work, "object") != "response":  # the sum of several requests
+                number = field(field(work, "request_counts"), "completed")
+                said["request_tokens"] = tokens.prompt // number if tokens.prompt and number else 0
             self._settle(identity, tokens, parts, {"status": ended, **said})
 
     def _settle(self, work: str, tokens: Tokens, parts: list[dict[str, Any]], said: dict[str, Any]) -> None:
@@ -101,34 +105,37 @@ class Settlement:
 
 
 class ResultsMeter(StreamMeter):
-    """Counts the results of a batch, each by itself: its requests may have asked different models.
+    """Counts the results of a batch, each by itself: its requests may have asked different models, and the price of one
+    may depend on its size."""
 
-    Attributes:
-        parts: of the row, a model each.
-    """
-
-    __slots__ = ("_by_model",)
+    __slots__ = ("_known",)
 
     def __init__(self) -> None:
         super().__init__()
-        self._by_model: dict[str, list[Tokens]] = {}
+        self._known: dict[tuple[str, int], tuple[Tokens, int]] = {}
 
     @property
     def parts(self) -> list[dict[str, Any]]:
+        """Parts of the row: one for each model and range of sizes that may have prices of its own."""
         return [
-            {"model": model, "service_tier": "batch", **summed(counts).fields()}
-            for model, counts in self._by_model.items()
+            {"model": model, "service_tier": "batch", "request_tokens": largest, **tokens.fields()}
+            for (model, _), (tokens, largest) in self._known.items()
         ]
 
     def add(self, chunk: Any) -> None:
         """Count a line of Anthropic's results (https://docs.anthropic.com/en/api/retrieving-message-batch-results)."""
+        from llmguard.usage.prices import bundled  # batches are rare, and the list is long
+
         self.chunks += 1
         message = field(field(chunk, "result"), "message")
         counts = tokens_of(message)
         if counts.known:
-            self._by_model.setdefault(str(field(message, "model") or ""), []).append(counts)
+            size = counts.prompt or 0
+            key = (str(field(message, "model") or ""), bisect_left(bundled().sizes, size))
+            before, largest = self._known.get(key, (Tokens(), 0))
+            self._known[key] = summed((before, counts)), max(largest, size)
 
     def counts(self, prompt: int | None) -> tuple[Tokens, str]:
         """The sum of all."""
-        found = summed(counts for each in self._by_model.values() for counts in each)
+        found = summed(tokens for tokens, _ in self._known.values())
         return (found, "provider") if found.known else (Tokens(), "none")

@@ -245,8 +245,11 @@ def _total_of(column: Iterable[int | None]) -> int | None:
 
 def _openai(usage: Any) -> Tokens:
     """OpenAI's chat (`prompt_tokens`) and responses (`input_tokens`), and everyone who counts like it."""
-    prompt = _first(usage, "prompt_tokens", "input_tokens")
-    completion = _first(usage, "completion_tokens", "output_tokens")
+    # LiteLLM fills zeros in beside the names that pictures are counted by.
+    prompt = _first(usage, "prompt_tokens", "input_tokens") or _first(usage, "input_tokens", "prompt_tokens")
+    completion = _first(usage, "completion_tokens", "output_tokens") or _first(
+        usage, "output_tokens", "completion_tokens"
+    )
     into = mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     out = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
     reasoning = _first(mapping(out), "reasoning_tokens") if out is not None else None

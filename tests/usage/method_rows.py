@@ -74,7 +74,7 @@ IN_PROGRESS = {"created_at": 1, "model": "gpt-4o", "object": "thread.run", "thre
 
 _STREAM_USAGE = {"stream_options": {"include_usage": True}}
 _ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": MESSAGES}
-_RESPONSE = {
+RESPONSE = {
     "id": "resp_1",
     "object": "response",
     "created_at": 1,
@@ -86,15 +86,15 @@ _RESPONSE = {
     "tools": [],
     "usage": {**INPUT, **DETAILS},
 }
-_WAITING = {**_RESPONSE, "status": "queued", "usage": None, "background": True}
+WAITING = {**RESPONSE, "status": "queued", "usage": None, "background": True}
 _IMAGE_USAGE = {**INPUT, "input_tokens_details": {"text_tokens": 11, "image_tokens": 0}}
-_IMAGES = {"created": 1, "data": [{"b64_json": "aGk="}], "usage": _IMAGE_USAGE}
+IMAGES = {"created": 1, "data": [{"b64_json": "aGk="}], "usage": _IMAGE_USAGE}
 _PICTURES = "dall-e is paid by the picture, and counts no tokens"
-_RUN = {**IN_PROGRESS, "id": "run_1", "status": "queued", "usage": None}
-_RAN = {**_RUN, "status": "completed", "usage": CHAT}
+RUN = {**IN_PROGRESS, "id": "run_1", "status": "queued", "usage": None}
+_RAN = {**RUN, "status": "completed", "usage": CHAT}
 _RUN_EVENTS = b"".join(
     f"event: {name}\ndata: {json.dumps(run)}\n\n".encode()
-    for name, run in (("thread.run.created", _RUN), ("thread.run.completed", _RAN))
+    for name, run in (("thread.run.created", RUN), ("thread.run.completed", _RAN))
 )
 _RUN_EVENTS += b"event: done\ndata: [DONE]\n\n"
 _LATER = "the answer only says that the work has begun: the counts come when the program fetches its end"
@@ -128,7 +128,7 @@ _GRADED = {
     "model_grader_token_usage_per_model": {"gpt-4o": CHAT},
     "metadata": {"errors": {}, "execution_time": 1.0, "name": "n", "scores": {}, "type": "t", "token_usage": 18},
 }
-_BATCH = {
+BATCH = {
     "id": "batch_1",
     "object": "batch",
     "endpoint": "/v1/chat/completions",
@@ -167,7 +167,7 @@ OPENAI = (
     Method(
         *("responses.create", "/responses", {"model": "gpt-4o", "input": "What?", "background": True}),
         cell=UNCOUNTED,
-        reply=_WAITING,
+        reply=WAITING,
         why=_LATER,
     ),
     Method("responses.compact", "/responses/compact", {"model": "gpt-4o", "input": "What?"}, reply=_COMPACT),
@@ -182,7 +182,7 @@ OPENAI = (
     Method(
         *("images.generate", "/images/generations", {"model": "gpt-image-1", "prompt": "What?"}),
         operation="image_generation",
-        reply=_IMAGES,
+        reply=IMAGES,
         events=sse(
             {"type": "image_generation.partial_image", "b64_json": "aGk=", "partial_image_index": 0},
             {"type": "image_generation.completed", "b64_json": "aGk=", "usage": _IMAGE_USAGE},
@@ -191,7 +191,7 @@ OPENAI = (
     Method(
         *("images.edit", "/images/edits", {"model": "gpt-image-1", "prompt": "What?", "image": PICTURE}),
         operation="image_generation",
-        reply=_IMAGES,
+        reply=IMAGES,
         events=sse({"type": "image_edit.completed", "b64_json": "aGk=", "usage": _IMAGE_USAGE}),
     ),
     Method(
@@ -251,14 +251,14 @@ OPENAI = (
     ),
     Method(
         *("beta.threads.create_and_run", "/threads/runs", {"assistant_id": "a"}, "invoke_agent", UNCOUNTED),
-        reply=_RUN,
+        reply=RUN,
         events=_RUN_EVENTS,
         streamed=COUNTED,
         why=_LATER,
     ),
     Method(
         *("beta.threads.create_and_run_poll", "/threads/runs", {"assistant_id": "a"}, "invoke_agent"),
-        reply=_RUN,
+        reply=RUN,
         later=(_RAN,),
         kind="helper",
     ),
@@ -270,7 +270,7 @@ OPENAI = (
     Method(
         *("beta.threads.runs.create", "/threads/*/runs", {"thread_id": "t", "assistant_id": "a"}, "invoke_agent"),
         cell=UNCOUNTED,
-        reply=_RUN,
+        reply=RUN,
         events=_RUN_EVENTS,
         streamed=COUNTED,
         why=_LATER,
@@ -278,7 +278,7 @@ OPENAI = (
     *(
         Method(
             *(f"beta.threads.runs.{name}", "/threads/*/runs", {"thread_id": "t", "assistant_id": "a"}, "invoke_agent"),
-            reply=_RUN,
+            reply=RUN,
             later=(_RAN,),
             kind="helper",
         )
@@ -297,7 +297,7 @@ OPENAI = (
         {"thread_id": "t", "run_id": "run_1", "tool_outputs": []},
         "invoke_agent",
         UNCOUNTED,
-        reply=_RUN,
+        reply=RUN,
         events=_RUN_EVENTS,
         streamed=COUNTED,
         why=_LATER,
@@ -306,7 +306,7 @@ OPENAI = (
         *("beta.threads.runs.submit_tool_outputs_and_poll", "/threads/*/runs/*/submit_tool_outputs"),
         {"thread_id": "t", "run_id": "run_1", "tool_outputs": []},
         "invoke_agent",
-        reply=_RUN,
+        reply=RUN,
         later=(_RAN,),
         kind="helper",
     ),
@@ -334,7 +334,7 @@ OPENAI = (
         {"completion_window": "24h", "endpoint": "/v1/chat/completions", "input_file_id": "file_1"},
         "batch",
         UNCOUNTED,
-        reply=_BATCH,
+        reply=BATCH,
         why=_LATER,
     ),
     *(
@@ -463,7 +463,7 @@ GROQ = (
         {"completion_window": "24h", "endpoint": "/v1/chat/completions", "input_file_id": "file_1"},
         "batch",
         UNCOUNTED,
-        reply=_BATCH,
+        reply=BATCH,
         why=_LATER,
     ),
 )

@@ -5,7 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.usage.method_rows import CHAT, COUNTED, DAY, MESSAGES, READ, UNCOUNTED, UNPRICED, Method, sse
+from tests.usage.method_rows import (
+    BATCH,
+    CHAT,
+    COUNTED,
+    DAY,
+    GUESSED,
+    IMAGES,
+    MESSAGES,
+    READ,
+    UNCOUNTED,
+    UNPRICED,
+    Method,
+    sse,
+)
 
 _NO_PRICE = "the price list has no price of it"
 _LATER = "the answer only says that the work has begun: no counts in it"
@@ -13,7 +26,7 @@ _LATER = "the answer only says that the work has begun: no counts in it"
 # -- Google ------------------------------------------------------------------------------------------------------------
 
 _GEMINI: dict[str, Any] = {"model": "gemini-2.5-flash", "contents": "What is it?"}
-_MODEL = "/v1*/models/*"
+_MODEL = "/v1*"
 _COUNTS = {"total_input_tokens": 11, "total_output_tokens": 5, "total_thought_tokens": 2, "total_tokens": 18}
 _DONE: dict[str, Any] = {
     "id": "int_1",
@@ -69,23 +82,23 @@ GOOGLE = (
         why=_LATER,
     ),
     Method(
-        *("interactions.create", "/v1*/interactions", {"model": "gemini-2.5-flash", "input": "What?"}),
+        *("interactions.create", "/*/interactions", {"model": "gemini-2.5-flash", "input": "What?"}),
         *("generate_content", COUNTED, _DONE),
     ),
     Method(
-        *("interactions.create", "/v1*/interactions"),
+        *("interactions.create", "/*/interactions"),
         {"model": "gemini-2.5-flash", "input": "What?", "stream": True},
         *("generate_content", COUNTED, _INTERACTING),
         kind="iterator",
     ),
     Method(
-        *("interactions.create", "/v1*/interactions"),
+        *("interactions.create", "/*/interactions"),
         {"model": "gemini-2.5-flash", "input": "What?", "background": True},
         *("generate_content", UNCOUNTED, _BEGUN),
         why=_LATER,
     ),
     Method(
-        *("decisions.create", "/v1*/decisions"),
+        *("decisions.create", "/*/decisions"),
         {
             "model": "models/gemini-2.5-flash",
             "input": "What?",
@@ -94,14 +107,14 @@ GOOGLE = (
         *("generate_content", COUNTED, {"answers": {}, "usage": _COUNTS}),
     ),
     Method(
-        *("triggers.run", "/v1*/triggers/*/executions", {"trigger_id": "t"}),
+        *("triggers.run", "/*/triggers/*/executions", {"trigger_id": "t"}),
         *("invoke_agent", UNCOUNTED, {"id": "e", "status": "pending", "trigger_id": "t"}),
         why=_LATER,
     ),
 )
 
 _IMAGE = {"image_bytes": b"PNG", "mime_type": "image/png"}
-_CLOUD = "/v1*/publishers/google/models/*"
+_CLOUD = "/v1*"
 #: Of the same SDK, on Google Cloud.
 GOOGLE_CLOUD = (
     Method("models.generate_content", f"{_CLOUD}:generateContent", _GEMINI, "generate_content"),
@@ -122,6 +135,11 @@ GOOGLE_CLOUD = (
         )
     ),
     Method(
+        *("batches.create", "/v1*/batchPredictionJobs", {"model": "gemini-2.5-flash", "src": "gs://b/in.jsonl"}),
+        *("batch", UNCOUNTED, {"name": "projects/p/locations/l/batchPredictionJobs/1", "state": "JOB_STATE_PENDING"}),
+        why=_LATER,
+    ),
+    Method(
         *("models.generate_videos", f"{_CLOUD}:predictLongRunning"),
         {"model": "veo-3.0-generate-001", "prompt": "What?"},
         *("video_generation", UNCOUNTED, _OPERATION),
@@ -133,6 +151,10 @@ GOOGLE_CLOUD = (
 
 _LARGE: dict[str, Any] = {"model": "mistral-large-latest", "messages": MESSAGES}
 _CODE: dict[str, Any] = {"model": "codestral-latest", "prompt": "def f"}
+_COMPLETED = {"id": "f", "object": "chat.completion", "created": 1, "model": "codestral-latest", "usage": CHAT}
+_COMPLETED["choices"] = [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "()"}}]
+_EMBEDDED = {"id": "e", "object": "list", "model": "mistral-embed", "data": []}
+_EMBEDDED["usage"] = {"prompt_tokens": 11, "completion_tokens": 0, "total_tokens": 11}
 _TALK: dict[str, Any] = {"object": "conversation.response", "conversation_id": "c", "outputs": [], "usage": CHAT}
 _TALKING = sse(
     {"type": "conversation.response.started", "conversation_id": "c", "created_at": DAY},
@@ -150,8 +172,17 @@ _TALKING = sse(
 )
 _HEARD = {"model": "voxtral-mini-latest", "text": "It is.", "usage": CHAT, "language": None, "segments": []}
 _HEARING = sse({"type": "transcription.text.delta", "text": "It is."}, {"type": "transcription.done", **_HEARD})
+_JUDGE = {
+    "name": "n",
+    "description": "d",
+    "model_name": "mistral-large-latest",
+    "instructions": "i",
+    "tools": [],
+    "output": {"type": "REGRESSION", "min_description": "a", "max_description": "b"},
+}
 _JUDGED = {"analysis": "a", "answer": 1.0}
 _CLASSES = {"id": "mod_1", "model": "ministral-3b-latest", "results": [{"a": {"scores": {"b": 1.0}}}]}
+_BATCH = {"endpoint": "/v1/chat/completions", "input_files": ["f"], "model": "mistral-large-latest"}
 _JOB = {
     "id": "job_1",
     "object": "batch",
@@ -173,7 +204,7 @@ _FILE = {"file_name": "a.wav", "content": b"RIFF"}
 MISTRAL = (
     Method("chat.complete", "/v1/chat/completions", _LARGE),
     Method("chat.stream", "/v1/chat/completions", _LARGE, cell=("ok", 3, 5, "estimated", "estimated"), kind="iterator"),
-    Method("fim.complete", "/v1/fim/completions", _CODE),
+    Method("fim.complete", "/v1/fim/completions", _CODE, reply=_COMPLETED),
     Method(
         "fim.stream",
         "/v1/fim/completions",
@@ -216,7 +247,8 @@ MISTRAL = (
         why="neither request nor answer name the model of the conversation",
     ),
     Method(
-        *("embeddings.create", "/v1/embeddings", {"model": "mistral-embed", "inputs": ["What?"]}, "embeddings", READ),
+        *("embeddings.create", "/v1/embeddings", {"model": "mistral-embed", "inputs": ["What?"]}, "embeddings"),
+        *(("ok", 11, 0, "provider", "priced"), _EMBEDDED),
     ),
     Method(
         *("ocr.process", "/v1/ocr"),
@@ -252,8 +284,24 @@ MISTRAL = (
         *("speech", UNCOUNTED, {"audio_data": "aGk="}),
         why="sound has no room for counts",
     ),
+    Method("responses.create", "/v1/responses", {"model": "mistral-large-latest", "input": "What?"}),
+    *(
+        Method(name, path, asked, "evaluation", UNCOUNTED, _JUDGED, why="judges count no tokens")
+        for name, path, asked in (
+            (
+                "beta.observability.judges.judge_conversation",
+                "/v1/observability/judges/*/live-judging",
+                {"judge_id": "j", "messages": MESSAGES},
+            ),
+            (
+                "beta.observability.datasets.records.judge",
+                "/v1/observability/dataset-records/*/live-judging",
+                {"dataset_record_id": "r", "judge_definition": _JUDGE},
+            ),
+        )
+    ),
     Method(
-        *("batch.jobs.create", "/v1/batch/jobs", {"endpoint": "/v1/chat/completions", "input_files": ["f"]}),
+        *("batch.jobs.create", "/v1/batch/jobs", _BATCH),
         *("batch", UNCOUNTED, _JOB),
         why=_LATER,
     ),
@@ -357,6 +405,27 @@ COHERE = (
         {"id": "s", "summary": "It.", "meta": _BILLED},
     ),
     Method(
+        *(
+            "v2.parse",
+            "/v2/parse",
+            {"model": "command-a-vision", "document": {"type": "document_url", "url": "https://a.b"}},
+        ),
+        *("ocr", UNCOUNTED, {"id": "p", "pages": []}),
+        why="pages are paid by the page",
+    ),
+    Method(
+        *("audio.transcriptions.create", "/v2/audio/transcriptions"),
+        {"model": "cohere-transcribe", "language": "en", "file": ("a.wav", b"RIFF")},
+        *("transcription", UNCOUNTED, {"text": "It is."}),
+        why="transcriptions count no tokens",
+    ),
+    Method(
+        *("batches.create", "/v2/batches"),
+        {"request": {"name": "n", "input_dataset_id": "d", "model": "command-r-plus"}},
+        *("batch", UNCOUNTED, {"batch": {"id": "b", "name": "n", "status": "BATCH_STATUS_QUEUED"}}),
+        why=_LATER,
+    ),
+    Method(
         "embed_jobs.create",
         "/v1/embed-jobs",
         {"model": "embed-v4.0", "dataset_id": "d", "input_type": "search_query"},
@@ -364,5 +433,68 @@ COHERE = (
         UNCOUNTED,
         {"job_id": "j", "meta": {}},
         why=_LATER,
+    ),
+)
+
+# -- LiteLLM -----------------------------------------------------------------------------------------------------------
+
+_GPT: dict[str, Any] = {"model": "openai/gpt-4o", "messages": MESSAGES}
+
+LITELLM = (
+    Method("completion", "/v1/chat/completions", _GPT),
+    Method("completion", "/v1/chat/completions", {**_GPT, "stream": True}, cell=GUESSED, kind="iterator"),
+    Method(
+        *("text_completion", "/v1/completions", {"model": "openai/gpt-3.5-turbo-instruct", "prompt": "What?"}),
+        "text_completion",
+    ),
+    Method(
+        *("embedding", "/v1/embeddings", {"model": "openai/text-embedding-3-small", "input": ["What?"]}),
+        *("embeddings", ("ok", 11, 0, "provider", "priced")),
+    ),
+    Method(
+        *("image_generation", "/v1/images/generations", {"model": "openai/gpt-image-1", "prompt": "What?"}),
+        *("image_generation", COUNTED, IMAGES),
+    ),
+    Method(
+        *("image_edit", "/v1/images/edits", {"model": "openai/gpt-image-1", "prompt": "What?", "image": b"PNG"}),
+        *("image_generation", COUNTED, IMAGES),
+    ),
+    Method(
+        *("speech", "/v1/audio/speech", {"model": "openai/tts-1", "voice": "alloy", "input": "What?"}),
+        *("speech", UNCOUNTED, b"RIFF"),
+        why="sound has no room for counts",
+    ),
+    Method(
+        *("transcription", "/v1/audio/transcriptions", {"model": "openai/whisper-1", "file": ("a.wav", b"RIFF")}),
+        *("transcription", UNCOUNTED, {"text": "It is."}),
+        why="whisper is paid by the second",
+    ),
+    Method("responses", "/v1/responses", {"model": "openai/gpt-4o", "input": "What?"}),
+    Method("responses", "/v1/responses", {"model": "openai/gpt-4o", "input": "What?", "stream": True}, kind="iterator"),
+    Method(
+        *("rerank", "/*rerank", {"model": "cohere/rerank-v3.5", "query": "What?", "documents": ["It."]}),
+        *("rerank", UNCOUNTED, _RANKED),
+        why="ranking is paid by the search",
+    ),
+    Method(
+        *("create_batch", "/v1/batches"),
+        {
+            "completion_window": "24h",
+            "endpoint": "/v1/chat/completions",
+            "input_file_id": "file_1",
+            "custom_llm_provider": "openai",
+        },
+        *("batch", UNCOUNTED, BATCH),
+        why=_LATER,
+    ),
+    Method(
+        *("ocr", "/*ocr"),
+        {
+            "model": "mistral/mistral-ocr-latest",
+            "document": {"type": "document_url", "document_url": "https://a.example/b"},
+        },
+        *("ocr", UNCOUNTED),
+        {"pages": [], "model": "mistral-ocr-latest", "usage_info": {"pages_processed": 1}},
+        why="pages are paid by the page",
     ),
 )

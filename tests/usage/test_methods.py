@@ -3,10 +3,12 @@ its tokens or without them for a reason, its status and what its price is known 
 
 from __future__ import annotations
 
+import ast
 import asyncio
-import gc
 import inspect
 import json
+import re
+import textwrap
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from fnmatch import fnmatch
@@ -15,12 +17,15 @@ from typing import Any
 
 import pytest
 
-from llmguard import track
+from llmguard import setup_litellm_tracking, track
 from llmguard.testing import Answer, FakeProvider, MemoryLedger, memory_ledger
 from llmguard.usage.operations import decided
+from tests.command import ROOT
 from tests.optional import optional
 from tests.usage.method_rows import ANTHROPIC, GROQ, OPENAI, Method
-from tests.usage.method_rows_more import COHERE, GOOGLE, GOOGLE_CLOUD, MISTRAL
+from tests.usage.method_rows_more import COHERE, GOOGLE, GOOGLE_CLOUD, LITELLM, MISTRAL
+from tests.usage.recorded import ended
+from tests.usage.test_operations import SDKS, paths_in, text_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
@@ -196,7 +201,6 @@ def test_a_method(sdk: str, method: Method, server: FakeProvider) -> None:
         server.answers.clear()
         with memory_ledger() as ledger:
             run()
-            gc.collect()
             assert dict(zip([way.__name__ for way, _, _ in ways], cells(ledger), strict=True)) == dict(
                 zip([way.__name__ for way, _, _ in ways], expected, strict=True)
             )
@@ -219,7 +223,6 @@ def check(method: Method, server: FakeProvider, call: Callable[[], Any], acall: 
         server.answers.extend(answers_of(method, stream=False))
         with memory_ledger() as ledger:
             run()
-            gc.collect()
             assert cells(ledger) == [(method.operation, *method.cell)]
         assert [fnmatch(request.path.partition("?")[0], method.path) for request in server.requests] == [True]
 
@@ -284,6 +287,10 @@ def test_a_method_of_mistral(method: Method, server: FakeProvider) -> None:
     cls = (module if hasattr(module, "Mistral") else optional("mistralai.client")).Mistral  # it moved in 2
     client = track(cls(api_key="x", server_url=server.url))
     resource, name = resource_of(client, method)
+    try:
+        inspect.signature(getattr(resource, name)).bind(**method.asked)
+    except TypeError as error:
+        pytest.skip(f"in this version of the SDK {name} takes other arguments: {error}")
     streams = method.kind == "iterator"
 
     async def acall() -> None:
@@ -306,3 +313,123 @@ def test_a_method_of_cohere(method: Method, server: FakeProvider) -> None:
         await (aconsume(found) if streams else found)
 
     check(method, server, lambda: (consume if streams else id)(getattr(resource, name)(**method.asked)), acall)
+
+
+@pytest.mark.parametrize("method", named(LITELLM))
+def test_a_method_of_litellm(method: Method, server: FakeProvider) -> None:
+    litellm = optional("litellm")
+    setup_litellm_tracking()
+    if not hasattr(litellm, method.name):
+        pytest.skip(f"this version of LiteLLM has no {method.name}")
+    base = server.url if method.name == "rerank" else server.base_url
+    asked = {"api_base": base, "api_key": "x", **method.asked}
+    streams = method.kind == "iterator"
+
+    async def gathered() -> None:
+        found = await asyncio.gather(getattr(litellm, f"a{method.name}")(**asked))
+        if streams:
+            async for _ in found[0]:
+                pass
+
+    def call() -> None:
+        (consume if streams else id)(getattr(litellm, method.name)(**asked))
+
+    line = call.__code__.co_firstlineno + 1
+    for run, at in ((call, line), (lambda: asyncio.run(gathered()), gathered.__code__.co_firstlineno + 1)):
+        server.requests.clear()
+        server.answers.clear()
+        server.answers.extend(answers_of(method, stream=False))
+        with memory_ledger(project_root=str(ROOT)) as ledger:
+            run()
+            ended(ledger)
+            assert cells(ledger) == [(method.operation, *method.cell)]
+            if method.name != "create_batch":  # LiteLLM tells of it from a thread, or when it is over
+                assert [(row["code_file"], row["code_line"]) for row in ledger.rows] == [
+                    ("tests/usage/test_methods.py", at)
+                ]
+        assert [fnmatch(request.path, method.path) for request in server.requests] == [True]
+
+
+# -- nothing is missing ------------------------------------------------------------------------------------------------
+
+ROWS = {
+    **{sdk: entry[4] for sdk, entry in CLIENTS.items()},
+    "google": (*GOOGLE, *GOOGLE_CLOUD),
+    "mistral": MISTRAL,
+    "cohere": COHERE,
+}
+#: Requests of Mistral's models on the clouds of others: the same methods of clients that want an account there.
+ELSEWHERE = ("/rawPredict", "/streamRawPredict", "/providers/mistral/azure/", "/models/chat/completions")
+
+
+@pytest.mark.parametrize("provider", SDKS)
+def test_every_request_that_generates_is_in_the_table(provider: str) -> None:
+    paths = {re.split(r"[?#]", path)[0] for path in paths_in(provider) if decided(path.partition("?")[0], provider)}
+    known = [method.path for method in ROWS[provider]]
+    missing = sorted(
+        path
+        for path in paths
+        if not path.startswith(ELSEWHERE) and not any(fnmatch(path.replace("*", "v1x"), row) for row in known)
+    )
+    assert missing == [], "say in the table what a call of these leaves"
+
+
+@pytest.mark.parametrize("sdk", CLIENTS)
+def test_every_method_that_generates_is_in_the_table(sdk: str) -> None:
+    module, sync_class, _, _, methods = CLIENTS[sdk]
+    client = getattr(optional(module), sync_class)(api_key="x")
+    there = generating(client, module, sdk)
+    assert {method.name for method in methods if method.kind == "create"} & there, "the SDK is written otherwise"
+    missing = there - {method.name for method in methods} - SAME
+    assert missing == set(), "say in the table what a call of these leaves"
+
+
+#: Methods of one class that hangs in two places, or that only read what the other half of a call sends.
+SAME = {f"beta.chat.completions.{name}" for name in ("create", "parse", "stream")}
+
+
+def generating(client: Any, module: str, provider: str) -> set[str]:
+    """The methods of a client of Stainless's whose source sends a request that generates, or uses one that does."""
+    found: set[str] = set()
+    stack: list[tuple[str, Any]] = [("", client)]
+    while stack:
+        prefix, holder = stack.pop()
+        functions: dict[str, ast.AST] = {}
+        made = vars(holder).items() if not prefix else ()  # older ones make their resources at once
+        stack += [
+            (f"{name}.", below) for name, below in made if type(below).__module__.startswith(f"{module}.resources")
+        ]
+        for name in dir(type(holder)):
+            member = inspect.getattr_static(type(holder), name)
+            if name.startswith(("_", "with_")):
+                continue
+            if type(member).__name__ == "cached_property":
+                below = getattr(holder, name)
+                if type(below).__module__.startswith(module):
+                    stack.append((f"{prefix}{name}.", below))
+            elif inspect.isfunction(member) and prefix:
+                source = textwrap.dedent(inspect.getsource(inspect.unwrap(member)))
+                functions[name] = ast.parse(source)
+        here = {name for name, tree in functions.items() if sends(tree, provider)}
+        while True:
+            more = {name for name, tree in functions.items() if uses(tree, here)} | here
+            if more == here:
+                break
+            here = more
+        found |= {prefix + name for name in here}
+    return found
+
+
+def sends(tree: ast.AST, provider: str) -> bool:
+    nodes = list(ast.walk(tree))
+    if not any(isinstance(node, ast.Attribute) and node.attr in ("_post", "post") for node in nodes):
+        return False
+    texts = (text_of(node) for node in nodes if isinstance(node, (ast.Constant, ast.JoinedStr)))
+    return any(text and text.startswith("/") and decided(text.partition("?")[0], provider) for text in texts)
+
+
+def uses(tree: ast.AST, names: set[str]) -> bool:
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) == "self"
+        for node in ast.walk(tree)
+    )

@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from llmguard.usage.caller import Spot, remember, spot
+from llmguard.usage.caller import Spot, remember, spot, submitted
 from llmguard.usage.clients.tracked import folders, subclass_of
 from llmguard.usage.recorder import recorder
 
@@ -50,6 +50,26 @@ class Bound:
         return hash(self.function)
 
 
+class Started(Bound):
+    # One whose coroutine hands its work to a thread: the place is known wherever that is done. (No docstring either.)
+
+    __slots__ = ()
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        result = self.function(*arguments, **keywords)
+        if type(result) is not CoroutineType:
+            return result
+        return _placed(result, _spot(self._passing, sys._getframe(1)) or self.spot)
+
+
+async def _placed(coroutine: CoroutineType[Any, Any, Any], place: Spot | None) -> Any:
+    token = submitted.set(place)
+    try:
+        return await coroutine
+    finally:
+        submitted.reset(token)
+
+
 def _spot(passing: tuple[str, ...], frame: FrameType) -> Spot | None:
     try:
         return spot(recorder().settings.project_root, passing, frame)
@@ -81,20 +101,24 @@ class Method:
 
 
 class Noted:
-    """A method of ours, that notes where it was taken and called.
+    """A method in the place of one of its class, that notes where it was taken and called.
 
     Args:
         function: the method.
+        passing: file names that pass calls on.
+        bound: what it becomes when it is taken from an object.
     """
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, passing: tuple[str, ...] = (), bound: type[Bound] = Bound) -> None:
         self._function = function
+        self._passing = passing
+        self._bound = bound
         self.__doc__ = function.__doc__
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self._function
-        return MethodType(Bound(self._function, (), sys._getframe(1)), instance)
+        return MethodType(self._bound(self._function, self._passing, sys._getframe(1)), instance)
 
 
 class Resource:

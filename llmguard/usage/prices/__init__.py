@@ -24,8 +24,9 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         row: columns of `llm_usage_logs`; it is changed.
-        data: the line that it was made from, which may hold `given_cost`, `service_tier`, `cache_write_1h_tokens` and
-            `parts`: the requests of a block, each with such fields of its own. They are priced each by itself.
+        data: the line that it was made from, which may hold `given_cost`, `service_tier`, `cache_write_1h_tokens`,
+            `request_tokens` (the input of one request, when the counts are those of several) and `parts`: the requests
+            of a block, each with such fields of its own. They are priced each by itself.
     """
     row["cost_currency"] = "USD"
     parts = data.get("parts")
@@ -68,7 +69,7 @@ def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     if prompt is None or completion is None:
         row["price_status"] = "no_usage"
         return row
-    get = row.get
+    get, request = row.get, data.get("request_tokens")
     counts = Counts(
         prompt,
         completion,
@@ -77,6 +78,7 @@ def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         int(data.get("cache_write_1h_tokens") or 0),
         get("reasoning_tokens") or 0,
         _details(data.get("usage_details")),
+        request if isinstance(request, int) else None,
     )
     tier = str(data.get("service_tier") or "")
     for name in (row.get("response_model"), row.get("model")):

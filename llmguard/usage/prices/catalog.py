@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -80,6 +80,22 @@ class Catalog:
                 return spelled
         matching = (key for key, row in self._providers.items() if _matches(row.get("names", ()), name))
         return next(matching, None)
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Numbers of input tokens of a request, ascending, above which the price of some model is another one."""
+        found: set[int] = set()
+        stack: list[Any] = [self._document]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, dict):
+                stack.extend(item.values())
+            elif isinstance(item, list):
+                if len(item) > 1 and isinstance(item[0], Decimal) and all(isinstance(each, list) for each in item[1:]):
+                    found.update(int(start) for start, _ in item[1:])
+                else:
+                    stack.extend(item)
+        return sorted(found)
 
     def _find(self, name: str, model: str) -> Found | None:
         provider, model = self.provider(name), model.lower()

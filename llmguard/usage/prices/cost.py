@@ -33,7 +33,8 @@ class Cost(NamedTuple):
 
 class Counts(NamedTuple):
     """Tokens of a call: `prompt` includes `cache_read` and `cache_write`, that includes `cache_write_1h`, and
-    `completion` includes `reasoning`. `details` are those of `Tokens`."""
+    `completion` includes `reasoning`. `details` are those of `Tokens`. `request` is the input of one request, where the
+    counts are those of several: a price may depend on it."""
 
     prompt: int
     completion: int
@@ -42,6 +43,12 @@ class Counts(NamedTuple):
     cache_write_1h: int = 0
     reasoning: int = 0
     details: Mapping[str, int] = MappingProxyType({})
+    request: int | None = None
+
+    @property
+    def size(self) -> int:
+        """What decides the price, where that depends on the size of a request."""
+        return self.prompt if self.request is None else self.request
 
 
 def cost_of(
@@ -86,7 +93,7 @@ def _apart(prices: dict[str, Any], counts: Counts, side: str, most: int) -> tupl
     for kind, key in (("audio", "a"), ("image", "m"), ("video", "v")):
         given = min(counts.details.get(f"{kind}_{side}_tokens", 0), most - number)
         if given and side[0] + key in prices:
-            total += _rate(prices[side[0] + key], counts.prompt) * given
+            total += _rate(prices[side[0] + key], counts.size) * given
             number += given
     return total, number
 
@@ -94,23 +101,22 @@ def _apart(prices: dict[str, Any], counts: Counts, side: str, most: int) -> tupl
 def _input(prices: dict[str, Any], counts: Counts) -> Decimal:
     if counts.details:
         apart, number = _apart(prices, counts, "input", counts.prompt)
-        rest = counts._replace(details={}, prompt=counts.prompt - number)
-        # The size of the request is that of all of it.
-        return apart + _input({name: _at(price, counts.prompt) for name, price in prices.items()}, rest)
+        rest = counts._replace(details={}, prompt=counts.prompt - number, request=counts.size)
+        return apart + _input(prices, rest)
     if not counts.cache_read and not counts.cache_write:
-        return _rate(prices["i"], counts.prompt) * counts.prompt if "i" in prices else _NONE
+        return _rate(prices["i"], counts.size) * counts.prompt if "i" in prices else _NONE
     total = _NONE
     read = min(counts.cache_read, counts.prompt)
     plain, write = counts.prompt, min(counts.cache_write, counts.prompt - read)
     if "h" in prices:
         hour = min(counts.cache_write_1h, write)
-        total += _rate(prices["h"], counts.prompt) * hour
+        total += _rate(prices["h"], counts.size) * hour
         plain, write = plain - hour, write - hour
     for key, number in (("r", read), ("w", write)):
         if key in prices:
-            total += _rate(prices[key], counts.prompt) * number
+            total += _rate(prices[key], counts.size) * number
             plain -= number
-    return total + (_rate(prices["i"], counts.prompt) * plain if "i" in prices else 0)
+    return total + (_rate(prices["i"], counts.size) * plain if "i" in prices else 0)
 
 
 def _output(prices: dict[str, Any], counts: Counts) -> Decimal:
@@ -120,13 +126,9 @@ def _output(prices: dict[str, Any], counts: Counts) -> Decimal:
         shown -= number
     if "n" in prices:
         hidden = min(counts.reasoning, counts.completion)
-        total += _rate(prices["n"], counts.prompt) * hidden
+        total += _rate(prices["n"], counts.size) * hidden
         shown -= hidden
-    return total + (_rate(prices["o"], counts.prompt) * shown if "o" in prices else 0)
-
-
-def _at(price: Any, prompt: int) -> Any:
-    return _rate(price, prompt) if isinstance(price, list) else price
+    return total + (_rate(prices["o"], counts.size) * shown if "o" in prices else 0)
 
 
 def _rate(price: Any, prompt: int) -> Decimal:
