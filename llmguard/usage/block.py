@@ -15,12 +15,13 @@ from typing import Any, NamedTuple, TypeVar
 from llmguard.usage.call import Call
 from llmguard.usage.content import kept
 from llmguard.usage.context import Enclosing, Part, enclosing, enter, leave
+from llmguard.usage.counts import tokens_of
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.outcome import estimated, failure_fields, response_fields
 from llmguard.usage.recorder import recorder
 from llmguard.usage.rows import count_of
-from llmguard.usage.tokens import Tokens, summed, tokens_of
+from llmguard.usage.tokens import Tokens, summed
 
 LOG = logging.getLogger("llmguard.usage")
 F = TypeVar("F", bound=Callable[..., Any])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmguard.errors import LLMGuardError
@@ -12,12 +13,13 @@ from llmguard.printable import printable
 from llmguard.usage import recent
 from llmguard.usage.caller import caller
 from llmguard.usage.context import Enclosing, Part, enclosing, request_context
+from llmguard.usage.counts import is_unfinished, tokens_of
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.ids import call_id as new_call_id
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.outcome import estimated, failure_fields, response_fields
 from llmguard.usage.recorder import Recorder, recorder
-from llmguard.usage.tokens import Tokens, is_unfinished, tokens_of
+from llmguard.usage.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -181,7 +183,7 @@ class Call:
         tokens, source = meter.counts(self.prompt_estimate)
         if isinstance(error, Exception) and not meter.chunks and failure_fields(error)["status"] == "error":
             tokens = Tokens()  # refused before there was any answer
-        more = {"response_model": meter.model, "provider_response_id": meter.response_id, "service_tier": meter.tier}
+        more: dict[str, Any] = dict(meter.said)
         ended: dict[str, Any] = {"status": status, "status_code": 200}
         failed = failure_fields(error, self._request) if error is not None else ended
         self.finish(failed.pop("status"), tokens=tokens, source=source, **more, **failed)
@@ -237,12 +239,14 @@ class InnerCall:
         return StreamMeter()
 
     def _used(
-        self, status: str, tokens: Tokens, source: str = "", model: str | None = None, tier: str | None = None
+        self, status: str, tokens: Tokens, source: str = "", said: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
         if not self.done:
             self.done = True
+            model = said.get("response_model")
             if tokens.known:
-                part = {**self.fields, "response_model": model, "service_tier": tier, "usage_source": source or None}
+                told = {name: said.get(name) for name in ("response_model", "service_tier", "inference_geo")}
+                part = {**self.fields, **told, "usage_source": source or None}
                 self._around.inner.append(Part(tokens, part))
                 self._around.estimated |= source == "estimated"
             if self.listener is not None:
@@ -259,7 +263,7 @@ class InnerCall:
             work = said.get("provider_response_id")
             if work and not tokens.known:
                 self._around.begun.add(work)  # its counts may come while the block goes on
-            self._used("ok", tokens, "", said.get("response_model"), said.get("service_tier"))
+            self._used("ok", tokens, "", said)
         except Exception:  # a call never fails for its record
             LOG.exception("the tokens of a response could not be read")
 
@@ -272,7 +276,7 @@ class InnerCall:
         """Its stream has ended."""
         tokens, source = meter.counts(self.prompt_estimate)
         status = failure_fields(error)["status"] if error is not None else status
-        self._used(status, tokens, source, meter.model, meter.tier)
+        self._used(status, tokens, source, meter.said)
 
     def fail(self, error: BaseException) -> None:
         """It ended with an exception."""

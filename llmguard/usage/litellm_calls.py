@@ -13,9 +13,10 @@ from typing import Any
 
 from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.context import FIELDS, enclosing
+from llmguard.usage.counts import tokens_of
 from llmguard.usage.recorder import recorder
 from llmguard.usage.streams import Tracking
-from llmguard.usage.tokens import Tokens, tokens_of
+from llmguard.usage.tokens import Tokens
 
 #: Key of the attempt in LiteLLM's dictionary.
 KEY = "_llmguard_attempt"

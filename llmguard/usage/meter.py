@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmguard.usage.counts import tokens_of_usage, with_searches
 from llmguard.usage.estimate import tokens_in
-from llmguard.usage.tokens import Tokens, field, merged, tokens_of_usage
+from llmguard.usage.response import field
+from llmguard.usage.tokens import Tokens, merged
 
+#: Where Anthropic keeps the inference, when that has a price of its own.
+PRICED_REGIONS = ("us",)
 #: Events that hold an answer with its counts: of Anthropic, OpenAI's responses, Google's interactions, Cohere's first
 #: API.
 _TELLING = frozenset(
@@ -29,10 +33,11 @@ class StreamMeter:
         model: the model that answered, as it says itself.
         response_id: the provider's identifier of the answer.
         tier: of the service, where it is not the usual one.
+        region: that the inference was kept in, where that has a price of its own.
         blind: the answer could not be read (it is compressed, say): its characters are no estimate.
     """
 
-    __slots__ = ("_final", "_tokens", "blind", "characters", "chunks", "model", "response_id", "tier")
+    __slots__ = ("_final", "_tokens", "blind", "characters", "chunks", "model", "region", "response_id", "tier")
 
     def __init__(self) -> None:
         self.chunks = 0
@@ -40,9 +45,20 @@ class StreamMeter:
         self.model: str | None = None
         self.response_id: str | None = None
         self.tier: str | None = None
+        self.region: str | None = None
         self.blind = False
         self._tokens = Tokens()
         self._final = False  # Anthropic gives the input's count first, and the output's at the end only
+
+    @property
+    def said(self) -> dict[str, str | None]:
+        """What the stream says of itself, as `outcome.response_fields` does of a whole response."""
+        return {
+            "response_model": self.model,
+            "provider_response_id": self.response_id,
+            "service_tier": self.tier,
+            "inference_geo": self.region,
+        }
 
     def counts(self, prompt: int | None) -> tuple[Tokens, str]:
         """The counts, and where they are from: "provider" when it sent them, else "estimated".
@@ -109,6 +125,7 @@ class StreamMeter:
         if kind in _TELLING:
             self._tiered(answer)
             self._counts(field(answer, "usage") or field(answer, "meta"), final=kind != "message_start")
+            self._tokens = with_searches(self._tokens, answer)
         elif isinstance(delta, str):
             self._text(delta if str(kind).endswith(".delta") else None)
         elif delta is not None:
@@ -119,6 +136,8 @@ class StreamMeter:
             self._counts(field(delta, "usage"))
         self._parts(event)
         self._counts(field(event, "usage") or field(event, "usage_metadata") or field(event, "usageMetadata"))
+        if field(event, "candidates"):
+            self._tokens = with_searches(self._tokens, event)
 
     def _parts(self, answer: Any) -> None:
         for candidate in field(answer, "candidates") or ():
@@ -150,6 +169,9 @@ class StreamMeter:
             self.tier = tier
         elif field(holder, "speed") == "fast":
             self.tier = "fast"
+        region = field(holder, "inference_geo")
+        if region in PRICED_REGIONS:
+            self.region = region
 
     def _identify(self, answer: Any) -> None:
         for attribute, names in (("model", ("model", "model_version", "modelVersion")), ("response_id", ("id",))):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from llmguard.usage.meter import StreamMeter
-from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, mapping, usage_by_model
+from llmguard.usage.counts import usage_by_model
+from llmguard.usage.meter import PRICED_REGIONS, StreamMeter
+from llmguard.usage.response import field, is_plain_http, json_body, mapping
+from llmguard.usage.tokens import Tokens
 
 _MOST_ERROR = 300  # characters of an error's text that are kept
 _MOST_READ = 20_000  # ... and that are looked at
@@ -48,6 +50,9 @@ def response_fields(response: Any) -> dict[str, Any]:
         found["service_tier"] = tier  # its price is another one
     elif field(get("usage"), "speed") == "fast":
         found["service_tier"] = "fast"  # Anthropic's word for it is speed
+    region = field(get("usage"), "inference_geo")
+    if region in PRICED_REGIONS:
+        found["inference_geo"] = region
     models = usage_by_model(response)
     if any(models):
         # Each is of several requests: how large one of them was, nobody says.

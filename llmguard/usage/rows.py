@@ -124,7 +124,7 @@ def amendment_of(data: dict[str, Any]) -> Row:
     return row
 
 
-_FOR_A_PRICE = ("parts", "cache_write_1h_tokens", "request_tokens")
+_FOR_A_PRICE = ("parts", "cache_write_1h_tokens", "request_tokens", "inference_geo")
 #: What the counts of a call say of it.
 _COUNTED = (
     *("prompt_tokens", "completion_tokens", "tokens_used", "cache_read_tokens", "cache_write_tokens"),

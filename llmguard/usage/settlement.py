@@ -12,11 +12,15 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from llmguard.usage.context import Part, enclosing
+from llmguard.usage.counts import tokens_of
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.outcome import response_fields
-from llmguard.usage.tokens import Tokens, field, is_plain_http, json_body, summed, tokens_of
+from llmguard.usage.response import field, is_plain_http, json_body
+from llmguard.usage.tokens import Tokens, summed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmguard.usage.recorder import Recorder
 
 LOG = logging.getLogger("llmguard.usage")
@@ -62,7 +66,7 @@ class Settlement:
         work = self._work or meter.response_id
         if source == "provider" and work and tokens.known:
             parts = meter.parts if isinstance(meter, ResultsMeter) else []
-            self._settle(work, tokens, parts, {"response_model": meter.model, "service_tier": meter.tier})
+            self._settle(work, tokens, parts, meter.said)
 
     def finish(self, status: str, **more: Any) -> None:
         """It ended without an answer."""
@@ -84,7 +88,7 @@ class Settlement:
                 said["request_tokens"] = tokens.prompt // number if tokens.prompt and number else 0
             self._settle(identity, tokens, parts, {"status": ended, **said})
 
-    def _settle(self, work: str, tokens: Tokens, parts: list[dict[str, Any]], said: dict[str, Any]) -> None:
+    def _settle(self, work: str, tokens: Tokens, parts: list[dict[str, Any]], said: Mapping[str, Any]) -> None:
         around = enclosing()
         if around is not None and work in around.begun:
             if tokens.known:

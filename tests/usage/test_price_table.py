@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from llmguard.usage.counts import tokens_of
 from llmguard.usage.outcome import response_fields
 from llmguard.usage.prices import priced
 from llmguard.usage.rows import row_of
-from llmguard.usage.tokens import tokens_of
 
 D = Decimal
 MOMENT = 1_795_000_000  # 2026-11-18
@@ -169,6 +169,74 @@ CALLS: list[tuple[str, str, dict[str, Any], Decimal]] = [
         "claude-opus-4-6",
         {"usage": {"input_tokens": 1_000, "output_tokens": 100, "server_tool_use": {"web_search_requests": 3}}},
         D("0.005") + D("0.0025") + D("0.03"),
+    ),
+    (  # kept in the US: a tenth more than 5 in, 25 out
+        "anthropic",
+        "claude-opus-4-6",
+        {"usage": {"input_tokens": 1_000, "output_tokens": 100, "inference_geo": "us"}},
+        D("0.0055") + D("0.00275"),
+    ),
+    (  # anywhere: 5 in, 25 out
+        "anthropic",
+        "claude-opus-4-6",
+        {"usage": {"input_tokens": 1_000, "output_tokens": 100, "inference_geo": "global"}},
+        D("0.005") + D("0.0025"),
+    ),
+    (  # two searches of the web at 10 a thousand, one of files at 2.5; a page that is opened is none; 2 in, 8 out
+        "openai",
+        "gpt-4.1",
+        {
+            "usage": {"input_tokens": 1_000, "output_tokens": 100, "total_tokens": 1_100},
+            "output": [
+                {"type": "web_search_call", "action": {"type": "search", "query": "a"}},
+                {"type": "web_search_call", "action": {"type": "open_page", "url": "u"}},
+                {"type": "web_search_call"},
+                {"type": "file_search_call", "queries": ["b"]},
+                {"type": "message", "content": []},
+            ],
+        },
+        D("0.002") + D("0.0008") + D("0.02") + D("0.0025"),
+    ),
+    (  # a grounded answer of Gemini 2.5 at 35 a thousand, whatever it asks; 0.3 in, 2.5 out
+        "google",
+        "gemini-2.5-flash",
+        {
+            "modelVersion": "gemini-2.5-flash",
+            "candidates": [{"groundingMetadata": {"webSearchQueries": ["a", "b", "c"]}}],
+            "usageMetadata": {"promptTokenCount": 1_000, "candidatesTokenCount": 100, "totalTokenCount": 1_100},
+        },
+        D("0.0003") + D("0.00025") + D("0.035"),
+    ),
+    (  # each query of Gemini 3 at 14 a thousand; 0.5 in, 3 out
+        "google",
+        "gemini-3-flash-preview",
+        {
+            "modelVersion": "gemini-3-flash-preview",
+            "candidates": [{"groundingMetadata": {"webSearchQueries": ["a", "b", "c"]}}],
+            "usageMetadata": {"promptTokenCount": 1_000, "candidatesTokenCount": 100, "totalTokenCount": 1_100},
+        },
+        D("0.0005") + D("0.0003") + D("0.042"),
+    ),
+    (  # of 1,000 tokens of sound 600 were cached, at 0.1 instead of 1; of 200 of text 100, at 0.03 instead of 0.3
+        "google",
+        "gemini-2.5-flash",
+        {
+            "usageMetadata": {
+                "promptTokenCount": 1_200,
+                "cachedContentTokenCount": 700,
+                "candidatesTokenCount": 0,
+                "totalTokenCount": 1_200,
+                "promptTokensDetails": [
+                    {"modality": "AUDIO", "tokenCount": 1_000},
+                    {"modality": "TEXT", "tokenCount": 200},
+                ],
+                "cacheTokensDetails": [
+                    {"modality": "AUDIO", "tokenCount": 600},
+                    {"modality": "TEXT", "tokenCount": 100},
+                ],
+            }
+        },
+        D("0.0004") + D("0.00006") + D("0.00003") + D("0.000003"),
     ),
     (  # fast: 10 in, 50 out
         "anthropic",

@@ -13,10 +13,11 @@ from unittest.mock import MagicMock
 import pytest
 
 from llmguard.usage import recorder
+from llmguard.usage.counts import tokens_of
 from llmguard.usage.recorder import Recorder
 from llmguard.usage.scrub import scrubbed
 from llmguard.usage.settings import UsageSettings, from_environment
-from llmguard.usage.tokens import Tokens, tokens_of
+from llmguard.usage.tokens import Tokens
 from llmguard.usage.tracker import LLMUsageTracker, llm_tracker, llm_usage_tracker
 from tests.command import ROOT
 from tests.usage.recorded import rows_of as rows

@@ -24,9 +24,9 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         row: columns of `llm_usage_logs`; it is changed.
-        data: the line that it was made from, which may hold `given_cost`, `service_tier`, `cache_write_1h_tokens`,
-            `request_tokens` (the input of one request, when the counts are those of several) and `parts`: the requests
-            of a block, each with such fields of its own. They are priced each by itself.
+        data: the line that it was made from, which may hold `given_cost`, `service_tier`, `inference_geo`,
+            `cache_write_1h_tokens`, `request_tokens` (the input of one request, when the counts are those of several)
+            and `parts`: the requests of a block, each with such fields of its own. They are priced each by itself.
     """
     row["cost_currency"] = "USD"
     parts = data.get("parts")
@@ -80,11 +80,11 @@ def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         _details(data.get("usage_details")),
         request if isinstance(request, int) else None,
     )
-    tier = str(data.get("service_tier") or "")
+    tier, region = str(data.get("service_tier") or ""), str(data.get("inference_geo") or "")
     for name in (row.get("response_model"), row.get("model")):
         maker = None if row.get("provider") or not name else maker_of(name)
         provider = row.get("provider") or (maker.name if maker is not None else "")
-        cost = cost_of(provider, name, row["created_at"], counts, tier) if name and provider else None
+        cost = cost_of(provider, name, row["created_at"], counts, tier, region=region) if name and provider else None
         if cost is not None:
             status = "estimated" if row.get("usage_source") == "estimated" else "priced"
             row.update(input_cost=cost.input, output_cost=cost.output, total_cost=cost.total)

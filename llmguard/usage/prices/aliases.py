@@ -64,3 +64,7 @@ BATCH = {
     "x-ai": "0.8",
     "voyageai": "0.67",
 }
+
+#: What a token costs of the usual price where the inference is kept in a region, as the provider states it
+#: (https://platform.claude.com/docs/en/manage-claude/data-residency). Such a cost is called approximate too.
+REGIONS = {("anthropic", "us"): "1.1"}

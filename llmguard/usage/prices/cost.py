@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from llmguard.usage.prices.aliases import REGIONS
 from llmguard.usage.prices.catalog import Catalog, bundled
 
 _MILLION = Decimal(1_000_000)
@@ -52,7 +53,14 @@ class Counts(NamedTuple):
 
 
 def cost_of(
-    provider: str, model: str, moment: datetime, counts: Counts, tier: str = "", catalog: Catalog | None = None
+    provider: str,
+    model: str,
+    moment: datetime,
+    counts: Counts,
+    tier: str = "",
+    catalog: Catalog | None = None,
+    *,
+    region: str = "",
 ) -> Cost | None:
     """What a call costs, None when its price is not known.
 
@@ -66,6 +74,7 @@ def cost_of(
         counts: its tokens.
         tier: of the service ("batch", "flex", "priority"), "" for the usual one.
         catalog: of prices; the bundled snapshot by default.
+        region: that the inference was kept in ("us"), "" for any.
     """
     catalog = catalog or bundled()
     at = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
@@ -75,33 +84,49 @@ def cost_of(
         return None
     into = _input(rates.prices, counts)
     out = _output(rates.prices, counts)
-    if rates.factor is not None:
-        into, out = into * rates.factor, out * rates.factor
+    factor = rates.factor
+    surcharge = REGIONS.get((provider, region))
+    if surcharge is not None:
+        factor = Decimal(surcharge) * (1 if factor is None else factor)
+    if factor is not None:
+        into, out = into * factor, out * factor
     into, out = (into / _MILLION).quantize(_PLACES), (out / _MILLION).quantize(_PLACES)
     total = into + out
-    searches = counts.details.get("web_searches", 0)
-    if searches and "s" in rates.prices:
-        total = (total + Decimal(rates.prices["s"]) * searches / 1000).quantize(_PLACES)
+    for name, key in (("web_searches", "s"), ("file_searches", "f")):
+        searches = counts.details.get(name, 0)
+        if searches and key in rates.prices:
+            total = (total + Decimal(rates.prices[key]) * searches / 1000).quantize(_PLACES)
     if "q" in rates.prices:
         total = (total + Decimal(rates.prices["q"]) / 1000).quantize(_PLACES)
-    return Cost(into, out, total, rates.factor is not None)
+    return Cost(into, out, total, factor is not None)
 
 
-def _apart(prices: dict[str, Any], counts: Counts, side: str, most: int) -> tuple[Decimal, int]:
-    """(cost, number) of the tokens of a side that have a price of their own by what they are of."""
-    total, number = _NONE, 0
-    for kind, key in (("audio", "a"), ("image", "m"), ("video", "v")):
+_KINDS = (("audio", "a"), ("image", "m"), ("video", "v"))
+
+
+def _apart(prices: dict[str, Any], counts: Counts, side: str, most: int) -> tuple[Decimal, int, int]:
+    """(cost, number, how many of them were cached) of the tokens of a side that have a price of their own by what they
+    are of."""
+    total, number, cached = _NONE, 0, 0
+    for kind, letter in _KINDS:
         given = min(counts.details.get(f"{kind}_{side}_tokens", 0), most - number)
-        if given and side[0] + key in prices:
-            total += _rate(prices[side[0] + key], counts.size) * given
-            number += given
-    return total, number
+        if not given or side[0] + letter not in prices:
+            continue
+        number += given
+        if side == "input":
+            read = min(counts.details.get(f"{kind}_cache_read_tokens", 0), given)
+            price = next((prices[key] for key in (f"r{letter}", "r") if key in prices), prices[f"i{letter}"])
+            total += _rate(price, counts.size) * read
+            cached, given = cached + read, given - read
+        total += _rate(prices[side[0] + letter], counts.size) * given
+    return total, number, cached
 
 
 def _input(prices: dict[str, Any], counts: Counts) -> Decimal:
     if counts.details:
-        apart, number = _apart(prices, counts, "input", counts.prompt)
-        rest = counts._replace(details={}, prompt=counts.prompt - number, request=counts.size)
+        apart, number, cached = _apart(prices, counts, "input", counts.prompt)
+        read = max(0, counts.cache_read - cached)
+        rest = counts._replace(details={}, prompt=counts.prompt - number, cache_read=read, request=counts.size)
         return apart + _input(prices, rest)
     if not counts.cache_read and not counts.cache_write:
         return _rate(prices["i"], counts.size) * counts.prompt if "i" in prices else _NONE
@@ -122,7 +147,7 @@ def _input(prices: dict[str, Any], counts: Counts) -> Decimal:
 def _output(prices: dict[str, Any], counts: Counts) -> Decimal:
     total, shown = _NONE, counts.completion
     if counts.details:
-        total, number = _apart(prices, counts, "output", shown)
+        total, number, _ = _apart(prices, counts, "output", shown)
         shown -= number
     if "n" in prices:
         hidden = min(counts.reasoning, counts.completion)
