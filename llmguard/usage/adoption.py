@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from llmguard.usage import losses, spool
+from llmguard.usage import losses, segments, spool
 from llmguard.usage.lines import AMENDMENT, FINISH, Line
 from llmguard.usage.reading import Key, Reading
 from llmguard.usage.rows import Row, amendment_of, entry_of, row_of, unknown_row_of
@@ -48,7 +48,7 @@ def adopt_all(folder: str, own: set[str], write: Callable[[list[Row], list[Row]]
     groups: dict[str, list[spool.Adopted]] = {}
     total = Recovered()
     try:
-        for segment in spool.segments(folder):
+        for segment in segments.segments(folder):
             adopted = spool.adopt(segment) if segment.path not in own else None
             if adopted is not None:
                 groups.setdefault(segment.owner, []).append(adopted)
@@ -104,7 +104,7 @@ def _bring_in(group: list[spool.Adopted], write: Callable[[list[Row], list[Row]]
         write(rows, amendments)
     for reading in readings:
         if reading not in unread:
-            (spool.set_aside if reading.corrupt else spool.remove)(reading.path)
+            (segments.set_aside if reading.corrupt else segments.remove)(reading.path)
     corrupt = sum(reading.corrupt for reading in readings)
     return Recovered(len(readings) - len(unread), calls, len(unfinished), corrupt, len(unread))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from llmguard.config.source import how_to_install
 from llmguard.errors import LLMGuardError
 from llmguard.printable import printable
-from llmguard.usage import losses, private, spool
+from llmguard.usage import losses, private, segments
 from llmguard.usage.settings import UsageSettings
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ def _sqlite(path: str) -> Iterator[Finding]:
 
 def _spool(settings: UsageSettings) -> Iterator[Finding]:
     folder = settings.spool_folder
-    segments = spool.segments(folder)
-    size = sum(os.path.getsize(segment.path) for segment in segments if os.path.exists(segment.path))
-    owners = {segment.owner for segment in segments}
+    found = segments.segments(folder)
+    size = sum(os.path.getsize(segment.path) for segment in found if os.path.exists(segment.path))
+    owners = {segment.owner for segment in found}
     yield Finding("spool", folder)
-    yield Finding("", f"{len(segments):,} files of {len(owners):,} processes, {size:,} of {settings.spool_cap:,} bytes")
+    yield Finding("", f"{len(found):,} files of {len(owners):,} processes, {size:,} of {settings.spool_cap:,} bytes")
     if size > settings.spool_cap * 0.8:
         yield Finding("", "nearly full: records are dropped when it is; is the database written?", True)
-    waiting = spool.waiting(folder)
+    waiting = segments.waiting(folder)
     oldest = min((os.path.getmtime(path) for path in waiting if os.path.exists(path)), default=None)
     if oldest is not None and time.time() - oldest > _STALE:
         age = time.time() - oldest
@@ -115,12 +115,12 @@ def _spool(settings: UsageSettings) -> Iterator[Finding]:
     reason = private.why_unusable(folder)
     if reason:
         yield Finding("", f"cannot be written, it {reason}: set LLMGUARD_SPOOL_DIR, or LLMGUARD_SPOOL=off", True)
-    odd, aside = spool.strange(folder), spool.kept_aside(folder)
+    odd, aside = segments.strange(folder), segments.kept_aside(folder)
     if odd:
         yield Finding("", f"{len(odd):,} of its files are no plain files of this user, and are not read", True)
     if aside:
         text = "held something that could not be read, and are kept for you to look at"
-        yield Finding("", f"{len(aside):,} files (*{spool.ASIDE}) {text}", True)
+        yield Finding("", f"{len(aside):,} files (*{segments.ASIDE}) {text}", True)
     kind = _file_system(folder)
     if kind in _REMOTE:
         yield Finding("", f"it is on a network file system ({kind}): set LLMGUARD_SPOOL_DIR to a local folder", True)

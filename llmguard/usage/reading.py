@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from llmguard.usage import spool
+from llmguard.usage import segments
 from llmguard.usage.lines import INTENT, Line, decode
 
 Key = tuple[str, int]
@@ -29,7 +29,7 @@ class Reading:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.committed = spool.committed_offset(path)
+        self.committed = segments.committed_offset(path)
         self.at = self.committed
         self.open: dict[Key, Open] = {}
         self.corrupt = 0
@@ -41,7 +41,7 @@ class Reading:
         Raises:
             OSError: the segment cannot be read.
         """
-        piece = spool.read(self.path, self.at, _PIECE)
+        piece = segments.read(self.path, self.at, _PIECE)
         lines, end, corrupt = decode(piece, self.at)
         if end == self.at and len(piece) == _PIECE:
             end, corrupt = self.at + _PIECE, 1  # no line is that long: junk, behind which there may be lines
@@ -60,7 +60,7 @@ class Reading:
     def has_more(self) -> bool:
         """Whether there is a whole line behind what was read, or more than a line can be."""
         try:
-            piece = spool.read(self.path, self.at, _PIECE)
+            piece = segments.read(self.path, self.at, _PIECE)
         except OSError:
             return False
         return b"\n" in piece or len(piece) == _PIECE
@@ -73,6 +73,6 @@ class Reading:
         """
         offset = min((entry.at for entry in self.open.values()), default=self.at)
         if (offset, self.at) != self._noted:
-            spool.commit_offset(self.path, offset, self.at)
+            segments.commit_offset(self.path, offset, self.at)
             self._noted = (offset, self.at)
             self.committed = offset

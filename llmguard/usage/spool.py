@@ -8,36 +8,22 @@ system has no locks, a segment is left when the process that its name tells is g
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import re
-import socket
 import threading
 import time
-from typing import NamedTuple
 
-from llmguard.usage import losses, private
+from llmguard.usage import losses, private, segments
 from llmguard.usage.locks import Lock, try_lock
+from llmguard.usage.segments import Segment
 
 ROTATE_BYTES = 8 * 1024 * 1024
 ROTATE_SECONDS = 60.0
-_NAME = re.compile(r"(?P<owner>(?P<host>.+)-(?P<pid>\d+)-(?P<start>[0-9a-f]+))-(?P<number>\d{6,})\.seg")
 _MOST_TRIES = 100  # for a segment of our own: each fails only when somebody takes it in the same instant
 #: Room that is left on a disk that the database's file shares with the spool, and how often it is looked at.
 _ROOM = 2 * ROTATE_BYTES  # a segment becomes rows of about its size before it is removed; of a small disk, two thirds
 _LOOK_BYTES = 32 * 1024
 _NOTE_SECONDS = 0.2  # between notes of what was dropped: a kill loses no more than the last of them
-_MOST_ASIDE = 10
-ASIDE = ".aside"
-
-
-class Segment(NamedTuple):
-    """A file of the spool, as listed: its path, who wrote it, its number among that writer's."""
-
-    path: str
-    owner: str
-    number: int
 
 
 class SpoolWriter:
@@ -70,7 +56,7 @@ class SpoolWriter:
         self._others = 0  # bytes of all other segments, as last measured
         self._unlooked = 0  # bytes that were written since the room was last looked at
         self._held: dict[str, int] = {}  # earlier segments, locked until they are finished with
-        self.owner = _owner()
+        self.owner = segments.new_owner()
         self.path = ""
 
     def append(self, line: bytes) -> bool:
@@ -122,7 +108,7 @@ class SpoolWriter:
 
     def measure(self) -> int:
         """Bytes of all segments in the folder; what `append` holds against the cap."""
-        total = sum(_size(segment.path) for segment in segments(self.folder))
+        total = sum(segments.size(segment.path) for segment in segments.segments(self.folder))
         with self._lock:
             self._others = max(0, total - self._size)
         return total
@@ -143,7 +129,7 @@ class SpoolWriter:
         with self._lock:
             descriptor = self._held.pop(path, -1)
         if descriptor >= 0:
-            (set_aside if torn else remove)(path)
+            (segments.set_aside if torn else segments.remove)(path)
             os.close(descriptor)
 
     def forget(self, path: str) -> None:
@@ -175,7 +161,7 @@ class SpoolWriter:
                 os.close(descriptor)
         self._held.clear()
         self._descriptor, self._size, self._number, self.dropped = -1, 0, 0, 0
-        self.owner = _owner()
+        self.owner = segments.new_owner()
         self.path = ""
 
     def _is_old(self) -> bool:
@@ -233,8 +219,8 @@ def adopt(segment: Segment) -> Adopted | None:
 def _is_gone(segment: Segment) -> bool:
     """Whether the process that a segment's name tells is surely gone: of this host, and no longer there. (Its number
     may have gone to another one: then the segment waits.)"""
-    match = _NAME.fullmatch(os.path.basename(segment.path))
-    if match is None or match["host"] != _host() or int(match["pid"]) == os.getpid():
+    match = segments.NAME.fullmatch(os.path.basename(segment.path))
+    if match is None or match["host"] != segments.host() or int(match["pid"]) == os.getpid():
         return False
     try:
         os.kill(int(match["pid"]), 0)
@@ -251,31 +237,6 @@ def _is_at(descriptor: int, path: str) -> bool:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except OSError:
         return False
-
-
-def segments(folder: str) -> list[Segment]:
-    """The segments in a folder, by owner and number."""
-    return _listed(folder)[0]
-
-
-def strange(folder: str) -> list[str]:
-    """What is named like a segment and is no plain file of this user: it is never read."""
-    return _listed(folder)[1]
-
-
-def _listed(folder: str) -> tuple[list[Segment], list[str]]:
-    found: list[Segment] = []
-    odd: list[str] = []
-    with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            match = _NAME.fullmatch(name)
-            if match is not None:
-                path = os.path.join(folder, name)
-                if private.is_plain(path):
-                    found.append(Segment(path, match["owner"], int(match["number"])))
-                elif os.path.lexists(path):
-                    odd.append(path)
-    return sorted(found, key=lambda segment: (segment.owner, segment.number)), sorted(odd)
 
 
 def room(folder: str, beside: str) -> int:
@@ -295,104 +256,3 @@ def room(folder: str, beside: str) -> int:
         return 1 << 62  # the database's folder is not there yet, say: writing will tell
     kept = min(_ROOM, disk.f_blocks * disk.f_frsize * 2 // 3)
     return disk.f_bavail * disk.f_frsize - kept
-
-
-def committed_offset(path: str) -> int:
-    """How far a segment has been committed, in bytes: where the next one reads from."""
-    return _offsets(path)[0]
-
-
-def _offsets(path: str) -> tuple[int, int]:
-    """(committed offset, how far it has been read: all before that is in the database, but for calls that are open).
-
-    One that cannot be (behind the end, in the middle of a line) is none: to read a segment anew does no harm.
-    """
-    try:
-        committed, _, seen = private.read_small(f"{path}.offset", 60).partition(b" ")
-        offset, read_to = int(committed or b"0"), int(seen or committed or b"0")
-        if offset == read_to == 0:
-            return 0, 0
-        size = _size(path)
-        if 0 <= offset <= read_to <= size and (not offset or read(path, offset - 1, 1) == b"\n"):
-            return offset, read_to
-    except (OSError, ValueError):
-        return 0, 0
-    return 0, 0
-
-
-def commit_offset(path: str, offset: int, seen: int) -> None:
-    """Note how far a segment has been committed, and how far it has been read.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    private.replace(f"{path}.offset", b"%d %d" % (offset, seen))
-
-
-def remove(path: str) -> None:
-    """Remove a segment that is finished with, then its offset: a segment without an offset is read anew, no harm."""
-    for name in (path, f"{path}.offset"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-
-
-def set_aside(path: str) -> None:
-    """Keep a segment that is finished with, and in which something could not be read, for whoever wants to look at it;
-    of those only the last ten are kept."""
-    with contextlib.suppress(FileNotFoundError):
-        os.replace(path, path + ASIDE)
-    remove(path)
-    for old in sorted(kept_aside(os.path.dirname(path)), key=_age)[:-_MOST_ASIDE]:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(old)
-
-
-def kept_aside(folder: str) -> list[str]:
-    """The segments that were set aside."""
-    try:
-        return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(ASIDE))
-    except OSError:
-        return []
-
-
-def _age(path: str) -> float:
-    try:
-        return os.lstat(path).st_mtime
-    except OSError:
-        return 0.0
-
-
-def read(path: str, offset: int, most: int = 4 * 1024 * 1024) -> bytes:
-    """At most so many bytes of a segment from an offset on.
-
-    Raises:
-        OSError: it cannot be read, or is no plain file.
-    """
-    with open(private.open_existing(path), "rb") as file:
-        file.seek(offset)
-        return file.read(most)
-
-
-def _size(path: str) -> int:
-    try:
-        return os.lstat(path).st_size
-    except OSError:
-        return 0
-
-
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:40] or "host"
-
-
-def _owner() -> str:
-    return f"{_host()}-{os.getpid()}-{time.time_ns():x}"
-
-
-def waiting(folder: str) -> dict[str, int]:
-    """Bytes of each segment that nobody has brought into the database yet; segments without any are left out."""
-    found = {}
-    for segment in segments(folder):
-        left = _size(segment.path) - _offsets(segment.path)[1]
-        if left > 0:
-            found[segment.path] = left
-    return found

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from llmguard import llm_tracker
-from llmguard.usage import lines, losses, recorder, spool
+from llmguard.usage import lines, losses, recorder, segments, spool
 from llmguard.usage import rows as rows_module
 from llmguard.usage.call import Call
 from llmguard.usage.recorder import Recorder, SpoolError
@@ -247,7 +247,7 @@ def test_a_spool_folder_with_what_is_no_segment_is_read(tmp_path: Path) -> None:
     os.mkfifo(folder / "host-2-2-000001.seg")
     os.symlink("/dev/zero", folder / "host-3-3-000001.seg")
     os.symlink("host-1-1-000001.seg", folder / "host-4-4-000001.seg")
-    (found,) = spool.segments(str(folder))
-    read, _, corrupt = lines.decode(spool.read(found.path, spool.committed_offset(found.path)))
+    (found,) = segments.segments(str(folder))
+    read, _, corrupt = lines.decode(segments.read(found.path, segments.committed_offset(found.path)))
     assert [rows_module.entry_of(line, rows_module.row_of)["call_id"] for line in read] == ["good", "lost"]
     assert corrupt == 0

@@ -22,16 +22,16 @@ import pytest
 from sqlalchemy import create_engine, select, text
 
 from llmguard.testing import Answer, FakeProvider
-from llmguard.usage import spool
+from llmguard.usage import segments
 from llmguard.usage.adoption import adopt_all
 from llmguard.usage.call import Call
 from llmguard.usage.recorder import Recorder
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.engine import connect
 from llmguard.usage.store.ledger import Ledger
+from llmguard.usage.store.rollup import differences
 from llmguard.usage.store.schema import upgrade
 from llmguard.usage.store.tables import usage_logs
-from llmguard.usage.store.write import differences
 from llmguard.usage.tokens import Tokens
 from tests.command import ROOT
 from tests.optional import optional
@@ -119,7 +119,7 @@ def test_every_request_that_reached_the_provider_has_one_row(
     assert len(found) - len(requests) <= 3 * kills * (2 if fork else 1)
     assert {row["status"] for row in found} <= {"ok", "unknown"}
     assert sum(row["status"] == "unknown" for row in found) <= 3 * kills * (2 if fork else 1)
-    assert spool.segments(settings.spool_folder) == []
+    assert segments.segments(settings.spool_folder) == []
 
     totals = sorted((row["call_id"], row["status"], row["tokens_used"]) for row in found)
     for _ in range(2):  # every segment of the last death again, from its beginning

@@ -16,15 +16,15 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
-from llmguard.usage import flusher, recorder, spool
+from llmguard.usage import flusher, recorder, segments, spool
 from llmguard.usage.ids import call_id
 from llmguard.usage.lines import FINISH, INTENT, encode
 from llmguard.usage.recorder import Recorder, SpoolError
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store import ledger
 from llmguard.usage.store.ledger import Ledger
+from llmguard.usage.store.rollup import differences
 from llmguard.usage.store.tables import usage_hourly, usage_logs
-from llmguard.usage.store.write import differences
 from tests.command import ROOT
 
 
@@ -70,7 +70,7 @@ def test_what_ended_is_in_the_ledger_and_the_spool_is_empty_again(recording: Rec
     assert statuses(recording.settings) == {call["call_id"]: "ok" for call in calls}
     recording.close(10)
     adopt_all(recording.settings)
-    assert spool.segments(recording.settings.spool_folder) == []
+    assert segments.segments(recording.settings.spool_folder) == []
 
 
 def test_rotation_with_calls_under_way(recording: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_kills_at_random_moments_lose_nothing(settings: UsageSettings, tmp_path:
     assert len(set(found) - started) <= kills  # the line that the oracle did not get to write
     assert all(found[call] == "ok" for call in ended)
     assert sum(found[call] == "unknown" for call in started - ended) >= len(started - ended) - kills
-    assert spool.segments(settings.spool_folder) == []
+    assert segments.segments(settings.spool_folder) == []
 
 
 STEPS = ("write", "commit", "commit_offset", "release", "remove")
@@ -167,9 +167,9 @@ def test_a_death_at_each_step_and_a_replay(settings: UsageSettings, step: str, m
             target, name = {
                 "write": (Ledger, "write"),
                 "commit": (flusher.Reading, "commit"),
-                "commit_offset": (spool, "commit_offset"),
+                "commit_offset": (segments, "commit_offset"),
                 "release": (spool.SpoolWriter, "release"),
-                "remove": (spool, "remove"),
+                "remove": (segments, "remove"),
             }[step]
             real = getattr(target, name)
 

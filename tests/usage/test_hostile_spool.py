@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from llmguard.usage import lines, locks, losses, private, spool
+from llmguard.usage import lines, locks, losses, private, segments, spool
 from llmguard.usage.adoption import adopt_all
 from llmguard.usage.block import TrackedBlock
 from llmguard.usage.diagnosis import examine
@@ -62,7 +62,7 @@ def test_without_locks_calls_go_on_and_what_a_dead_process_left_is_brought_in(tm
     assert recording.flush(20)
     folder = Path(settings.spool_folder)
     assert len(list(folder.glob("*.seg"))) == 1
-    host = spool._host()
+    host = segments.host()
     (folder / f"{host}-4194304-1-000001.seg").write_bytes(finish("dead"))  # above the largest process number
     (folder / f"{host}-{os.getppid()}-1-000001.seg").write_bytes(finish("alive"))
     (folder / "elsewhere-4194304-1-000001.seg").write_bytes(finish("elsewhere"))
@@ -131,10 +131,10 @@ def test_links_pipes_and_folders_are_never_read_or_written(tmp_path: Path) -> No
     (folder / f"h-4-4-000001.seg.offset.{os.getpid()}").symlink_to(precious)
     (folder / "h-5-5.lost").symlink_to(precious)
     assert adopted(folder)[0] == ["a"]
-    spool.commit_offset(str(folder / "h-4-4-000001.seg"), 3, 3)
+    segments.commit_offset(str(folder / "h-4-4-000001.seg"), 3, 3)
     losses.note(str(folder), "h-5-5", 7)
     assert precious.read_text() == "mine\n"
-    assert len(spool.strange(str(folder))) == 3
+    assert len(segments.strange(str(folder))) == 3
     said = "\n".join(finding.text for finding in examine(settings_in(folder, tmp_path)))
     assert "3 of its files are no plain files of this user" in said
 
@@ -247,7 +247,7 @@ def test_on_a_disk_that_fills_up_all_that_is_in_the_spool_gets_into_the_database
             recorder.replace(before)
         assert recording.spool.dropped
         assert not recording.flush(60), "something was dropped, and flush says so"
-        assert spool.waiting(settings.spool_folder) == {}
+        assert segments.waiting(settings.spool_folder) == {}
         ledger = Ledger.open(settings)
         with ledger.engine.connect() as connection:
             rows = connection.exec_driver_sql("SELECT count(*) FROM llm_usage_logs").scalar_one()

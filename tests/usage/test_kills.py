@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmguard.testing import Answer, FakeProvider
-from llmguard.usage import spool
+from llmguard.usage import segments
 from llmguard.usage.settings import UsageSettings
 from tests.command import ROOT
 from tests.optional import optional
@@ -24,7 +24,7 @@ import os, signal, sys
 from importlib import import_module
 url, schema, folder, base_url, step, when, number = sys.argv[1:8]
 from llmguard.usage.settings import UsageSettings
-from llmguard.usage import lines, spool
+from llmguard.usage import lines, segments, spool
 settings = UsageSettings(url, schema, folder, store_content=300)
 spool.ROTATE_BYTES = 1500
 left = int(number)
@@ -83,24 +83,24 @@ _OF_A_CALL = [
     ("spool:SpoolWriter._rotate", "after", 4),
     ("store.write:_insert_new", "before", 2),
     ("store.write:_insert_new", "after", 2),  # in the transaction
-    ("store.write:_roll_up", "after", 2),
+    ("store.write:roll_up", "after", 2),
     ("store.write:write_rows", "after", 2),  # committed, the offset is not
-    ("spool:commit_offset", "before", 3),
-    ("spool:os.replace", "before", 3),  # the offset is written beside, not yet in its place
-    ("spool:commit_offset", "after", 3),
+    ("segments:commit_offset", "before", 3),
+    ("private:os.replace", "before", 3),  # the offset is written beside, not yet in its place
+    ("segments:commit_offset", "after", 3),
     ("spool:SpoolWriter.release", "before", 2),
-    ("spool:os.unlink", "after", 1),  # the segment is gone, its offset is not
-    ("spool:remove", "after", 2),
+    ("segments:os.unlink", "after", 1),  # the segment is gone, its offset is not
+    ("segments:remove", "after", 2),
 ]
 _OF_AN_ADOPTION = [
     ("spool:adopt", "after", 1),
     ("spool:try_lock", "after", 2),
     ("store.write:_insert_new", "after", 1),
-    ("store.write:_roll_up", "after", 1),
+    ("store.write:roll_up", "after", 1),
     ("store.write:write_rows", "after", 1),
-    ("spool:remove", "before", 1),
-    ("spool:os.unlink", "after", 1),
-    ("spool:remove", "after", 1),
+    ("segments:remove", "before", 1),
+    ("segments:os.unlink", "after", 1),
+    ("segments:remove", "after", 1),
 ]
 
 
@@ -123,7 +123,7 @@ def check_one_row_each(settings: UsageSettings, provider: FakeProvider, least: i
     assert [user for user in requests if count[user] != 1] == []
     assert len(found) - len(requests) <= 3  # one thread each may have died between its intent and its request
     assert {row["status"] for row in found} <= {"ok", "unknown"}
-    assert spool.segments(settings.spool_folder) == []
+    assert segments.segments(settings.spool_folder) == []
     return found
 
 
@@ -143,7 +143,7 @@ def test_a_kill_at_each_step_of_an_adoption(settings: UsageSettings, step: tuple
     optional("openai")
     with FakeProvider(Answer(delay=0.001)) as provider:
         died(_CALLING, place(settings, provider), ("store.write:_insert_new", "before", 1))
-        assert spool.segments(settings.spool_folder) != []
+        assert segments.segments(settings.spool_folder) != []
         died(_ADOPTING, place(settings, provider), step)
         bring_in(settings)
         check_one_row_each(settings, provider, 3)
@@ -157,8 +157,8 @@ def test_rival_adopters_one_of_which_is_killed(settings: UsageSettings, tmp_path
         where = place(settings, provider)
         for _ in range(5):
             died(_CALLING, where, ("store.write:_insert_new", "before", 1))
-        dying = [sys.executable, "-c", _DYING + _ADOPTING, *where, "store.write:_roll_up", "after", "1"]
-        living = [sys.executable, "-c", _DYING + _ADOPTING, *where, "spool:remove", "never", "1"]
+        dying = [sys.executable, "-c", _DYING + _ADOPTING, *where, "store.write:roll_up", "after", "1"]
+        living = [sys.executable, "-c", _DYING + _ADOPTING, *where, "segments:remove", "never", "1"]
         started = [subprocess.Popen(command, cwd=ROOT) for command in (living, dying, living, living)]
         codes = [process.wait(120) for process in started]
         assert codes[0] == codes[2] == codes[3] == 0
@@ -174,7 +174,7 @@ def check_one_row_each_of_many(settings: UsageSettings, provider: FakeProvider) 
     count = Counter(asked_by(row) for row in found)
     assert {user: count[user] for user in requests if count[user] != 1} == {}
     assert len(found) - len(requests) <= 15
-    assert spool.segments(settings.spool_folder) == []
+    assert segments.segments(settings.spool_folder) == []
     return found
 
 
@@ -200,7 +200,7 @@ threads = [""",
     )
     with FakeProvider(Answer(delay=0.001)) as provider:
         where = place(settings, provider)
-        command = [sys.executable, "-W", "ignore", "-c", _DYING + code, *where, "spool:remove", "never", "1"]
+        command = [sys.executable, "-W", "ignore", "-c", _DYING + code, *where, "segments:remove", "never", "1"]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process.communicate(timeout=120)  # until the child, which holds the pipes, has ended too
         assert process.returncode == -signal.SIGKILL

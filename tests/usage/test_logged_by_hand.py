@@ -13,11 +13,11 @@ import pytest
 
 from llmguard import llm_tracker, llm_wrapper, track
 from llmguard.testing import FakeProvider, memory_ledger
-from llmguard.usage import spool
+from llmguard.usage import segments
 from llmguard.usage.recorder import Recorder, replace
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.write import differences
+from llmguard.usage.store.rollup import differences
 from tests.command import ROOT
 from tests.optional import optional
 from tests.usage.recorded import rows_of
@@ -187,4 +187,4 @@ asyncio.run(work())
     (row,) = rows(settings)
     assert (row["user_id"], row["status"], row["tokens_used"]) == ("ann", "ok", 18)
     assert row["metadata"]["n"] == 1
-    assert spool.segments(settings.spool_folder) == []
+    assert segments.segments(settings.spool_folder) == []

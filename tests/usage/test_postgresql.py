@@ -19,8 +19,8 @@ from llmguard.usage.recorder import Recorder, replace
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.engine import connect
 from llmguard.usage.store.ledger import Ledger
+from llmguard.usage.store.rollup import differences, recompute
 from llmguard.usage.store.schema import downgrade, upgrade
-from llmguard.usage.store.write import differences, recompute
 
 PGBOUNCER = os.environ.get("LLMGUARD_TEST_PGBOUNCER", "") or shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/bin")
 

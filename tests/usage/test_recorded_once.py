@@ -36,10 +36,16 @@ def provider() -> Iterator[FakeProvider]:
 
 
 class Ask:
-    """One request, by one recorder, in one way."""
+    """One request, by one recorder, in one way.
 
-    def __init__(self, provider: FakeProvider) -> None:
-        self.options = {"base_url": provider.base_url, "api_key": "k"}
+    Args:
+        base_url: of the provider.
+        text: that the model is asked.
+    """
+
+    def __init__(self, base_url: str, text: str = "x") -> None:
+        self.options = {"base_url": base_url, "api_key": "k"}
+        self.messages = [{"role": "user", "content": text}]
 
     def client(self, *, asynchronous: bool) -> Any:
         openai = optional("openai")
@@ -47,6 +53,7 @@ class Ask:
 
     async def by(self, recorder: str, way: str) -> None:
         asynchronous, streamed = "async" in way, "stream" in way
+        messages, options = self.messages, self.options
         more: dict[str, Any] = {"stream": True, **COUNTED} if streamed else {}
         if recorder == "block":
             with llm_tracker.track_llm_call("openai", "m", service_name="inner") as usage_log:
@@ -54,20 +61,33 @@ class Ask:
             return
         if recorder == "track":
             create = self.client(asynchronous=asynchronous).chat.completions.create
-            got = create(model="m", messages=M, **more)
+            got = create(model="m", messages=messages, **more)
         elif recorder == "wrapper":
             ask = llm_wrapper.chat_completion if asynchronous else llm_wrapper.chat_completion_sync
-            got = ask(M, model="m", provider="openai", client_options=self.options, service_name="inner", **more)
+            got = ask(self.messages, model="m", provider="openai", client_options=options, service_name="inner", **more)
         else:
             litellm = optional("litellm")
             setup_litellm_tracking()
-            asked = {"model": "openai/m", "messages": M, "api_key": "k", "api_base": self.options["base_url"], **more}
+            asked = {
+                "model": "openai/m",
+                "messages": messages,
+                "api_key": "k",
+                "api_base": options["base_url"],
+                **more,
+            }
             if recorder == "litellm with a tracked client":
                 asked["client"] = self.client(asynchronous=asynchronous)
             if recorder == "wrapper over litellm":
                 ask = llm_wrapper.chat_completion if asynchronous else llm_wrapper.chat_completion_sync
-                options = {"api_key": "k", "api_base": self.options["base_url"]}
-                got = ask(M, model="openai/m", provider="litellm", client_options=options, service_name="inner", **more)
+                options = {"api_key": "k", "api_base": options["base_url"]}
+                got = ask(
+                    self.messages,
+                    model="openai/m",
+                    provider="litellm",
+                    client_options=options,
+                    service_name="inner",
+                    **more,
+                )
             else:
                 got = (litellm.acompletion if asynchronous else litellm.completion)(**asked)
         if asynchronous:
@@ -90,7 +110,7 @@ INNER = ("block", "track", "wrapper", "litellm", "litellm with a tracked client"
 def test_inside_a_block(inner: str, way: str, ledger: MemoryLedger, provider: FakeProvider) -> None:
     async def work() -> None:
         with llm_tracker.track_llm_call("openai", "m", service_name="outer", user_id="u"):
-            await Ask(provider).by(inner, way)
+            await Ask(provider.base_url).by(inner, way)
 
     asyncio.run(work())
     (row,) = ended(ledger)
@@ -101,7 +121,7 @@ def test_inside_a_block(inner: str, way: str, ledger: MemoryLedger, provider: Fa
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("recorder", INNER[1:])
 def test_by_itself(recorder: str, way: str, ledger: MemoryLedger, provider: FakeProvider) -> None:
-    asyncio.run(Ask(provider).by(recorder, way))
+    asyncio.run(Ask(provider.base_url).by(recorder, way))
     (row,) = ended(ledger)
     assert (row["status"], row["tokens_used"]) == ("ok", 18)
 
@@ -110,14 +130,14 @@ def test_by_itself(recorder: str, way: str, ledger: MemoryLedger, provider: Fake
 def test_calls_one_after_the_other_are_their_own(way: str, ledger: MemoryLedger, provider: FakeProvider) -> None:
     async def work() -> None:
         for recorder in ("track", "wrapper", "litellm", "block", "track"):
-            await Ask(provider).by(recorder, way)
+            await Ask(provider.base_url).by(recorder, way)
 
     asyncio.run(work())
     assert [row["tokens_used"] for row in ended(ledger, 5)] == [18] * 5
 
 
 def test_between_the_chunks_of_a_stream_another_call_is_its_own(ledger: MemoryLedger, provider: FakeProvider) -> None:
-    ask = Ask(provider)
+    ask = Ask(provider.base_url)
 
     async def work() -> None:
         result = await llm_wrapper.chat_completion(
@@ -133,7 +153,7 @@ def test_between_the_chunks_of_a_stream_another_call_is_its_own(ledger: MemoryLe
 
 
 def test_a_client_that_is_tracked_twice_records_once(ledger: MemoryLedger, provider: FakeProvider) -> None:
-    client = track(track(Ask(provider).client(asynchronous=False), service_name="second"))
+    client = track(track(Ask(provider.base_url).client(asynchronous=False), service_name="second"))
     client.chat.completions.create(model="m", messages=M)
     (row,) = ledger.rows
     assert row["service_name"] == "second"

@@ -18,7 +18,7 @@ from llmguard.testing import Answer, FakeProvider, memory_ledger
 from llmguard.usage.recorder import Recorder, replace
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.write import differences
+from llmguard.usage.store.rollup import differences
 from tests.command import ROOT
 from tests.optional import optional
 from tests.usage.method_rows import BATCH, CHAT, DETAILS, INPUT, RESPONSE, RUN, WAITING

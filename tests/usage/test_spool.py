@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmguard.usage import spool
+from llmguard.usage import segments, spool
 from llmguard.usage.ids import call_id
 from llmguard.usage.lines import FINISH, INTENT, LARGEST, decode, encode
 from llmguard.usage.reading import Reading
@@ -78,14 +78,16 @@ def test_segments_rotate_and_are_released_when_finished_with(tmp_path: Path, mon
         assert writer.append(encode(FINISH, {"call_id": str(number), "pad": "x" * 60}))
     own = writer.own()
     assert len(own) > 2
-    assert [segment.path for segment in spool.segments(writer.folder)] == own
-    assert all(spool.adopt(segment) is None for segment in spool.segments(writer.folder)), "a living owner keeps them"
+    assert [segment.path for segment in segments.segments(writer.folder)] == own
+    assert all(spool.adopt(segment) is None for segment in segments.segments(writer.folder)), (
+        "a living owner keeps them"
+    )
     writer.release(own[0])
     assert not os.path.exists(own[0])
     writer.close()
-    adopted = [spool.adopt(segment) for segment in spool.segments(writer.folder)]
+    adopted = [spool.adopt(segment) for segment in segments.segments(writer.folder)]
     assert all(adopted)
-    assert all(spool.adopt(segment) is None for segment in spool.segments(writer.folder)), "one adopter at a time"
+    assert all(spool.adopt(segment) is None for segment in segments.segments(writer.folder)), "one adopter at a time"
     for one in adopted:
         assert one is not None
         one.close()
@@ -116,10 +118,10 @@ def test_the_committed_offset_never_passes_an_open_intent(tmp_path: Path) -> Non
     assert [line.key for line in reading.read()] == [("b", 0)]
     reading.open.pop(("b", 0))
     reading.commit()
-    assert spool.committed_offset(str(path)) == 0
+    assert segments.committed_offset(str(path)) == 0
     again = Reading(str(path))
     again.read()
     assert ("a", 0) in again.open
     reading.open.clear()
     reading.commit()
-    assert spool.committed_offset(str(path)) == sum(map(len, lines))
+    assert segments.committed_offset(str(path)) == sum(map(len, lines))

@@ -19,8 +19,9 @@ from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store import schema
 from llmguard.usage.store.engine import connect, shown
 from llmguard.usage.store.ledger import Ledger
+from llmguard.usage.store.rollup import differences, recompute
 from llmguard.usage.store.tables import metadata, usage_hourly, usage_logs
-from llmguard.usage.store.write import differences, recompute, write_rows
+from llmguard.usage.store.write import write_rows
 from tests.command import ROOT
 
 NOON = datetime(2026, 3, 1, 12, 30, tzinfo=timezone.utc)

@@ -16,7 +16,7 @@ from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store import schema
 from llmguard.usage.store.engine import DatabaseError, connect
 from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.write import differences
+from llmguard.usage.store.rollup import differences
 
 START = datetime(2026, 11, 1, tzinfo=timezone.utc)
 #: What revision 0001 had: written down here, for what the code declares has moved on.

@@ -37,6 +37,7 @@ from llmguard.usage.store.read import usage_stats
 from llmguard.usage.store.schema import upgrade
 from tests.command import ROOT
 from tests.optional import optional
+from tests.usage.recorded import ended
 from tests.usage.test_litellm import CALLBACKS
 
 NOW = datetime.now(timezone.utc).replace(minute=10, second=0, microsecond=0)
@@ -421,7 +422,7 @@ def test_b21_to_b25_the_callback(litellm: Any) -> None:
         setup_litellm_tracking()
         assert other in litellm.callbacks
         calls(provider)
-        check(ledger.rows)
+        check(ended(ledger, 4))
 
 
 def test_the_recorder_is_as_it_was() -> None:

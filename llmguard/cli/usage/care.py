@@ -40,7 +40,7 @@ def flush(
 
     Exit code: 0 nothing is left on the disk, 1 something is, 2 a ledger that cannot be used.
     """
-    from llmguard.usage.spool import waiting
+    from llmguard.usage.segments import waiting
 
     given = asked.settings(database_url)
     ends = time.monotonic() + timeout
@@ -65,8 +65,8 @@ def verify(
 
     Exit code: 0 they are, 1 they are not (and were not repaired), 2 a ledger that cannot be used.
     """
+    from llmguard.usage.store.rollup import differences, recompute
     from llmguard.usage.store.tables import GRAIN, SITE_GRAIN
-    from llmguard.usage.store.write import differences, recompute
 
     with asked.ledger(database_url) as engine:
         wrong = differences(engine)

@@ -9,29 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from decimal import Decimal
-from functools import lru_cache
-from operator import add, itemgetter, sub
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Engine, Table, and_, func, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import JSON, Connection, Engine, and_, select, text
 
 from llmguard.usage.rows import amended, chosen, settled
-from llmguard.usage.store.tables import (
-    GRAIN,
-    MONEY_SUMS,
-    SITE_GRAIN,
-    SUMS,
-    Money,
-    usage_hourly,
-    usage_hourly_sites,
-    usage_logs,
-)
+from llmguard.usage.store.rollup import Sums, add_row, roll_up
+from llmguard.usage.store.tables import Money, usage_logs
 
 Row = dict[str, Any]
-#: For each roll-up: key -> what is added to its row.
-Sums = tuple[dict[tuple[Any, ...], list[Any]], dict[tuple[Any, ...], list[Any]]]
 _MOST_AMENDED = 500
 _MOST_VARIABLES = 30_000  # SQLite takes 32,766 in one statement, PostgreSQL 65,535
 _COLUMNS = tuple(column.name for column in usage_logs.columns)
@@ -40,9 +27,6 @@ _values_of = itemgetter(*_COLUMNS)
 _JSON = tuple(column.name for column in usage_logs.columns if isinstance(column.type, JSON))
 _MONEY = tuple(column.name for column in usage_logs.columns if isinstance(column.type, Money))
 _NANO = 1_000_000_000
-_ZERO = [Decimal(0) if name in MONEY_SUMS else 0 for name in SUMS]
-#: Roll-up, and the columns that make its key.
-_ROLLUPS = ((usage_hourly, GRAIN), (usage_hourly_sites, SITE_GRAIN))
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
 _SQLITE_INSERT = (
     f"INSERT INTO llm_usage_logs ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT DO NOTHING"
@@ -79,7 +63,7 @@ def write_rows(engine: Engine, rows: Iterable[Row], amendments: Iterable[Row] = 
             changed += _write(connection, batch, sums)
         _amend(connection, [each for each in later if "settles" not in each], sums)
         _settle(connection, [each for each in later if "settles" in each], sums)
-        _roll_up(connection, sums)
+        roll_up(connection, sums)
     return changed
 
 
@@ -105,7 +89,7 @@ def _write(connection: Connection, rows: list[Row], sums: Sums) -> int:
     there = []
     for row in named:
         if row["id"] in inserted:
-            _add(sums, row, 1)
+            add_row(sums, row, 1)
         else:
             there.append(row)
     return len(inserted) + _replace_unknown(connection, there, sums)
@@ -123,8 +107,8 @@ def _replace_unknown(connection: Connection, rows: list[Row], sums: Sums) -> int
         key = and_(usage_logs.c.call_id == row["call_id"], usage_logs.c.attempt_no == row["attempt_no"])
         statement = usage_logs.update().where(key, usage_logs.c.status == "unknown").values({**_NOTHING, **row})
         if connection.execute(statement).rowcount:
-            _add(sums, old, -1)
-            _add(sums, row, 1)
+            add_row(sums, old, -1)
+            add_row(sums, row, 1)
             changed += 1
     return changed
 
@@ -154,8 +138,8 @@ def _changed(connection: Connection, old: Row, new: Row, sums: Sums) -> Row:
     changes = {name: value for name, value in new.items() if value != old[name]}
     if changes:
         connection.execute(usage_logs.update().where(usage_logs.c.id == old["id"]).values(changes))
-        _add(sums, old, -1)
-        _add(sums, new, 1)
+        add_row(sums, old, -1)
+        add_row(sums, new, 1)
     return new
 
 
@@ -213,119 +197,3 @@ def _present(connection: Connection, call_ids: list[str]) -> dict[tuple[str, int
     """The rows that are there already; those that are unknown are locked."""
     found = connection.execute(select(usage_logs).where(usage_logs.c.call_id.in_(call_ids)).with_for_update())
     return {(row["call_id"], row["attempt_no"]): dict(row) for row in found.mappings()}
-
-
-def keys_of(row: Row) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The keys of the roll-up rows that a row belongs to, in the order of `GRAIN` and of `SITE_GRAIN`."""
-    get = row.get
-    hour = row["created_at"].replace(minute=0, second=0, microsecond=0)
-    tenant, environment = get("tenant") or "", get("environment") or ""
-    rest = (get("service_name") or "", get("feature_context") or "", get("provider") or "", get("model") or "")
-    return (
-        (hour, tenant, environment, get("user_id") or "", *rest),
-        (
-            *(hour, tenant, environment, *rest),
-            *(get("code_file") or "", get("code_function") or "", get("code_line") or 0, get("code_blob") or ""),
-        ),
-    )
-
-
-def amounts_of(row: Row) -> tuple[Any, ...]:
-    """What a row adds to its roll-up rows, in the order of `SUMS`."""
-    status = row["status"]
-    get = row.get
-    cost = get("total_cost")
-    estimated = cost is not None and is_estimated(row)
-    return (
-        1,
-        int(status in ("error", "timeout")),
-        int(status == "unknown"),
-        int(cost is None),
-        int(estimated),
-        get("tokens_used") or 0,
-        get("prompt_tokens") or 0,
-        get("completion_tokens") or 0,
-        get("duration_ms") or 0,
-        cost or 0,
-        cost if estimated else 0,
-    )
-
-
-def is_estimated(row: Row) -> bool:
-    """Whether the cost of a row, if it has one, is an estimate: of its tokens, or by a stated discount."""
-    return row.get("usage_source") == "estimated" or row.get("price_status") in ("estimated", "approximate")
-
-
-def _add(sums: Sums, row: Row, sign: int) -> None:
-    amounts = amounts_of(row)
-    for kept, key in zip(sums, keys_of(row), strict=True):
-        kept[key] = list(map(add if sign > 0 else sub, kept.get(key) or _ZERO, amounts))
-
-
-def _roll_up(connection: Connection, sums: Sums) -> None:
-    for (table, grain), kept in zip(_ROLLUPS, sums, strict=True):
-        names = (*grain, *SUMS)
-        rows = [dict(zip(names, (*key, *total), strict=True)) for key, total in sorted(kept.items()) if any(total)]
-        if rows:
-            connection.execute(_upsert(connection.dialect.name, table), rows)
-
-
-@lru_cache(maxsize=4)
-def _upsert(dialect: str, table: Table) -> Any:
-    """The statement that adds to roll-up rows; made once, for SQLAlchemy to compile it once."""
-    statement = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
-    return statement.on_conflict_do_update(
-        index_elements=list(table.primary_key.columns),
-        set_={name: table.c[name] + statement.excluded[name] for name in SUMS},
-    )
-
-
-def differences(engine: Engine) -> list[dict[str, Any]]:
-    """Roll-up rows whose sums are not those of the rows; empty when all agree.
-
-    Returns:
-        For each: `table`, the columns of its key, and `column: (roll-up, rows)` for what differs.
-    """
-    # All questions must see one state of a ledger that is being written.
-    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
-    found: list[dict[str, Any]] = []
-    with engine.connect().execution_options(**level) as connection, connection.begin():
-        true = _summed(connection)
-        for (table, grain), sums in zip(_ROLLUPS, true, strict=True):
-            kept = {
-                tuple(row[name] for name in grain): [row[name] for name in SUMS]
-                for row in connection.execute(select(table)).mappings()
-            }
-            for key in sorted({*kept, *sums}):
-                ours, theirs = kept.get(key, _ZERO), sums.get(key, _ZERO)
-                wrong = {name: (a, b) for name, a, b in zip(SUMS, ours, theirs, strict=True) if a != b}
-                if wrong:
-                    found.append({"table": table.name, **dict(zip(grain, key, strict=True)), **wrong})
-    return found
-
-
-def recompute(engine: Engine) -> int:
-    """Write the roll-ups anew from the rows, in one transaction; the number of rows of the one by user."""
-    with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
-        for table, _ in _ROLLUPS:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
-            connection.execute(table.delete())
-        _roll_up(connection, _summed(connection))
-        return connection.execute(select(func.count()).select_from(usage_hourly)).scalar_one()
-
-
-def _summed(connection: Connection) -> Sums:
-    """What all rows add up to."""
-    sums: Sums = ({}, {})
-    needed = [usage_logs.c[name] for name in (*_ROLLED, "created_at")]
-    for row in connection.execute(select(*needed), execution_options={"yield_per": 5000}).mappings():
-        _add(sums, dict(row), 1)
-    return sums
-
-
-_ROLLED = (
-    *dict.fromkeys((*GRAIN[1:], *SITE_GRAIN[1:])),
-    *("status", "tokens_used", "prompt_tokens", "completion_tokens", "duration_ms", "total_cost", "usage_source"),
-    "price_status",
-)
