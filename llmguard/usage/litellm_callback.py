@@ -78,8 +78,8 @@ class LLMUsageCallback(CustomLogger):
         # The one hook that runs before `acompletion` returns: a program that ends then has its row.
         details = getattr(request_data.get("litellm_logging_obj"), "model_call_details", None)
         if isinstance(details, dict) and not type(response).__name__.endswith(("Iterator", "Wrapper")):
-            attempt = self._mine(details)
-            if attempt is not None and attempt.call is None and not attempt.begun:
+            attempt = details.get(KEY) or self._mine(details)  # whichever instance has begun it: it is over now
+            if attempt is not None and not attempt.begun:
                 attempt.begin(details, FOLDERS, sent=False)  # of a handler without hook
             if attempt is not None and attempt.tracking is None:
                 attempt.answered(response, cost_of(response))

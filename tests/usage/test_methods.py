@@ -307,12 +307,28 @@ def test_a_method_of_cohere(method: Method, server: FakeProvider) -> None:
     resource, name = resource_of(client, method)
     streams = method.kind == "iterator"
 
-    async def acall() -> None:
+    async def acall(raw: bool = False) -> None:
         aresource, _ = resource_of(track(cohere.AsyncClient(api_key="x", base_url=server.url)), method)
-        found = getattr(aresource, name)(**method.asked)
-        await (aconsume(found) if streams else found)
+        holder = aresource.with_raw_response if raw else aresource
+        found = getattr(holder, name)(**method.asked)
+        if raw and streams:
+            async with found as response:
+                async for _ in response.data:
+                    pass
+        else:
+            await (aconsume(found) if streams else found)
 
-    check(method, server, lambda: (consume if streams else id)(getattr(resource, name)(**method.asked)), acall)
+    def call(raw: bool = False) -> None:
+        found = getattr(resource.with_raw_response if raw else resource, name)(**method.asked)
+        if raw and streams:
+            with found as response:
+                deque(response.data, 0)
+        elif streams:
+            consume(found)
+
+    check(method, server, call, acall)
+    if hasattr(getattr(resource, "with_raw_response", None), name):
+        check(method, server, lambda: call(raw=True), lambda: acall(raw=True))
 
 
 @pytest.mark.parametrize("method", named(LITELLM))
@@ -362,6 +378,7 @@ ROWS = {
 ELSEWHERE = ("/rawPredict", "/streamRawPredict", "/providers/mistral/azure/", "/models/chat/completions")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("provider", SDKS)
 def test_every_request_that_generates_is_in_the_table(provider: str) -> None:
     paths = {re.split(r"[?#]", path)[0] for path in paths_in(provider) if decided(path.partition("?")[0], provider)}
@@ -374,6 +391,7 @@ def test_every_request_that_generates_is_in_the_table(provider: str) -> None:
     assert missing == [], "say in the table what a call of these leaves"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("sdk", CLIENTS)
 def test_every_method_that_generates_is_in_the_table(sdk: str) -> None:
     module, sync_class, _, _, methods = CLIENTS[sdk]
