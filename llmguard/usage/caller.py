@@ -30,7 +30,8 @@ _MOST_KEPT = 10_000
 _AWAITED = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 #: (root, passing) -> file name -> path below the root; "" for code that is not the project's, None for what passes on.
 _verdicts: dict[tuple[str, tuple[str, ...]], dict[str, str | None]] = {}
-_positions: dict[tuple[CodeType, int], tuple[int | None, int | None, int | None, int | None]] = {}
+#: (code, instruction, path) -> columns; not to be changed in place.
+_columns: dict[tuple[CodeType, int, str], dict[str, Any]] = {}
 
 
 class Spot(NamedTuple):
@@ -152,6 +153,16 @@ def _taken(start: FrameType) -> Spot | None:
 def columns_of(found: Spot) -> dict[str, Any]:
     """A place as the columns of a row, in OpenTelemetry's terms: `code.file.path`, `code.function.name`, line, and from
     Python 3.11 on column and end, 1-based, in characters, the end exclusive; and git's hash of the file as it ran."""
+    key = (found.code, found.instruction, found.path)
+    known = _columns.get(key)
+    if known is None:
+        known = _columns_of(found)
+        if len(_columns) < _MOST_KEPT:
+            _columns[key] = known
+    return known
+
+
+def _columns_of(found: Spot) -> dict[str, Any]:
     code = found.code
     function = getattr(code, "co_qualname", code.co_name)  # qualified from Python 3.11 on
     columns: dict[str, Any] = {
@@ -165,22 +176,13 @@ def columns_of(found: Spot) -> dict[str, Any]:
     if file.blob:
         columns["code_blob"] = file.blob
     if sys.version_info >= (3, 11):
-        line, end_line, column, end_column = _position(code, found.instruction)
+        position = islice(code.co_positions(), found.instruction // 2, None)
+        line, end_line, column, end_column = next(position, (None, None, None, None))
         if line is not None and column is not None:
             columns.update(code_line=line, code_column=_character(file, line, column))
         if end_line is not None and end_column is not None:
             columns.update(code_end_line=end_line, code_end_column=_character(file, end_line, end_column))
     return columns
-
-
-def _position(code: CodeType, instruction: int) -> tuple[int | None, int | None, int | None, int | None]:
-    key = (code, instruction)
-    known = _positions.get(key)
-    if known is None:
-        known = next(islice(code.co_positions(), instruction // 2, None), (None, None, None, None))  # type: ignore[attr-defined,unused-ignore]
-        if len(_positions) < _MOST_KEPT:
-            _positions[key] = known
-    return known
 
 
 def _character(file: File, line: int, offset: int) -> int:

@@ -16,60 +16,45 @@ from llmguard.usage.tokens import Tokens
 if TYPE_CHECKING:
     from llmguard.usage.recorder import Recorder
 
+    Ended = tuple[Recorder, dict[str, Any], Tokens, float]
+
 _MOST = 16  # calls that are remembered in one context
 _SECONDS = 600.0
-#: The newest last. Never changed in place: what runs in a copy of this context has calls of its own.
+#: Of each (recorder, data of its end, counts, monotonic time), the newest last. Never changed in place: what runs in a
+#: copy of this context has calls of its own. Nothing is worked out before somebody asks, which is rare.
 _ENDED: ContextVar[tuple[Ended, ...]] = ContextVar("llmguard_ended", default=())
-
-
-class Ended:
-    """A call that has ended.
-
-    Attributes:
-        recorder: that it is recorded by.
-        call_id: of its row.
-        models: names that it goes by.
-        tokens: its counts.
-        counted: whether a provider has counted them.
-        at: monotonic time of its end.
-        claimed: whether somebody has logged it.
-    """
-
-    __slots__ = ("at", "call_id", "claimed", "counted", "models", "recorder", "tokens")
-
-    def __init__(self, recorder: Recorder, data: dict[str, Any], tokens: Tokens) -> None:
-        self.recorder = recorder
-        self.call_id: str = data["call_id"]
-        self.models = {_plain(data.get(name)) for name in ("model", "response_model") if data.get(name)}
-        self.tokens = tokens
-        self.counted = data.get("usage_source") == "provider"
-        self.at = time.monotonic()
-        self.claimed = False
-
-    def is_meant(self, model: str, tokens: Tokens) -> bool:
-        """Whether a call of this model with these counts is this one. Where nobody has counted, a 0 is no count."""
-        if self.claimed or _plain(model) not in self.models or time.monotonic() - self.at > _SECONDS:
-            return False
-        for ours, theirs in zip(self.tokens[:3], tokens[:3], strict=True):
-            if theirs is None or (not self.counted and theirs == 0):
-                continue
-            if ours != theirs:
-                return False
-        return True
+_CLAIMED = "_claimed"  # key in the data of a call that somebody has logged
 
 
 def remember(recorder: Recorder, data: dict[str, Any], tokens: Tokens) -> None:
-    """A call has ended in this context."""
-    _ENDED.set((*_ENDED.get(), Ended(recorder, data, tokens))[-_MOST:])
+    """A call has ended in this context; its data are not used any more."""
+    _ENDED.set((*_ENDED.get()[1 - _MOST :], (recorder, data, tokens, time.monotonic())))
 
 
-def claim(recorder: Recorder, model: Any, tokens: Tokens) -> Ended | None:
-    """The oldest call of this context, in this ledger, that is meant by a model and counts; it is meant once."""
-    for each in _ENDED.get():
-        if each.recorder is recorder and isinstance(model, str) and each.is_meant(model, tokens):
-            each.claimed = True
-            return each
+def claim(recorder: Recorder, model: Any, tokens: Tokens) -> str | None:
+    """The `call_id` of the oldest call of this context, in this ledger, that is meant by a model and counts; it is
+    meant once."""
+    for known, data, counts, at in _ENDED.get():
+        if known is not recorder or _CLAIMED in data or time.monotonic() - at > _SECONDS:
+            continue
+        if isinstance(model, str) and _is_meant(data, counts, model, tokens):
+            data[_CLAIMED] = True
+            identity: str = data["call_id"]
+            return identity
     return None
+
+
+def _is_meant(data: dict[str, Any], counts: Tokens, model: str, tokens: Tokens) -> bool:
+    """Whether a call of this model with these counts is that one. Where nobody has counted, a 0 is no count."""
+    if _plain(model) not in {_plain(data[name]) for name in ("model", "response_model") if data.get(name)}:
+        return False
+    counted = data.get("usage_source") == "provider"
+    for ours, theirs in zip(counts[:3], tokens[:3], strict=True):
+        if theirs is None or (not counted and theirs == 0):
+            continue
+        if ours != theirs:
+            return False
+    return True
 
 
 def _plain(model: Any) -> str:

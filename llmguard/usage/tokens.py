@@ -43,13 +43,20 @@ class Tokens(NamedTuple):
 
     def fields(self) -> dict[str, Any]:
         """The counts that are known, by their columns (and what only a price depends on)."""
-        return {name: count for name, count in zip(_COLUMNS, self, strict=True) if count is not None}
+        found: dict[str, Any] = {}
+        if self.prompt is not None:
+            found["prompt_tokens"] = self.prompt
+        if self.completion is not None:
+            found["completion_tokens"] = self.completion
+        if self.total is not None:
+            found["tokens_used"] = self.total
+        if self[3:] != _NO_MORE:  # of most calls
+            found.update((name, count) for name, count in zip(_MORE, self[3:], strict=True) if count is not None)
+        return found
 
 
-_COLUMNS = (
-    *("prompt_tokens", "completion_tokens", "tokens_used", "cache_read_tokens", "cache_write_tokens"),
-    *("reasoning_tokens", "cache_write_1h_tokens", "usage_details"),
-)
+_MORE = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cache_write_1h_tokens", "usage_details")
+_NO_MORE = (None,) * len(_MORE)
 
 
 def merged(earlier: Tokens, later: Tokens) -> Tokens:

@@ -244,12 +244,13 @@ def _logged(
         around.inner.append(Part(_whole(tokens), {**part, "usage_source": "caller"}))
         return around.call_id
     tokens = _whole(tokens)
-    known = recent.claim(recorder(), fields["model"], tokens) if status == "ok" else None
+    current = recorder()
+    known = recent.claim(current, fields["model"], tokens) if status == "ok" else None
     if known is not None:  # a tracked client has recorded it: what is logged is said of that call
         given = {name: value for name, value in fields.items() if value is not None and name != "endpoint"}
-        known.recorder.amend({**given, "call_id": known.call_id})
-        return known.call_id
-    call = Call(recorder(), fields)
+        current.amend({**given, "call_id": known})
+        return known
+    call = Call(current, fields)
     call.start()
     text = None if error_message is None else error_text(str(error_message))
     call.finish(status, tokens=tokens, source="caller", error_message=text, **more)
