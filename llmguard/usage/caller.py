@@ -30,8 +30,8 @@ _MOST_KEPT = 10_000
 _AWAITED = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 #: (root, passing) -> file name -> path below the root; "" for code that is not the project's, None for what passes on.
 _verdicts: dict[tuple[str, tuple[str, ...]], dict[str, str | None]] = {}
-#: (code, instruction, path) -> columns; not to be changed in place.
-_columns: dict[tuple[CodeType, int, str], dict[str, Any]] = {}
+#: (identity of code, instruction) -> (code, path, columns); not to be changed in place.
+_columns: dict[tuple[int, int], tuple[CodeType, str, dict[str, Any]]] = {}
 
 
 class Spot(NamedTuple):
@@ -153,13 +153,14 @@ def _taken(start: FrameType) -> Spot | None:
 def columns_of(found: Spot) -> dict[str, Any]:
     """A place as the columns of a row, in OpenTelemetry's terms: `code.file.path`, `code.function.name`, line, and from
     Python 3.11 on column and end, 1-based, in characters, the end exclusive; and git's hash of the file as it ran."""
-    key = (found.code, found.instruction, found.path)
+    # By identity: to hash a code object is to look at all that is in it.
+    key = (id(found.code), found.instruction)
     known = _columns.get(key)
-    if known is None:
-        known = _columns_of(found)
+    if known is None or known[0] is not found.code or known[1] != found.path:
+        known = (found.code, found.path, _columns_of(found))
         if len(_columns) < _MOST_KEPT:
             _columns[key] = known
-    return known
+    return known[2]
 
 
 def _columns_of(found: Spot) -> dict[str, Any]:
