@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from llmguard.calls.result import Usage, result_of
-from llmguard.calls.transports import Reached, row_of, transport_for
+from llmguard.calls.transports import Reached, row_of
 from llmguard.errors import UsageError
 from llmguard.printable import printable
 from llmguard.providers.index import maker_of
@@ -56,11 +56,10 @@ class Request:
 
     Args:
         shape: format of the question.
-        provider: name of who is asked.
+        reach: makes what reaches who is asked, by the arguments.
         sent: arguments of the SDK's method; those that are `NOT_GIVEN` are left out.
         attribution: columns of the row: user_id, service_name.
         metadata: of the caller, for the row.
-        client_options: arguments of the SDK's client.
 
     Raises:
         UsageError: the provider is unknown, or does not speak this format.
@@ -72,11 +71,10 @@ class Request:
     def __init__(
         self,
         shape: Shape,
-        provider: str,
+        reach: Callable[[dict[str, Any]], Reached],
         sent: dict[str, Any],
         attribution: dict[str, Any],
         metadata: Mapping[str, Any] | None,
-        client_options: Mapping[str, Any] | None,
         *,
         asynchronous: bool,
     ) -> None:
@@ -84,9 +82,7 @@ class Request:
         self.arguments = {name: value for name, value in sent.items() if value is not NOT_GIVEN}
         if "provider_metadata" in self.arguments:
             self.arguments["metadata"] = self.arguments.pop("provider_metadata")
-        transport = transport_for(provider, shape.name)
-        model = self.arguments.get("model")
-        self.reached: Reached = transport.reach(shape.path, model, client_options, asynchronous=asynchronous)
+        self.reached = reach(self.arguments)
         self.asynchronous = asynchronous
         self.usage = Usage.empty()
         self._fields = self._row(attribution, metadata)
@@ -102,7 +98,7 @@ class Request:
         noted.update({name: given[name] for name in ("temperature", "max_tokens") if _is_number(given.get(name))})
         return {
             **attribution,
-            "provider": self.reached.provider,
+            "provider": self.reached.provider or None,
             "model": given["model"] if isinstance(given.get("model"), str) else None,
             "operation": "chat",
             "endpoint": self._shape.endpoint,
@@ -117,7 +113,9 @@ class Request:
             SpoolError: the intent cannot be written, and `strict` is on.
         """
         self._began = time.perf_counter()
-        self._call = call = started(self._fields, self.arguments)
+        if not self.reached.records:
+            return self.reached.call(None, self.arguments)
+        self._call = call = started(self._fields, self.arguments, defaults=self.reached.defaults)
         call.listener = self._heard
         self.usage["call_id"] = call.call_id
         try:
@@ -128,13 +126,13 @@ class Request:
 
     def failed(self, error: BaseException) -> None:
         """The SDK raised."""
-        assert self._call is not None
-        self._call.fail(error)
+        if self._call is not None:
+            self._call.fail(error)
 
     def answered(self, response: Any) -> Any:
         """What the caller of the wrapper gets; the end is on the books, or will be when the stream ends."""
-        assert self._call is not None
-        response = self.reached.ended(response, self._call)
+        if self._call is not None:
+            response = self.reached.ended(response, self._call)
         return result_of(response, self.usage, asynchronous=self.asynchronous)
 
     def _heard(self, status: str, tokens: Tokens, source: str, model: str | None) -> None:
@@ -166,6 +164,18 @@ def check_messages(messages: Any) -> None:
     """
     if isinstance(messages, (str, bytes)):
         raise UsageError('messages must be a list like [{"role": "user", "content": "..."}], not a text')
+
+
+def check_alone(provider: str | None, client_options: Mapping[str, Any] | None) -> None:
+    """Refuse what the caller's own client decides itself.
+
+    Raises:
+        UsageError: options or a provider stand beside it.
+    """
+    if client_options is not None:
+        raise UsageError("client= has its options already: leave client_options out, or pass client.with_options(...)")
+    if provider is not None:
+        raise UsageError("client= says itself who is asked: leave provider out")
 
 
 def check_model(model: Any, provider: str, options: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ through as they are.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -22,11 +23,13 @@ from llmguard.calls.request import (
     NOT_GIVEN,
     Request,
     Shape,
+    check_alone,
     check_messages,
     check_model,
     default_provider,
 )
 from llmguard.calls.result import AsyncStreamed, Result, Streamed
+from llmguard.calls.transports import Reached, own_client, transport_for
 from llmguard.errors import UsageError
 from llmguard.usage.clients.methods import Noted
 
@@ -83,6 +86,7 @@ class LLMWrapper:
         *,
         stream: Literal[True],
         client_options: Options = ...,
+        client: Any = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamed: ...
 
@@ -99,6 +103,8 @@ class LLMWrapper:
         provider: str | None = ...,
         stream: Literal[False] | None = ...,
         client_options: Options = ...,
+        *,
+        client: Any = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -119,6 +125,8 @@ class LLMWrapper:
         provider: str | None = None,
         stream: bool | None = NOT_GIVEN,
         client_options: Options = None,
+        *,
+        client: Any = None,
         **provider_arguments: Any,
     ) -> Any:
         """Ask in OpenAI's format.
@@ -133,6 +141,8 @@ class LLMWrapper:
             provider: who is asked: "groq", "openai", "azure_openai", "deepseek", ... or "litellm".
             stream: True gives a result whose `["response"]` is the SDK's stream.
             client_options: arguments of the SDK's client.
+            client: of your own, that the request goes through as it is: its key, place, options and connections; no
+                provider, model or option is filled in. A synchronous one blocks here as it does by itself.
             provider_arguments: anything else that the SDK's method takes.
 
         Returns:
@@ -141,13 +151,13 @@ class LLMWrapper:
         Raises:
             ConfigError: the SDK is missing, or the key of a provider that has no SDK of its own.
             UsageError: the provider is unknown, there is no model, or no provider was named and the default one does
-                not serve this maker's models.
+                not serve this maker's models; or `client` stands beside what it decides itself.
             SpoolError: the record cannot be written, and `strict` is on.
             Exception: whatever the SDK raises, as it is; for a missing key too.
         """
         sent = {"messages": messages, "model": model, "temperature": temperature, "max_tokens": max_tokens}
         sent |= {"stream": stream, **provider_arguments}
-        request = self._request(CHAT, sent, user_id, service_name, metadata, provider, client_options, True)
+        request = self._request(CHAT, sent, user_id, service_name, metadata, provider, client_options, client, True)
         return await _asked(request)
 
     @overload
@@ -164,6 +174,7 @@ class LLMWrapper:
         *,
         stream: Literal[True],
         client_options: Options = ...,
+        client: Any = ...,
         **provider_arguments: Any,
     ) -> Streamed: ...
 
@@ -180,6 +191,8 @@ class LLMWrapper:
         provider: str | None = ...,
         stream: Literal[False] | None = ...,
         client_options: Options = ...,
+        *,
+        client: Any = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -200,12 +213,18 @@ class LLMWrapper:
         provider: str | None = None,
         stream: bool | None = NOT_GIVEN,
         client_options: Options = None,
+        *,
+        client: Any = None,
         **provider_arguments: Any,
     ) -> Any:
-        """`chat_completion` for code that is not asynchronous, with a synchronous client of its own."""
+        """`chat_completion` for code that is not asynchronous, with a synchronous client of its own.
+
+        Raises:
+            TypeError: `client` is asynchronous.
+        """
         sent = {"messages": messages, "model": model, "temperature": temperature, "max_tokens": max_tokens}
         sent |= {"stream": stream, **provider_arguments}
-        request = self._request(CHAT, sent, user_id, service_name, metadata, provider, client_options, False)
+        request = self._request(CHAT, sent, user_id, service_name, metadata, provider, client_options, client, False)
         return _asked_sync(request)
 
     # -- Anthropic's format ------------------------------------------------------------------------------------------
@@ -219,10 +238,11 @@ class LLMWrapper:
         model: str = ...,
         max_tokens: int = ...,
         metadata: Mapping[str, Any] | None = ...,
-        provider: str = ...,
+        provider: str | None = ...,
         *,
         stream: Literal[True],
         client_options: Options = ...,
+        client: Any = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamed: ...
 
@@ -235,9 +255,11 @@ class LLMWrapper:
         model: str = ...,
         max_tokens: int = ...,
         metadata: Mapping[str, Any] | None = ...,
-        provider: str = ...,
+        provider: str | None = ...,
         stream: Literal[False] = ...,
         client_options: Options = ...,
+        *,
+        client: Any = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -254,14 +276,18 @@ class LLMWrapper:
         model: str = NOT_GIVEN,
         max_tokens: int = NOT_GIVEN,
         metadata: Mapping[str, Any] | None = None,
-        provider: str = "anthropic",
+        provider: str | None = None,
         stream: bool = NOT_GIVEN,
         client_options: Options = None,
+        *,
+        client: Any = None,
         **provider_arguments: Any,
     ) -> Any:
-        """Ask in Anthropic's format; arguments, result and errors as of `chat_completion`."""
+        """Ask in Anthropic's format; arguments, result and errors as of `chat_completion`, but that Anthropic is asked
+        where no provider is named."""
         sent = {"messages": messages, "model": model, "max_tokens": max_tokens, "stream": stream, **provider_arguments}
-        request = self._request(MESSAGES, sent, user_id, service_name, metadata, provider, client_options, True)
+        whom = (provider or ("anthropic" if client is None else None), client_options, client)
+        request = self._request(MESSAGES, sent, user_id, service_name, metadata, *whom, True)
         return await _asked(request)
 
     @overload
@@ -273,10 +299,11 @@ class LLMWrapper:
         model: str = ...,
         max_tokens: int = ...,
         metadata: Mapping[str, Any] | None = ...,
-        provider: str = ...,
+        provider: str | None = ...,
         *,
         stream: Literal[True],
         client_options: Options = ...,
+        client: Any = ...,
         **provider_arguments: Any,
     ) -> Streamed: ...
 
@@ -289,9 +316,11 @@ class LLMWrapper:
         model: str = ...,
         max_tokens: int = ...,
         metadata: Mapping[str, Any] | None = ...,
-        provider: str = ...,
+        provider: str | None = ...,
         stream: Literal[False] = ...,
         client_options: Options = ...,
+        *,
+        client: Any = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -308,14 +337,22 @@ class LLMWrapper:
         model: str = NOT_GIVEN,
         max_tokens: int = NOT_GIVEN,
         metadata: Mapping[str, Any] | None = None,
-        provider: str = "anthropic",
+        provider: str | None = None,
         stream: bool = NOT_GIVEN,
         client_options: Options = None,
+        *,
+        client: Any = None,
         **provider_arguments: Any,
     ) -> Any:
-        """`messages_create` for code that is not asynchronous, with a synchronous client of its own."""
+        """`messages_create` for code that is not asynchronous, with a synchronous client of its own.
+
+        Raises:
+            TypeError: `client` is asynchronous.
+        """
         sent = {"messages": messages, "model": model, "max_tokens": max_tokens, "stream": stream, **provider_arguments}
-        request = self._request(MESSAGES, sent, user_id, service_name, metadata, provider, client_options, False)
+        request = self._request(
+            MESSAGES, sent, user_id, service_name, metadata, provider, client_options, client, False
+        )
         return _asked_sync(request)
 
     # -- beside the calls --------------------------------------------------------------------------------------------
@@ -347,9 +384,18 @@ class LLMWrapper:
         metadata: Mapping[str, Any] | None,
         provider: str | None,
         client_options: Options,
+        client: Any,
         asynchronous: bool,
     ) -> Request:
         check_messages(sent["messages"])
+        attribution = {"user_id": user_id, "service_name": service_name}
+        if client is not None:
+            check_alone(provider, client_options)
+
+            def through(_: dict[str, Any]) -> Reached:
+                return own_client.reach(client, shape.path, asynchronous=asynchronous)
+
+            return Request(shape, through, sent, attribution, metadata, asynchronous=asynchronous)
         chosen = provider or self.default_provider
         options = {**self._client_options, **client_options} if client_options else self._client_options
         if not provider and not self._provider:
@@ -359,8 +405,12 @@ class LLMWrapper:
             if not default and sent["model"] is NOT_GIVEN:
                 raise UsageError(f'no model: pass model=..., provider "{chosen}" has no default')
             sent["model"] = default or None  # None is sent where it was passed, and the provider says what it thinks
-        attribution = {"user_id": user_id, "service_name": service_name}
-        return Request(shape, chosen, sent, attribution, metadata, options, asynchronous=asynchronous)
+
+        def reach(arguments: dict[str, Any]) -> Reached:
+            transport = transport_for(chosen, shape.name)
+            return transport.reach(shape.path, arguments.get("model"), options, asynchronous=asynchronous)
+
+        return Request(shape, reach, sent, attribution, metadata, asynchronous=asynchronous)
 
 
 if not TYPE_CHECKING:  # for a type checker they stay what they are
@@ -372,7 +422,7 @@ if not TYPE_CHECKING:  # for a type checker they stay what they are
 async def _asked(request: Request) -> Any:
     sent = request.send()
     try:
-        response = await sent
+        response = await sent if inspect.isawaitable(sent) else sent
     except BaseException as error:
         request.failed(error)
         raise

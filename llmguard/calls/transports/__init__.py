@@ -29,13 +29,17 @@ class Reached(NamedTuple):
 
     Attributes:
         provider: who answers, by the base URL.
-        call: sends the arguments.
+        call: sends the arguments, for a `Call` or an `InnerCall`.
         ended: puts the end of a response on the books, and gives what the caller gets.
+        records: whether it has a row; a test's mock has none.
+        defaults: columns that hold when neither the call nor the request says otherwise: those of a tracked client.
     """
 
     provider: str
-    call: Callable[[Call | InnerCall, dict[str, Any]], Any]
+    call: Callable[[Any, dict[str, Any]], Any]
     ended: Callable[[Any, Call | InnerCall], Any]
+    records: bool = True
+    defaults: Mapping[str, Any] | None = None
 
 
 class Transport(Protocol):

@@ -1,0 +1,130 @@
+"""A client of the caller's own: the request goes through it as it is, with its keys, options and connections.
+
+Nothing is filled in and nothing is changed. What kind of object it is, is asked of its class before anything is sent;
+of an object that no SDK made, of what it gives back.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from operator import attrgetter
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any
+
+from llmguard.calls.transports import Reached
+from llmguard.errors import UsageError
+from llmguard.providers.index import by_host, client_class
+from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.clients import stainless
+from llmguard.usage.clients.tracked import defaults_of
+from llmguard.usage.clients.wire import is_raw
+from llmguard.usage.context import enter, leave
+from llmguard.usage.streams import TrackedAsyncIterator, TrackedIterator, Tracking
+
+
+def reach(client: Any, path: tuple[str, ...], *, asynchronous: bool) -> Reached:
+    """A client, ready to be asked.
+
+    Args:
+        client: of an SDK, or anything with the same method.
+        path: attributes from it to the method.
+        asynchronous: whether the method is called to be awaited.
+
+    Raises:
+        UsageError: it has no such method.
+        TypeError: it is asynchronous, and nobody will await it.
+    """
+    if not asynchronous and is_asynchronous(type(client)):
+        raise TypeError(f"{type(client).__qualname__} is asynchronous: await the method without _sync")
+    dotted = ".".join(path)
+    try:
+        method: Any = attrgetter(dotted)(client)
+    except AttributeError:
+        kind = type(client).__qualname__
+        raise UsageError(f"client= has no {dotted}: {kind} is no client of this format") from None
+    if is_mock(client) or is_mock(method):
+        return Reached("", _unrecorded(method), _as_it_is, records=False)
+    call = _awaited(method) if asynchronous else _called(method)
+    return Reached(provider_of(client), call, ended, defaults=defaults_of(client))
+
+
+def is_asynchronous(cls: type) -> bool:
+    """Whether a class of an SDK is one whose methods are awaited; False for one that no SDK made."""
+    return any(base.__name__ == "AsyncAPIClient" for base in cls.__mro__)
+
+
+def is_mock(value: Any) -> bool:
+    """Whether an object is one of `unittest.mock`, which is not imported for it."""
+    mock = sys.modules.get("unittest.mock")
+    return mock is not None and isinstance(value, mock.NonCallableMock)
+
+
+def provider_of(client: Any) -> str:
+    """Who answers, by a client's base URL and class; "" when neither says."""
+    if stainless.matches(type(client)):
+        return stainless.provider_of(client)
+    hosted = by_host(str(getattr(client, "base_url", "") or ""))
+    if hosted is not None:
+        return hosted.name
+    for base in type(client).__mro__:
+        found = client_class(f"{base.__module__}.{base.__name__}")
+        if found is not None:
+            return found[0].name
+    return ""
+
+
+def _called(method: Any) -> Callable[[Call | InnerCall, dict[str, Any]], Any]:
+    def call(record: Call | InnerCall, arguments: dict[str, Any]) -> Any:
+        around = enter(record.call_id)  # a client that is tracked sees that its request is on the books
+        try:
+            response = method(**arguments)
+        finally:
+            leave(around)
+        if inspect.iscoroutine(response):
+            response.close()
+            raise TypeError("client= gives a coroutine: await the method without _sync")
+        return response
+
+    return call
+
+
+def _awaited(method: Any) -> Callable[[Call | InnerCall, dict[str, Any]], Any]:
+    async def call(record: Call | InnerCall, arguments: dict[str, Any]) -> Any:
+        around = enter(record.call_id)
+        try:
+            response = method(**arguments)
+            return await response if inspect.isawaitable(response) else response
+        finally:
+            leave(around)
+
+    return call
+
+
+def _unrecorded(method: Any) -> Callable[[Any, dict[str, Any]], Any]:
+    def call(_: Any, arguments: dict[str, Any]) -> Any:
+        return method(**arguments)
+
+    return call
+
+
+def _as_it_is(response: Any, _: Call | InnerCall) -> Any:
+    return response
+
+
+def ended(response: Any, call: Call | InnerCall) -> Any:
+    """What the caller gets. A stream is known by its type: an SDK's, or a generator; anything else is an answer."""
+    if isinstance(response, GeneratorType):
+        return TrackedIterator(response, Tracking(call))
+    if isinstance(response, AsyncGeneratorType):
+        return TrackedAsyncIterator(response, Tracking(call))
+    if is_stream(type(response)) or is_raw(type(response)):
+        return stainless.ended(call, response)
+    call.succeed(response)
+    return response
+
+
+def is_stream(cls: type) -> bool:
+    """Whether a class is that of an SDK's streams."""
+    return any(base.__name__ in ("Stream", "AsyncStream") and hasattr(base, "__stream__") for base in cls.__mro__)
