@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from llmguard.calls.clients import pool
 from llmguard.calls.prices import Estimate, estimate_cost
@@ -31,10 +31,13 @@ from llmguard.calls.request import (
 from llmguard.calls.result import AsyncStreamed, Result, Streamed
 from llmguard.calls.transports import Reached, own_client, transport_for
 from llmguard.errors import UsageError
+from llmguard.usage.clients import view
 from llmguard.usage.clients.methods import Noted
 
 Messages = Iterable[Any]
 Options = Mapping[str, Any] | None
+C = TypeVar("C")
+_FURTHER = frozenset(("tenant", "run_id", "agent", "budget"))
 _DEFAULT_MODEL = "meta-llama/llama-4-scout-17b-16e-instruct"  # the one that the first users have
 
 
@@ -354,6 +357,41 @@ class LLMWrapper:
             MESSAGES, sent, user_id, service_name, metadata, provider, client_options, client, False
         )
         return _asked_sync(request)
+
+    # -- any other method --------------------------------------------------------------------------------------------
+
+    def using(
+        self,
+        client: C,
+        *,
+        user_id: Any = None,
+        service_name: str | None = None,
+        feature_context: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> C:
+        """A view on a client of your own, for calls of any of its methods, each of them on the books.
+
+            llm_wrapper.using(client, user_id=user.id).chat.completions.parse(...)
+
+        Args:
+            client: of the OpenAI, Azure OpenAI, Groq or Anthropic SDK, synchronous or asynchronous; a test's mock comes
+                back as it is.
+            user_id, service_name, feature_context, metadata: what the rows say.
+            fields: further columns: tenant, run_id, agent, budget.
+
+        Returns:
+            An object of the same class, over the same connections. The client stays as it is.
+
+        Raises:
+            TypeError: it is no client of these SDKs, or there is no such column.
+        """
+        unknown = sorted(fields.keys() - _FURTHER)
+        if unknown:
+            raise TypeError(f"using() knows no {unknown[0]}: one of {', '.join(sorted(_FURTHER))}")
+        given = {"user_id": user_id, "service_name": service_name, "feature_context": feature_context, **fields}
+        given["metadata"] = dict(metadata) if metadata else None
+        return view(client, {name: value for name, value in given.items() if value is not None})
 
     # -- beside the calls --------------------------------------------------------------------------------------------
 

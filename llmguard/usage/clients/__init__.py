@@ -64,3 +64,24 @@ def track(
         name = f"{cls.__module__}.{cls.__qualname__}"
         LOG.warning("%s is no client that llmguard knows: it is left as it is, and its calls are not recorded", name)
     return client
+
+
+def view(client: C, fields: dict[str, Any]) -> C:
+    """A client like this one, over the same connections, whose every call is on the books with these fields.
+
+    Args:
+        client: of the OpenAI, Azure OpenAI, Groq or Anthropic SDK, or of one generated like theirs, tracked or not. A
+            test's mock comes back as it is.
+        fields: columns of the rows.
+
+    Raises:
+        TypeError: it is none of those.
+    """
+    cls = type(client)
+    if stainless.matches(cls) and cls.__module__ != "unittest.mock":
+        made: C = stainless.view(client, fields)
+        return made
+    if isinstance(getattr(client, "mock_calls", None), list):
+        return client
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    raise TypeError(f"{name} is no client of the SDKs of OpenAI, Groq or Anthropic: track(client) may know it")

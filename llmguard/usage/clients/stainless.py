@@ -6,15 +6,16 @@ inside: one call of it is one call.
 
 from __future__ import annotations
 
+import copy as copying
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from llmguard.providers.index import by_host, client_class
 from llmguard.usage.call import Recorded
 from llmguard.usage.clients.methods import watch_below, watched_members
-from llmguard.usage.clients.tracked import DEFAULTS, become, begin, failed, fetch, subclass_of
+from llmguard.usage.clients.tracked import DEFAULTS, FIELDS, become, begin, failed, fetch, subclass_of
 from llmguard.usage.clients.wire import is_raw, track_raw
 from llmguard.usage.streams import track_stream
 
@@ -35,6 +36,26 @@ def install(client: Any, fields: dict[str, Any]) -> None:
     watch_below(client)
 
 
+def view(client: Any, fields: dict[str, Any]) -> Any:
+    """Another client of the same class over the same connections, whose rows say this; the client stays as it is.
+
+    Args:
+        client: tracked or not.
+        fields: columns, which win over those of the request.
+    """
+    made = copying.copy(client)
+    for name, held in list(vars(made).items()):
+        cls: Any = type(held)
+        if isinstance(inspect.getattr_static(type(client), name, None), cached_property):
+            del made.__dict__[name]  # it is made anew, for this one, when it is asked for
+        elif getattr(held, "_client", None) is client or cls.__name__.endswith(("Response", "WithStreamedResponse")):
+            made.__dict__[name] = cls(made)  # older versions make their resources at once
+    if not getattr(type(client), "_llmguard_tracked", False):
+        install(made, {})
+    made.__dict__[FIELDS] = {**(client.__dict__.get(FIELDS) or {}), **fields}
+    return made
+
+
 @lru_cache(maxsize=256)
 def _subclass(cls: type) -> type:
     is_async = inspect.iscoroutinefunction(cls.request)  # type: ignore[attr-defined]
@@ -42,6 +63,8 @@ def _subclass(cls: type) -> type:
     def copy(self: Any, *arguments: Any, **keywords: Any) -> Any:
         made = cls.copy(self, *arguments, **keywords)  # type: ignore[attr-defined]
         made.__dict__.setdefault(DEFAULTS, dict(self.__dict__.get(DEFAULTS) or {}))
+        if FIELDS in self.__dict__:
+            made.__dict__.setdefault(FIELDS, self.__dict__[FIELDS])
         return made
 
     if is_async:

@@ -16,6 +16,8 @@ from llmguard.usage.settlement import Settlement
 _OWN = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 #: Attribute of a tracked client: what its rows say unless the call says otherwise.
 DEFAULTS = "_llmguard_defaults"
+#: Attribute of a view on a client: what its rows say, whatever the request says.
+FIELDS = "_llmguard_fields"
 
 
 def defaults_of(client: Any) -> dict[str, Any] | None:
@@ -63,6 +65,7 @@ def begin(
         return InnerCall(around, {"provider": provider, "model": named})
     asked = body if isinstance(body, dict) else {}
     fields: dict[str, Any] = {
+        **(getattr(client, "__dict__", {}).get(FIELDS) or {}),
         "provider": provider,
         "model": model or _text(asked.get("model")),
         "operation": operation,
