@@ -81,8 +81,14 @@ DOOR_KINDS = ("wrapper", "tracker", "client")
 #: Names of context managers and decorators that put the calls inside them on the books.
 TRACKER_BLOCKS = frozenset({"track_llm_call"})
 
-#: Dotted paths of the function that turns a client into a tracked one; its result is its first argument.
-TRACK_CLIENT = frozenset({"llmguard.track", "llmguard.usage.clients.track"})
+#: Dotted paths of what turns a client into a tracked one, or gives a tracked view on it: its result is its first
+#: argument, tracked.
+TRACK_CLIENT = frozenset(
+    {
+        *("llmguard.track", "llmguard.usage.clients.track"),
+        *(f"{module}.llm_wrapper.using" for door in DOORS if door.name == "llm_wrapper" for module in door.modules),
+    }
+)
 
 #: Calls that put every LiteLLM call of a program on the books.
 LITELLM_SETUP = frozenset({"setup_litellm_tracking", "LLMUsageCallback"})

@@ -34,6 +34,21 @@ from llmguard.errors import UsageError
 from llmguard.usage.clients import view
 from llmguard.usage.clients.methods import Noted
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from llmguard.calls.own_client_types import (
+        AsyncStreamedOf,
+        ChatClient,
+        MessagesClient,
+        ResultOf,
+        StreamedChatClient,
+        StreamedMessagesClient,
+        StreamedOf,
+    )
+
+    R = TypeVar("R")
+
 Messages = Iterable[Any]
 Options = Mapping[str, Any] | None
 C = TypeVar("C")
@@ -82,6 +97,34 @@ class LLMWrapper:
         user_id: Any = ...,
         service_name: str | None = ...,
         model: str = ...,
+        *,
+        client: StreamedChatClient[Awaitable[R]],
+        stream: Literal[True],
+        metadata: Mapping[str, Any] | None = ...,
+        **provider_arguments: Any,
+    ) -> AsyncStreamedOf[R]: ...
+
+    @overload
+    async def chat_completion(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        *,
+        client: ChatClient[Awaitable[R]],
+        stream: Literal[False] | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        **provider_arguments: Any,
+    ) -> ResultOf[R]: ...
+
+    @overload
+    async def chat_completion(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
         temperature: float | None = ...,
         max_tokens: int | None = ...,
         metadata: Mapping[str, Any] | None = ...,
@@ -89,7 +132,7 @@ class LLMWrapper:
         *,
         stream: Literal[True],
         client_options: Options = ...,
-        client: Any = ...,
+        client: None = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamed: ...
 
@@ -107,7 +150,7 @@ class LLMWrapper:
         stream: Literal[False] | None = ...,
         client_options: Options = ...,
         *,
-        client: Any = ...,
+        client: None = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -170,6 +213,34 @@ class LLMWrapper:
         user_id: Any = ...,
         service_name: str | None = ...,
         model: str = ...,
+        *,
+        client: StreamedChatClient[R],
+        stream: Literal[True],
+        metadata: Mapping[str, Any] | None = ...,
+        **provider_arguments: Any,
+    ) -> StreamedOf[R]: ...
+
+    @overload
+    def chat_completion_sync(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        *,
+        client: ChatClient[R],
+        stream: Literal[False] | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        **provider_arguments: Any,
+    ) -> ResultOf[R]: ...
+
+    @overload
+    def chat_completion_sync(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
         temperature: float | None = ...,
         max_tokens: int | None = ...,
         metadata: Mapping[str, Any] | None = ...,
@@ -177,7 +248,7 @@ class LLMWrapper:
         *,
         stream: Literal[True],
         client_options: Options = ...,
-        client: Any = ...,
+        client: None = ...,
         **provider_arguments: Any,
     ) -> Streamed: ...
 
@@ -195,7 +266,7 @@ class LLMWrapper:
         stream: Literal[False] | None = ...,
         client_options: Options = ...,
         *,
-        client: Any = ...,
+        client: None = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -239,13 +310,41 @@ class LLMWrapper:
         user_id: Any = ...,
         service_name: str | None = ...,
         model: str = ...,
+        *,
+        client: StreamedMessagesClient[Awaitable[R]],
+        stream: Literal[True],
+        metadata: Mapping[str, Any] | None = ...,
+        **provider_arguments: Any,
+    ) -> AsyncStreamedOf[R]: ...
+
+    @overload
+    async def messages_create(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        *,
+        client: MessagesClient[Awaitable[R]],
+        stream: Literal[False] | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        **provider_arguments: Any,
+    ) -> ResultOf[R]: ...
+
+    @overload
+    async def messages_create(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
         max_tokens: int = ...,
         metadata: Mapping[str, Any] | None = ...,
         provider: str | None = ...,
         *,
         stream: Literal[True],
         client_options: Options = ...,
-        client: Any = ...,
+        client: None = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamed: ...
 
@@ -259,10 +358,10 @@ class LLMWrapper:
         max_tokens: int = ...,
         metadata: Mapping[str, Any] | None = ...,
         provider: str | None = ...,
-        stream: Literal[False] = ...,
+        stream: Literal[False] | None = ...,
         client_options: Options = ...,
         *,
-        client: Any = ...,
+        client: None = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -280,7 +379,7 @@ class LLMWrapper:
         max_tokens: int = NOT_GIVEN,
         metadata: Mapping[str, Any] | None = None,
         provider: str | None = None,
-        stream: bool = NOT_GIVEN,
+        stream: bool | None = NOT_GIVEN,
         client_options: Options = None,
         *,
         client: Any = None,
@@ -300,13 +399,41 @@ class LLMWrapper:
         user_id: Any = ...,
         service_name: str | None = ...,
         model: str = ...,
+        *,
+        client: StreamedMessagesClient[R],
+        stream: Literal[True],
+        metadata: Mapping[str, Any] | None = ...,
+        **provider_arguments: Any,
+    ) -> StreamedOf[R]: ...
+
+    @overload
+    def messages_create_sync(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
+        *,
+        client: MessagesClient[R],
+        stream: Literal[False] | None = ...,
+        metadata: Mapping[str, Any] | None = ...,
+        **provider_arguments: Any,
+    ) -> ResultOf[R]: ...
+
+    @overload
+    def messages_create_sync(
+        self,
+        messages: Messages,
+        user_id: Any = ...,
+        service_name: str | None = ...,
+        model: str = ...,
         max_tokens: int = ...,
         metadata: Mapping[str, Any] | None = ...,
         provider: str | None = ...,
         *,
         stream: Literal[True],
         client_options: Options = ...,
-        client: Any = ...,
+        client: None = ...,
         **provider_arguments: Any,
     ) -> Streamed: ...
 
@@ -320,10 +447,10 @@ class LLMWrapper:
         max_tokens: int = ...,
         metadata: Mapping[str, Any] | None = ...,
         provider: str | None = ...,
-        stream: Literal[False] = ...,
+        stream: Literal[False] | None = ...,
         client_options: Options = ...,
         *,
-        client: Any = ...,
+        client: None = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -341,7 +468,7 @@ class LLMWrapper:
         max_tokens: int = NOT_GIVEN,
         metadata: Mapping[str, Any] | None = None,
         provider: str | None = None,
-        stream: bool = NOT_GIVEN,
+        stream: bool | None = NOT_GIVEN,
         client_options: Options = None,
         *,
         client: Any = None,

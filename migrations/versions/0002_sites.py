@@ -10,6 +10,7 @@ JSON of all rows) is done before, in small pieces, while they write.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import context, op
@@ -134,14 +135,29 @@ def _new_columns(json: object) -> list[sa.Column]:
     ]
 
 
-def _rollup(name: str, key: tuple[str, ...], counts: tuple[str, ...] = COUNTS, costs: tuple[str, ...] = COSTS) -> None:
+def _rollup(
+    name: str,
+    key: tuple[str, ...],
+    counts: tuple[str, ...] = COUNTS,
+    costs: tuple[str, ...] = COSTS,
+    **options: Any,
+) -> None:
+    kinds = {"hour": TIME, "code_line": sa.Integer}
     op.create_table(
         name,
-        sa.Column("hour", TIME, primary_key=True),
-        *(sa.Column(each, sa.Integer if each == "code_line" else sa.Text, primary_key=True) for each in key),
+        *(sa.Column(each, kinds.get(each, sa.Text), primary_key=True) for each in key),
         *(sa.Column(each, sa.BigInteger, nullable=False, server_default="0") for each in counts),
         *(sa.Column(each, MONEY, nullable=False, server_default="0") for each in costs),
+        **options,
     )
+
+
+def _sites() -> None:
+    """The sums by call site. The key begins with the site; in SQLite the table lies in its order."""
+    order = (*SITE_KEY[-4:], "hour", *SITE_KEY[:-4])
+    _rollup("llm_usage_hourly_sites", order, sqlite_with_rowid=False)
+    op.create_index("idx_llm_usage_hourly_sites_hour", "llm_usage_hourly_sites", ["hour"])
+    op.execute(_filling("llm_usage_hourly_sites", SITE_KEY))
 
 
 def _filling(table: str, key: tuple[str, ...], where: str = "") -> str:
@@ -163,7 +179,7 @@ def _hourly_anew() -> None:
     op.rename_table("llm_usage_hourly", "llm_usage_hourly_0001")
     if op.get_context().dialect.name != "sqlite":
         op.execute("ALTER INDEX llm_usage_hourly_pkey RENAME TO llm_usage_hourly_0001_pkey")
-    _rollup("llm_usage_hourly", KEY)
+    _rollup("llm_usage_hourly", ("hour", *KEY))
     names = ", ".join(("hour", *OLD_KEY, *OLD_SUMS))
     op.execute(
         f"INSERT INTO llm_usage_hourly (tenant, environment, {names}) SELECT '', '', {names} FROM llm_usage_hourly_0001"
@@ -191,8 +207,7 @@ def _upgrade_sqlite() -> None:
     _calls_anew(_new_columns(sa.JSON), {name: given for name, (given, _) in DEFAULTS.items()})
     op.create_index("idx_llm_usage_response", "llm_usage_logs", ["provider_response_id"])
     _hourly_anew()
-    _rollup("llm_usage_hourly_sites", SITE_KEY)
-    op.execute(_filling("llm_usage_hourly_sites", SITE_KEY))
+    _sites()
     _views()
 
 
@@ -338,8 +353,7 @@ def _finish_postgresql() -> None:
     # Not concurrently: that would wait for whoever waits for this upgrade.
     op.create_index("idx_llm_usage_response", "llm_usage_logs", ["provider_response_id"])
     _hourly_anew()
-    _rollup("llm_usage_hourly_sites", SITE_KEY)
-    op.execute(_filling("llm_usage_hourly_sites", SITE_KEY))
+    _sites()
     _views()
     op.execute("DROP FUNCTION refresh_llm_usage_summary()")
     hourly, sites = _filling("llm_usage_hourly", KEY), _filling("llm_usage_hourly_sites", SITE_KEY)
@@ -361,7 +375,7 @@ def downgrade() -> None:
     op.rename_table("llm_usage_hourly", "llm_usage_hourly_0002")
     if not sqlite:
         op.execute("ALTER INDEX llm_usage_hourly_pkey RENAME TO llm_usage_hourly_0002_pkey")
-    _rollup("llm_usage_hourly", OLD_KEY, OLD_SUMS[:-1], OLD_SUMS[-1:])
+    _rollup("llm_usage_hourly", ("hour", *OLD_KEY), OLD_SUMS[:-1], OLD_SUMS[-1:])
     keys = ", ".join(("hour", *OLD_KEY))
     op.execute(
         f"INSERT INTO llm_usage_hourly ({keys}, {', '.join(OLD_SUMS)}) "

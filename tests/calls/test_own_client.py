@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock, create_autospec
 
@@ -276,3 +280,52 @@ def test_what_is_no_client_of_the_format(ledger: MemoryLedger) -> None:
         llm_wrapper.messages_create_sync(MESSAGES, client=Fake(1), model="m", max_tokens=1)
     with pytest.raises(UsageError, match=r"client= has no chat\.completions\.create: str"):
         llm_wrapper.chat_completion_sync(MESSAGES, client="openai", model="m")
+
+
+@pytest.mark.full
+def test_the_answer_has_the_type_that_the_clients_own_method_gives(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        """
+import anthropic
+import groq
+import openai
+
+from llmguard import llm_wrapper
+
+M = [{"role": "user", "content": "x"}]
+client, azure = openai.OpenAI(), openai.AzureOpenAI(azure_endpoint="u", api_version="1")
+aclient, agroq, aclaude = openai.AsyncOpenAI(), groq.AsyncGroq(), anthropic.AsyncAnthropic()
+
+def plain() -> str | None:
+    a = llm_wrapper.chat_completion_sync(M, client=client, model="m", user_id="u", top_p=0.1)
+    b = llm_wrapper.chat_completion_sync(M, client=azure, model="m", stream=False)["response"]
+    return a["response"].choices[0].message.content or b.choices[0].finish_reason
+
+async def awaited() -> int:
+    used = (await llm_wrapper.chat_completion(M, client=agroq, model="m", service_name="s"))["response"].usage
+    said = await llm_wrapper.messages_create(M, client=aclaude, model="m", max_tokens=5)
+    return said["response"].usage.input_tokens + (used.total_tokens if used else said["usage"]["total_tokens"])
+
+async def streamed() -> list[str | None]:
+    result = await llm_wrapper.chat_completion(M, client=aclient, model="m", stream=True)
+    async for chunk in result:
+        pass
+    return [chunk.choices[0].delta.content async for chunk in result["response"]]
+
+async def viewed() -> str | None:
+    view = llm_wrapper.using(aclient, user_id="u", service_name="s")
+    return (await view.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])).choices[
+        0
+    ].message.content
+"""
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.12", "--cache-dir", str(tmp_path / "c")]
+    done = subprocess.run(
+        [*command, "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stdout

@@ -111,6 +111,7 @@ def work(source: str) -> int:
     return count
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_twice_the_input_is_at_most_three_times_the_work(shape: Callable[[int], str]) -> None:
     small, large = SIZES.get(shape, (1000, 2000))

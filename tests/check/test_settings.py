@@ -200,3 +200,32 @@ def test_nested_repositories_and_ignored_folders_that_are_asked_for(
     assert [f.path for f in check_paths(["generated"], settings).findings] == ["generated/out.py"]
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nested" / ".git"))
     assert [f.path for f in check_paths(["."], settings).findings] == ["ask.py", "nested/ask.py"]
+
+
+def test_a_view_that_the_wrapper_gives_is_tracked(tmp_path: Path) -> None:
+    source = """
+import llmguard
+import openai
+from llmguard import llm_wrapper
+
+client = openai.OpenAI()
+
+def one():
+    return llm_wrapper.using(client, user_id="u").chat.completions.parse(model="m", messages=[])
+
+def two(theirs):
+    return llm_wrapper.using(theirs).chat.completions.create(model="m", messages=[])
+
+def three():
+    view = llmguard.llm_wrapper.using(client, user_id="u")
+    return view.responses.create(model="m", input="x")
+
+def four():
+    return llm_wrapper.chat_completion_sync([], client=client, model="m")["response"]
+
+def direct():
+    return client.chat.completions.create(model="m", messages=[])
+"""
+    report = check_source(source, "app.py")
+    assert [finding.function for finding in report.findings] == ["direct"]
+    assert [finding.function for finding in report.tracked] == ["one", "two", "three", "four"]

@@ -175,18 +175,25 @@ SITE_GRAIN = (
 )
 
 
-def _rollup(name: str, grain: tuple[str, ...], *indexes: Index) -> Table:
-    keys = [Column(each, Integer if each == "code_line" else Text, primary_key=True) for each in grain[1:]]
+def _rollup(name: str, key: tuple[str, ...], *indexes: Index, **options: Any) -> Table:
+    kinds: dict[str, Any] = {"hour": UTC, "code_line": Integer}
+    keys = [Column(each, kinds.get(each, Text), primary_key=True) for each in key]
     amounts: list[Column[Any]] = [
         Column(each, Money, nullable=False, default=Decimal(0))
         if each in MONEY_SUMS
         else Column(each, BigInteger, nullable=False, default=0)
         for each in SUMS
     ]
-    return Table(name, metadata, Column("hour", UTC, primary_key=True), *keys, *amounts, *indexes)
+    return Table(name, metadata, *keys, *amounts, *indexes, **options)
 
 
 #: Sums by hour (UTC), kept by the flusher in the transaction that writes the rows.
 usage_hourly = _rollup("llm_usage_hourly", GRAIN, Index("idx_llm_usage_hourly_user", "user_id", "hour"))
-#: Sums by hour and call site, kept likewise.
-usage_hourly_sites = _rollup("llm_usage_hourly_sites", SITE_GRAIN)
+#: Sums by hour and call site, kept likewise. Its key begins with the site, and in SQLite the table lies in the order of
+#: its key: the sums of all sites are one walk through it, half the time of sorting it.
+usage_hourly_sites = _rollup(
+    "llm_usage_hourly_sites",
+    (*SITE_GRAIN[-4:], *SITE_GRAIN[:-4]),
+    Index("idx_llm_usage_hourly_sites_hour", "hour"),
+    sqlite_with_rowid=False,
+)
