@@ -348,6 +348,8 @@ def _with_lock(*statements: str) -> None:
 
 
 def _finish_postgresql() -> None:
+    # Nobody writes meanwhile: the sums of a million rows in memory are there in a third of the time of sorting them.
+    op.execute("SET LOCAL work_mem = '128MB'")
     for name, (_, given) in DEFAULTS.items():
         op.execute(f"ALTER TABLE llm_usage_logs ALTER {name} SET DEFAULT {given}")
     # Not concurrently: that would wait for whoever waits for this upgrade.
