@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import time
@@ -149,6 +150,22 @@ class Request:
                 *(printable(str(self._fields.get("service_name"))), printable(str(self._fields["model"]))),
                 *(self.usage["total_tokens"], milliseconds, status),
             )
+
+
+async def asked(request: Request) -> Any:
+    """Send it, and wait for its answer."""
+    sent = request.send()
+    try:
+        response = await sent if inspect.isawaitable(sent) else sent
+    except BaseException as error:
+        request.failed(error)
+        raise
+    return request.answered(response)
+
+
+def asked_sync(request: Request) -> Any:
+    """Send it; its answer."""
+    return request.answered(request.send())
 
 
 def default_provider() -> str:
