@@ -171,6 +171,8 @@ def test_the_results_of_a_batch_of_anthropic(how: str, provider: FakeProvider) -
 
             asyncio.run(fetch())
         elif how == "raw":
+            if not hasattr(client.messages.batches.with_streaming_response, "results"):
+                pytest.skip("this version of the SDK has no streaming response of results")
             with client.messages.batches.with_streaming_response.results("msgbatch_1") as response:
                 assert len(list(response.iter_lines())) == LINES
         else:
