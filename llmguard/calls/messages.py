@@ -206,9 +206,8 @@ class MessagesMethods:
             TypeError: `client` is asynchronous.
         """
         sent = {"messages": messages, "model": model, "max_tokens": max_tokens, "stream": stream, **provider_arguments}
-        request = self._request(
-            MESSAGES, sent, user_id, service_name, metadata, provider, client_options, client, False
-        )
+        whom = (provider or ("anthropic" if client is None else None), client_options, client)
+        request = self._request(MESSAGES, sent, user_id, service_name, metadata, *whom, False)
         return asked_sync(request)
 
     def _request(self, *arguments: Any) -> Request:

@@ -329,3 +329,14 @@ async def viewed() -> str | None:
         timeout=400,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_anthropic_is_asked_where_nobody_is_named(provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    optional("anthropic")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", provider.url)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "of the environment")
+    asked: dict[str, Any] = {"model": "claude-x", "max_tokens": 5}
+    with memory_ledger() as ledger:
+        llm_wrapper.messages_create_sync(MESSAGES, **asked)
+        asyncio.run(llm_wrapper.messages_create(MESSAGES, **asked))
+    assert [row["provider"] for row in ledger.rows] == ["anthropic", "anthropic"]
