@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from llmguard.errors import UsageError
 from llmguard.testing import Answer, FakeProvider, MemoryLedger, memory_ledger
 from tests.command import ROOT
 from tests.optional import optional
+from tests.typed import check_types
 
 MESSAGES = [{"role": "user", "content": "What is the answer to everything?"}]
 ASKED: dict[str, Any] = {"model": "gpt-4o", "user_id": "ann", "service_name": "search"}
@@ -284,7 +282,8 @@ def test_what_is_no_client_of_the_format(ledger: MemoryLedger) -> None:
 
 @pytest.mark.full
 def test_the_answer_has_the_type_that_the_clients_own_method_gives(tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(
+    check_types(
+        tmp_path,
         """
 import anthropic
 import groq
@@ -317,18 +316,8 @@ async def viewed() -> str | None:
     return (await view.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])).choices[
         0
     ].message.content
-"""
+""",
     )
-    command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.12", "--cache-dir", str(tmp_path / "c")]
-    done = subprocess.run(
-        [*command, "program.py"],
-        cwd=tmp_path,
-        env={**os.environ, "MYPYPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
-    assert done.returncode == 0, done.stdout
 
 
 def test_anthropic_is_asked_where_nobody_is_named(provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:

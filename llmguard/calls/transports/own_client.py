@@ -7,7 +7,6 @@ of an object that no SDK made, of what it gives back.
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from operator import attrgetter
 from types import AsyncGeneratorType, GeneratorType
@@ -18,7 +17,7 @@ from llmguard.errors import UsageError
 from llmguard.providers.index import by_host, client_class
 from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.clients import stainless
-from llmguard.usage.clients.tracked import defaults_of
+from llmguard.usage.clients.tracked import defaults_of, is_mock
 from llmguard.usage.clients.wire import is_raw
 from llmguard.usage.context import enter, leave
 from llmguard.usage.streams import TrackedAsyncIterator, TrackedIterator, Tracking
@@ -45,7 +44,7 @@ def reach(client: Any, path: tuple[str, ...], *, asynchronous: bool) -> Reached:
         kind = type(client).__qualname__
         raise UsageError(f"client= has no {dotted}: {kind} is no client of this format") from None
     if is_mock(client) or is_mock(method):
-        return Reached("", _unrecorded(method), _as_it_is, records=False)
+        return Reached("", _unrecorded(method), ended, records=False)
     call = _awaited(method) if asynchronous else _called(method)
     return Reached(provider_of(client), call, ended, defaults=defaults_of(client))
 
@@ -53,12 +52,6 @@ def reach(client: Any, path: tuple[str, ...], *, asynchronous: bool) -> Reached:
 def is_asynchronous(cls: type) -> bool:
     """Whether a class of an SDK is one whose methods are awaited; False for one that no SDK made."""
     return any(base.__name__ == "AsyncAPIClient" for base in cls.__mro__)
-
-
-def is_mock(value: Any) -> bool:
-    """Whether an object is one of `unittest.mock`, which is not imported for it."""
-    mock = sys.modules.get("unittest.mock")
-    return mock is not None and isinstance(value, mock.NonCallableMock)
 
 
 def provider_of(client: Any) -> str:
@@ -107,10 +100,6 @@ def _unrecorded(method: Any) -> Callable[[Any, dict[str, Any]], Any]:
         return method(**arguments)
 
     return call
-
-
-def _as_it_is(response: Any, _: Call | InnerCall) -> Any:
-    return response
 
 
 def ended(response: Any, call: Call | InnerCall) -> Any:

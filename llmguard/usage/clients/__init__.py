@@ -10,7 +10,7 @@ import logging
 from typing import Any, TypeVar
 
 from llmguard.usage.clients import cohere, google, mistral, stainless
-from llmguard.usage.clients.tracked import defaults_of
+from llmguard.usage.clients.tracked import defaults_of, is_mock
 
 LOG = logging.getLogger("llmguard.usage")
 C = TypeVar("C")
@@ -78,10 +78,10 @@ def view(client: C, fields: dict[str, Any]) -> C:
         TypeError: it is none of those.
     """
     cls = type(client)
-    if stainless.matches(cls) and cls.__module__ != "unittest.mock":
+    if stainless.matches(cls):
         made: C = stainless.view(client, fields)
         return made
-    if isinstance(getattr(client, "mock_calls", None), list):
+    if is_mock(client):
         return client
     name = f"{cls.__module__}.{cls.__qualname__}"
     raise TypeError(f"{name} is no client of the SDKs of OpenAI, Groq or Anthropic: track(client) may know it")

@@ -26,6 +26,12 @@ def defaults_of(client: Any) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def is_mock(value: Any) -> bool:
+    """Whether an object is one of `unittest.mock`, which is not imported for it."""
+    mock = sys.modules.get("unittest.mock")
+    return mock is not None and isinstance(value, mock.NonCallableMock)
+
+
 def become(client: Any, subclass: type, fields: dict[str, Any]) -> None:
     """Make a client one of the subclass of its class that records.
 
