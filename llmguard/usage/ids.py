@@ -9,6 +9,8 @@ import time
 
 _lock = threading.Lock()
 _last = 0
+_STEP = 245  # nanoseconds; more than one of the 4,096 parts of a millisecond, so that the count of the parts goes up
+_VERSION_7 = 0x7000 << 64 | 0x8000 << 48
 _random = random.Random(os.urandom(16))
 
 
@@ -16,17 +18,11 @@ def call_id() -> str:
     """A new UUIDv7 as text (RFC 9562): 48 bits of milliseconds, 12 bits that count within one, 62 random bits."""
     global _last
     with _lock:
-        ticks = time.time_ns() // 244  # 2**12 of them are about a millisecond
-        _last = ticks = max(ticks, _last + 1)
-    chance = _random.getrandbits(62)
-    milliseconds, count = divmod(ticks * 244, 1_000_000)
-    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031  (half the time of an f-string of as many parts)
-        milliseconds >> 16 & 0xFFFFFFFF,
-        milliseconds & 0xFFFF,
-        count * 4096 // 1_000_000,
-        0x8000 | chance >> 48,
-        chance & 0xFFFFFFFFFFFF,
-    )
+        _last = now = max(time.time_ns(), _last + _STEP)
+    milliseconds, nanoseconds = divmod(now, 1_000_000)
+    number = milliseconds << 80 | nanoseconds * 4096 // 1_000_000 << 64 | _VERSION_7 | _random.getrandbits(62)
+    text = number.to_bytes(16, "big").hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _after_fork() -> None:

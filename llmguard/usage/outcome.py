@@ -45,15 +45,16 @@ def response_fields(response: Any) -> dict[str, Any]:
             if isinstance(value, str):
                 found[column] = value
                 break
-    tier = get("service_tier") or field(get("usage"), "service_tier")
+    usage = get("usage")
+    tier = get("service_tier") or field(usage, "service_tier")
     if isinstance(tier, str) and tier not in ("default", "standard", "auto"):
         found["service_tier"] = tier  # its price is another one
-    elif field(get("usage"), "speed") == "fast":
+    elif field(usage, "speed") == "fast":
         found["service_tier"] = "fast"  # Anthropic's word for it is speed
-    region = field(get("usage"), "inference_geo")
+    region = field(usage, "inference_geo")
     if region in PRICED_REGIONS:
         found["inference_geo"] = region
-    models = usage_by_model(response)
+    models = {} if usage is not None else usage_by_model(response)
     if any(models):
         # Each is of several requests: how large one of them was, nobody says.
         found["parts"] = [

@@ -16,45 +16,63 @@ from llmguard.usage.tokens import Tokens
 if TYPE_CHECKING:
     from llmguard.usage.recorder import Recorder
 
-    Ended = tuple[Recorder, dict[str, Any], Tokens, float]
-
 _MOST = 16  # calls that are remembered in one context
 _SECONDS = 600.0
-#: Of each (recorder, data of its end, counts, monotonic time), the newest last. Never changed in place: what runs in a
-#: copy of this context has calls of its own. Nothing is worked out before somebody asks, which is rare.
+
+
+class Ended:
+    """A call that has ended: what it takes to know it again. (Not its row, which is let go of.)
+
+    Attributes:
+        recorder: where its row is.
+        call_id: of it.
+        models: that was asked, and that answered.
+        counts: of it.
+        counted: whether the provider did.
+        at: when it ended, on the monotonic clock.
+        is_claimed: whether somebody has logged it, in whichever copy of the context.
+    """
+
+    __slots__ = ("at", "call_id", "counted", "counts", "is_claimed", "models", "recorder")
+
+    def __init__(self, recorder: Recorder, data: dict[str, Any], counts: Tokens) -> None:
+        self.recorder = recorder
+        self.call_id: str = data["call_id"]
+        self.models = (data.get("model"), data.get("response_model"))
+        self.counts = counts
+        self.counted = data["usage_source"] == "provider"
+        self.at = time.monotonic()
+        self.is_claimed = False
+
+    def is_meant(self, model: str, tokens: Tokens) -> bool:
+        """Whether a call of this model with these counts is this one. Where nobody has counted, a 0 is no count."""
+        if _plain(model) not in {_plain(name) for name in self.models if name}:
+            return False
+        return all(
+            theirs is None or (theirs == 0 and not self.counted) or ours == theirs
+            for ours, theirs in zip(self.counts[:3], tokens[:3], strict=True)
+        )
+
+
+#: The newest last. Never changed in place: what runs in a copy of this context has calls of its own.
 _ENDED: ContextVar[tuple[Ended, ...]] = ContextVar("llmguard_ended", default=())
-_CLAIMED = "_claimed"  # key in the data of a call that somebody has logged
 
 
 def remember(recorder: Recorder, data: dict[str, Any], tokens: Tokens) -> None:
-    """A call has ended in this context; its data are not used any more."""
-    _ENDED.set((*_ENDED.get()[1 - _MOST :], (recorder, data, tokens, time.monotonic())))
+    """A call has ended in this context, with these columns."""
+    _ENDED.set((*_ENDED.get()[1 - _MOST :], Ended(recorder, data, tokens)))
 
 
 def claim(recorder: Recorder, model: Any, tokens: Tokens) -> str | None:
     """The `call_id` of the oldest call of this context, in this ledger, that is meant by a model and counts; it is
     meant once."""
-    for known, data, counts, at in _ENDED.get():
-        if known is not recorder or _CLAIMED in data or time.monotonic() - at > _SECONDS:
+    for ended in _ENDED.get():
+        if ended.recorder is not recorder or ended.is_claimed or time.monotonic() - ended.at > _SECONDS:
             continue
-        if isinstance(model, str) and _is_meant(data, counts, model, tokens):
-            data[_CLAIMED] = True
-            identity: str = data["call_id"]
-            return identity
+        if isinstance(model, str) and ended.is_meant(model, tokens):
+            ended.is_claimed = True
+            return ended.call_id
     return None
-
-
-def _is_meant(data: dict[str, Any], counts: Tokens, model: str, tokens: Tokens) -> bool:
-    """Whether a call of this model with these counts is that one. Where nobody has counted, a 0 is no count."""
-    if _plain(model) not in {_plain(data[name]) for name in ("model", "response_model") if data.get(name)}:
-        return False
-    counted = data.get("usage_source") == "provider"
-    for ours, theirs in zip(counts[:3], tokens[:3], strict=True):
-        if theirs is None or (not counted and theirs == 0):
-            continue
-        if ours != theirs:
-            return False
-    return True
 
 
 def _plain(model: Any) -> str:

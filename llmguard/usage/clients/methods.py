@@ -153,9 +153,15 @@ def watch_below(holder: Any) -> None:
             watch(below)
 
 
-def watched_members(cls: type, *, methods: bool = True) -> dict[str, Any]:
+def watched_members(cls: type, *, methods: bool = True, properties: bool = True) -> dict[str, Any]:
     """What a subclass of a client's or resource's class needs, so that its methods and those of what it makes note
-    their place."""
+    their place.
+
+    Args:
+        cls: of the client or resource.
+        methods: whether its own methods do.
+        properties: whether it has resources that it makes each time (they are read at each request where it has none).
+    """
     found: dict[str, Any] = {"_llmguard_watched": True}
     for name in dir(cls):
         if name.startswith("_"):
@@ -166,7 +172,7 @@ def watched_members(cls: type, *, methods: bool = True) -> dict[str, Any]:
             found[name] = Method(cls, name)
         elif kind.__name__ == "cached_property":
             found[name] = Resource(cls, name)
-        elif kind is property and member.fset is None:
+        elif kind is property and member.fset is None and properties:
             found[name] = property(Resource(cls, name).__get__)
     return found
 

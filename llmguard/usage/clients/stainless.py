@@ -93,7 +93,7 @@ def _subclass(cls: type) -> type:
             return ended(call, response)
 
     ours = {"request": request, "copy": copy, "with_options": copy}
-    return subclass_of(cls, {**watched_members(cls, methods=False), **ours})
+    return subclass_of(cls, {**watched_members(cls, methods=False, properties=False), **ours})
 
 
 def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Recorded | None:

@@ -73,8 +73,9 @@ def is_estimated(row: Row) -> bool:
 def add_row(sums: Sums, row: Row, sign: int) -> None:
     """Add a row to sums, or take it away (-1)."""
     amounts = amounts_of(row)
+    change = add if sign > 0 else sub
     for kept, key in zip(sums, keys_of(row), strict=True):
-        kept[key] = list(map(add if sign > 0 else sub, kept.get(key) or _ZERO, amounts))
+        kept[key] = list(map(change, kept.get(key) or _ZERO, amounts))
 
 
 def roll_up(connection: Connection, sums: Sums) -> None:

@@ -27,6 +27,7 @@ _values_of = itemgetter(*_COLUMNS)
 _JSON = tuple(column.name for column in usage_logs.columns if isinstance(column.type, JSON))
 _MONEY = tuple(column.name for column in usage_logs.columns if isinstance(column.type, Money))
 _NANO = 1_000_000_000
+_WITHOUT_OFFSET = len("2026-01-01 00:00:00.000000")
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
 _SQLITE_INSERT = (
     f"INSERT INTO llm_usage_logs ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT DO NOTHING"
@@ -171,10 +172,11 @@ def _bound(row: Row) -> tuple[Any, ...]:
     """The values of a row as SQLite keeps them: what the types in `tables` make of them, in a fraction of the time."""
     values = {**_NOTHING, **row}
     moment: datetime = values["created_at"]
-    values["created_at"] = moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(" ", "microseconds")
+    in_utc = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
+    values["created_at"] = in_utc.isoformat(" ", "microseconds")[:_WITHOUT_OFFSET]
     for name in _MONEY:
         if values[name] is not None:
-            values[name] = int((values[name] * _NANO).to_integral_value())
+            values[name] = round(values[name] * _NANO)
     for name in _JSON:
         if values[name] is not None:
             values[name] = json.dumps(values[name])
