@@ -119,3 +119,11 @@ WRAPPED: dict[str, tuple[str, str, bool]] = {
 def is_trackable(cls: str) -> bool:
     """Whether `llmguard.track` knows clients of a class."""
     return cls.partition(".")[0] in TRACKABLE or cls.startswith("google.genai.")
+
+
+def has_views(cls: str) -> bool:
+    """Whether `llm_wrapper.using` has views of clients of a class."""
+    return cls.partition(".")[0] in _VIEWED
+
+
+_VIEWED = frozenset({"openai", "groq", "anthropic"})

@@ -85,8 +85,8 @@ class LLMWrapper(ChatMethods, MessagesMethods):
             llm_wrapper.using(client, user_id=user.id).chat.completions.parse(...)
 
         Args:
-            client: of the OpenAI, Azure OpenAI, Groq or Anthropic SDK, synchronous or asynchronous; a test's mock comes
-                back as it is.
+            client: of the OpenAI, Azure OpenAI, Groq or Anthropic SDK, synchronous or asynchronous; anything else (a
+                test's fake) comes back as it is, its calls are not recorded, and that is said once.
             user_id, service_name, feature_context, metadata: what the rows say.
             fields: further columns: tenant, run_id, agent, budget.
 
@@ -94,7 +94,7 @@ class LLMWrapper(ChatMethods, MessagesMethods):
             An object of the same class, over the same connections. The client stays as it is.
 
         Raises:
-            TypeError: it is no client of these SDKs, or there is no such column.
+            TypeError: it is a client of another SDK that `track` knows, or there is no such column.
         """
         unknown = sorted(fields.keys() - _FURTHER)
         if unknown:

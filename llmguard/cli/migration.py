@@ -110,10 +110,10 @@ def _sites(plan: Plan) -> None:
 def _why(decision: Decision) -> str:
     from llmguard.migrate import report
 
-    if not decision.reason:
+    if not decision.notes:
         return ""
     places = ", ".join(decision.related[:3]) + (", ..." if len(decision.related) > 3 else "")
-    return f": {report.explained(decision.reason)}{f' ({places})' if places else ''}"
+    return f": {'; '.join(map(report.explained, decision.notes))}{f' ({places})' if places else ''}"
 
 
 def _table(plan: Plan) -> None:

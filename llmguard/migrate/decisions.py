@@ -102,11 +102,14 @@ def decided(
     return Decided(decisions, change, borrowed=borrowed, stuck=stuck)
 
 
+_KEPT = "bound-method-reference"
+
+
 def _with_tracked(decisions: list[Decision], source: Source, after: bytes) -> list[Decision]:
     """The decisions, where what needed no edit of its own is on the books now: a method of a client that is tracked."""
     sites = {finding.site for finding in check_source(after, source.shown).tracked}
     return [
-        decision._replace(verdict=Verdict.MIGRATED, target=Target.CLIENT, reason="bound-method-reference")
+        decision._replace(verdict=Verdict.MIGRATED, target=Target.CLIENT, reason=_KEPT, notes=(_KEPT,))
         if decision.verdict is Verdict.MANUAL and decision.site in sites
         else decision
         for decision in decisions
@@ -114,9 +117,23 @@ def _with_tracked(decisions: list[Decision], source: Source, after: bytes) -> li
 
 
 def _finding_of(source: Source, site: Found, by_place: dict[tuple[int, int], Finding]) -> Finding | None:
+    fstring = site.site.fstring
+    if fstring is not None:
+        return _finding_inside(source.span(fstring), source, site, by_place)
     span = source.span(site.expression)
     line = site.expression.lineno
     return by_place.get((line, span.start - source.starts[line - 1] + 1))
+
+
+def _finding_inside(
+    span: Span, source: Source, site: Found, by_place: dict[tuple[int, int], Finding]
+) -> Finding | None:
+    """The finding of a site in an f-string, where the places of nodes cannot be trusted; each is given once."""
+    for place, finding in by_place.items():
+        at = source.starts[place[0] - 1] + place[1] - 1
+        if span.start <= at < span.end and finding.callee == ast.unparse(site.expression):
+            return by_place.pop(place)
+    return None
 
 
 def _check_result(source: Source, text: str) -> None:
@@ -163,6 +180,7 @@ def _decision(source: Source, finding: Finding, outcome: Outcome, edits: list[Ed
         before,
         after,
         outcome.related,
+        outcome.notes,
     )
 
 
@@ -179,4 +197,7 @@ def manual(finding: Finding, reason: str) -> Decision:
 
 def _of(finding: Finding, verdict: Verdict, reason: str) -> Decision:
     region = finding.region
-    return Decision(finding.path, region.line, region.end_line, finding.callee, finding.site, verdict, None, reason)
+    return Decision(
+        *(finding.path, region.line, region.end_line, finding.callee, finding.site, verdict, None, reason),
+        notes=(reason,),
+    )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmguard.check.judge import Judge
     from llmguard.migrate.edit import Edit
     from llmguard.migrate.groups import Call, Group
+    from llmguard.migrate.logging_by_hand import ByHand
     from llmguard.migrate.options import Options
     from llmguard.migrate.shared import Borrowed, Shared, Use, Way
 
@@ -141,17 +142,35 @@ class FileMigration:
     def _concurrent(self) -> bool:
         return awaiting.is_concurrent(self.source, self.texts)
 
+    def rewrite_with(self, outcome: Outcome, shape: str, client: ast.expr, asynchronous: bool, reason: str) -> bool:
+        """Move one call to the wrapper, and give its client with it; False when it stands in the way of others.
+
+        Args:
+            outcome: of the call.
+            shape: the wrapper's method for it.
+            client: expression of the client.
+            asynchronous: whether the call is awaited.
+            reason: why the client stays.
+        """
+        text = self.source.segment(client)
+        ask = to_wrapper.Ask(shape, "", self.service, {}, self._wrapper, client=text)
+        log = self.log_of(outcome)
+        edits, notes = to_wrapper.rewritten(outcome.found, ask, asynchronous, self.options.user_names, log)
+        if any(self.overlaps(edit.span) for edit in edits):
+            return False
+        self._moved(outcome, edits)
+        outcome.moved(Target.WRAPPER, *notes, reason, review=bool(notes))
+        self.remove_logs(log)
+        return True
+
     def _rewrite(self, calls: list[Call], cls: str, options: dict[str, str]) -> bool:
         """Rewrite all calls on one client; False, and nothing is done, when they stand in each other's way."""
         provider, shape, asynchronous = doors.WRAPPED[cls]
-        wrapper = imports.name_for(self.source, "llm_wrapper", self.options.module)
         # A key, or a place, must not go to whatever provider the environment makes the default.
         is_default = provider == self.options.default_provider and not {"api_key", "base_url"} & options.keys()
         named = "" if is_default or shape == "messages" else provider
-        ask = to_wrapper.Ask(shape, named, self.service, options, wrapper, self._concurrent)
-        wanted = [outcome.found for outcome in self.outcomes.values()]
-        logs = self.options.log_calls
-        by_hand = [logging_by_hand.beside(outcome.found, wanted, self.texts, logs) for outcome, _ in calls]
+        ask = to_wrapper.Ask(shape, named, self.service, options, self._wrapper, self._concurrent)
+        by_hand = [self.log_of(outcome) for outcome, _ in calls]
         rewritten = [
             (outcome, *to_wrapper.rewritten(outcome.found, ask, asynchronous, self.options.user_names, log))
             for (outcome, _), log in zip(calls, by_hand, strict=True)
@@ -160,19 +179,38 @@ class FileMigration:
         if any(self.overlaps(span) for span in spans) or _cross(spans):
             return False
         for outcome, edits, notes in rewritten:
-            for edit in edits:
-                self.add(outcome, edit)
-            outcome.moved(Target.WRAPPER, notes[0] if notes else "", review=bool(notes))
-        self.want("llm_wrapper", wrapper)
+            self._moved(outcome, edits)
+            outcome.moved(Target.WRAPPER, *notes, review=bool(notes))
         for text in options.values():
             self.cleanup.said |= {
                 node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)
             }
         for log in by_hand:
-            for gone in log.statements:
-                if not self.overlaps(self.source.span(gone)):
-                    self.cleanup.remove(gone, with_comment=True)
+            self.remove_logs(log)
         return True
+
+    @cached_property
+    def _wrapper(self) -> str:
+        """The name of the wrapper in this file."""
+        return imports.name_for(self.source, "llm_wrapper", self.options.module)
+
+    def _moved(self, outcome: Outcome, edits: list[Edit]) -> None:
+        for edit in edits:
+            self.add(outcome, edit)
+        self.want("llm_wrapper", self._wrapper)
+
+    # -- usage logging by hand -----------------------------------------------------------------------------------
+
+    def log_of(self, outcome: Outcome) -> ByHand:
+        """The logging by hand beside a call."""
+        wanted = [each.found for each in self.outcomes.values()]
+        return logging_by_hand.beside(outcome.found, wanted, self.texts, self.options.log_calls)
+
+    def remove_logs(self, log: ByHand) -> None:
+        """Take out what logs a call that is on the books now."""
+        for gone in log.statements:
+            if not self.overlaps(self.source.span(gone)):
+                self.cleanup.remove(gone, with_comment=True)
 
     # -- edits ---------------------------------------------------------------------------------------------------
 

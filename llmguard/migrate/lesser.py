@@ -1,4 +1,5 @@
-"""What becomes of a site that does not move to the wrapper: its client is tracked, or a block tracks the call."""
+"""What becomes of a site whose client does not go: it is given to the wrapper, viewed or tracked; or a block tracks the
+call."""
 
 from __future__ import annotations
 
@@ -7,25 +8,16 @@ from typing import TYPE_CHECKING
 
 from llmguard import doors
 from llmguard.check.values import External, Here
-from llmguard.migrate import clients, imports, places
+from llmguard.migrate import clients, imports, own_client, places
 from llmguard.migrate.codemods import litellm_setup, to_tracked_client, wrap_in_tracker
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.source import Found, Span
 from llmguard.migrate.verdict import Target
-from llmguard.providers import Family
 
 if TYPE_CHECKING:
     from llmguard.migrate.file import FileMigration
     from llmguard.migrate.outcome import Outcome
 
-#: What may stand between a client and its generating method.
-_ON_THE_WAY = frozenset(
-    {
-        *("chat", "completions", "create", "parse", "stream", "messages", "responses", "embeddings", "beta", "batches"),
-        *("with_raw_response", "with_streaming_response", "images", "generate", "edit", "audio", "speech"),
-        *("transcriptions", "translations", "create_and_poll", "create_and_run", "threads", "runs", "count"),
-    }
-)
 #: Part of a callee -> why the wrapper does not stand for it.
 _REASONS = {
     "with_raw_response": "raw-response",
@@ -40,10 +32,12 @@ _SHAPED = frozenset({"openai", "azure_openai", "groq", "anthropic", "together", 
 
 
 def move(migration: FileMigration, outcome: Outcome) -> None:
-    """Decide for a site that the wrapper does not stand for."""
+    """Decide for a site whose client the wrapper does not stand for."""
     found = outcome.found
     targets = migration.options.targets
     reason = outcome.reason or _why_not(found)
+    if own_client.move(migration, outcome, reason):
+        return
     if Target.CLIENT in targets:
         if found.callee.provider == "litellm" and _to_callback(migration, outcome):
             return
@@ -122,7 +116,7 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
         review = not sure
         reason = reason or ("" if sure else "injected-client")
     else:
-        unknown = _unknown_client(migration, found)
+        unknown = own_client.unknown_client(migration, found, _SHAPED)
         if unknown is None:
             return False
         node, review, reason = unknown, True, reason or "unresolved-client"
@@ -165,22 +159,3 @@ def _is_round_another(migration: FileMigration, found: Found, node: ast.expr) ->
     return bool(made) and all(
         isinstance(call, ast.Call) and doors.is_trackable(clients.class_made(judge, call, here)) for call in made
     )
-
-
-def _unknown_client(migration: FileMigration, found: Found) -> ast.expr | None:
-    """The expression that is the client by the shape of a callee; None when it may be something else."""
-    if (
-        found.callee.provider not in _SHAPED
-        or found.callee.family is Family.HTTP
-        or not isinstance(found.expression, ast.Attribute)
-    ):
-        return None
-    node: ast.expr = found.expression
-    while isinstance(node, ast.Attribute) and node.attr in _ON_THE_WAY:
-        node = node.value
-    if node is found.expression or places.is_module(found, node):
-        return None
-    part = places.is_resource(migration.judge, found, node) or getattr(node, "id", "") in ("self", "cls")
-    if part and not places.makers(migration.judge, found, node):
-        return None  # a part of a client: nobody can track that
-    return node

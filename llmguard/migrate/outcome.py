@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Why(NamedTuple):
-    """Why a call does not move to the wrapper: a reason code ("" when it does), and the places that make it so."""
+    """Why a client cannot go: a reason code ("" when it can), and the places that make it so."""
 
     code: str = ""
     related: tuple[str, ...] = ()
@@ -25,27 +25,32 @@ class Outcome:
         self.found = found
         self.verdict = Verdict.MANUAL
         self.target: Target | None = None
-        self.reason = ""
+        self.notes: tuple[str, ...] = ()
         self.related: tuple[str, ...] = ()
         self.edits: list[Edit] = []
 
-    def refused(self, why: Why) -> None:
-        """The wrapper is not for it; another target may be."""
-        self.reason, self.related = why
+    @property
+    def reason(self) -> str:
+        """The most important of what is to be said of it."""
+        return self.notes[0] if self.notes else ""
 
-    def moved(self, target: Target, reason: str = "", *, review: bool = False) -> None:
-        """It moved."""
-        self.target, self.reason = target, reason
+    def refused(self, why: Why) -> None:
+        """Its client cannot go; the call may move all the same."""
+        self.notes, self.related = ((why.code,) if why.code else ()), why.related
+
+    def moved(self, target: Target, *notes: str, review: bool = False) -> None:
+        """It moved. Notes are reason codes, the most important one first."""
+        self.target, self.notes = target, tuple(dict.fromkeys(note for note in notes if note))
         self.verdict = Verdict.REVIEW if review else Verdict.MIGRATED
 
     def left_out(self) -> None:
         """It moves only to targets that are not asked for."""
-        self.verdict, self.reason = Verdict.IGNORED, "deselected"
+        self.verdict, self.notes = Verdict.IGNORED, ("deselected",)
 
     def was_tracked(self) -> None:
         """Its client is on the books already, though the check cannot see it."""
-        self.verdict, self.reason = Verdict.IGNORED, "tracked"
+        self.verdict, self.notes = Verdict.IGNORED, ("tracked",)
 
     def stays(self, reason: str) -> None:
         """It is for a human."""
-        self.verdict, self.reason = Verdict.MANUAL, reason
+        self.verdict, self.notes = Verdict.MANUAL, (reason,)

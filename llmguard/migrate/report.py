@@ -75,10 +75,11 @@ def markdown(plan: Plan, *, written: bool) -> Iterator[str]:
                 markdown_code(decision.callee),
                 decision.verdict.value,
                 target,
-                decision.reason,
+                ", ".join(decision.notes),
             )
             yield f"| {' | '.join(cells)} |"
-    reasons = sorted({decision.reason for decision in plan.decisions if decision.reason in REASONS} - {"tracked"})
+    said = {note for decision in plan.decisions for note in decision.notes}
+    reasons = sorted(said & REASONS.keys() - {"tracked"})
     if reasons:
         yield ""
         for reason in reasons:

@@ -125,12 +125,25 @@ def test_other_sdks(name: str, provider: FakeProvider, ledger: MemoryLedger) -> 
     assert told(ledger) == [("ok", "ann", None, 18)] * 2
 
 
-def test_mocks_come_back_and_strangers_are_refused(ledger: MemoryLedger) -> None:
+def test_mocks_and_fakes_come_back(ledger: MemoryLedger, caplog: pytest.LogCaptureFixture) -> None:
     openai = optional("openai")
     for mock in (MagicMock(), MagicMock(spec=openai.OpenAI)):
         assert llm_wrapper.using(mock, user_id="ann") is mock
-    with pytest.raises(TypeError, match="object is no client of the SDKs"):
-        llm_wrapper.using(object(), user_id="ann")
+    assert caplog.messages == []
+
+    class Fake:
+        pass
+
+    fake = Fake()
+    assert llm_wrapper.using(llm_wrapper.using(fake, user_id="ann"), user_id="bob") is fake
+    (said,) = caplog.messages
+    assert "Fake is no client that llmguard knows" in said
+
+
+def test_clients_without_views_are_refused(ledger: MemoryLedger) -> None:
+    mistral = optional("mistralai.client")
+    with pytest.raises(TypeError, match="Mistral is no client of the SDKs"):
+        llm_wrapper.using(mistral.Mistral(api_key="x"), user_id="ann")
 
 
 def test_a_column_that_is_none(client: Any) -> None:

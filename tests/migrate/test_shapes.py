@@ -88,22 +88,22 @@ _CASES = {
         "from groq import Groq\n\n\nclass Mixin:\n    def key(self):\n        return self.client.api_key\n\n\n"
         "class A(Mixin):\n    def __init__(self):\n        self.client = Groq()\n\n    def ask(self):\n"
         "        return self.client.chat.completions.create(model='m', messages=[])\n",
-        "self.client = track(Groq()",
+        "client=self.client,",
     ),
     "another client is put in its place": (
         "from groq import Groq\n\n\nclass A:\n    def __init__(self):\n        self.client = Groq()\n\n    def ask(self):\n"
         "        return self.client.chat.completions.create(model='m', messages=[])\n\n\na = A()\na.client = Groq(api_key='o')\n",
-        "return track(self.client",
+        "client=self.client,",
     ),
     "the environment changes": (
         "import os\n\nfrom groq import Groq\n\nos.environ['GROQ_API_KEY'] = 'a'\nc = Groq()\nos.environ['GROQ_API_KEY'] = 'b'\n"
         "print(c.chat.completions.create(model='m', messages=[]))\n",
-        "c = track(Groq()",
+        "client=c,",
     ),
     "the model may be None": (
         "from groq import Groq\n\nc = Groq()\n\n\ndef ask(model=None):\n"
         "    return c.chat.completions.create(model=model, messages=[])\n",
-        "c = track(Groq()",
+        'return llm_wrapper.using(c, service_name="service").chat.completions.create(model=model',
     ),
     "the user is deleted": (
         "from groq import Groq\n\nc = Groq()\n\n\ndef ask(user_id):\n    del user_id\n"
@@ -113,12 +113,12 @@ _CASES = {
     "an import below its first use": (
         "from groq import Groq\n\nc = Groq()\nprint(c.with_raw_response.chat.completions.create(model='m', messages=[]))\n"
         "from openai import OpenAI\n\no = OpenAI()\nprint(o.chat.completions.create(model='m', messages=[]))\n",
-        "from groq import Groq\nfrom llmguard import llm_wrapper, track\n",
+        "from groq import Groq\nfrom llmguard import llm_wrapper\n",
     ),
     "a comprehension's variable": (
         "from groq import Groq\n\nclient = Groq()\n\n\ndef report(customers):\n    names = [client for client in customers]\n"
         "    return names, client.api_key, client.chat.completions.create(model='m', messages=[])\n",
-        "client = track(Groq()",
+        "client=client,",
     ),
     "LiteLLM's callbacks are set anew": (
         "import litellm\n\nlitellm.callbacks = [print]\nprint(litellm.completion(model='m', messages=[]))\n",

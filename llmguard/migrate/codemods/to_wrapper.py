@@ -2,6 +2,9 @@
 
 client.chat.completions.create(model=m, messages=x)
 llm_wrapper.chat_completion_sync(model=m, messages=x, service_name="search")["response"]
+
+Where the client stays, it is the first argument (so that it is still the first thing that is evaluated):
+llm_wrapper.chat_completion_sync(client=client, model=m, messages=x, service_name="search")["response"]
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 PATHS = {"chat": ("chat", "completions", "create"), "messages": ("messages", "create")}
 _METHODS = {"chat": "chat_completion", "messages": "messages_create"}
 #: Arguments of the wrapper that are none of the SDK's method.
-_OURS = frozenset({"user_id", "service_name", "provider", "client_options", "provider_metadata"})
+_OURS = frozenset({"user_id", "service_name", "provider", "client_options", "provider_metadata", "client"})
 
 
 _NO_LOG = ByHand()
@@ -43,6 +46,7 @@ class Ask(NamedTuple):
         options: client options, name -> expression.
         wrapper: name of the wrapper in this file.
         concurrent: whether the file's coroutines run beside each other.
+        client: expression of the client, "" for one of the wrapper's own.
     """
 
     shape: str
@@ -51,10 +55,27 @@ class Ask(NamedTuple):
     options: dict[str, str]
     wrapper: str
     concurrent: bool = False
+    client: str = ""
 
 
 def obstacle(found: Found, asynchronous: bool) -> str:
     """The reason code for which a call cannot be the wrapper's, "" when it can."""
+    reason, call = unsayable(found), found.call
+    if reason or call is None:
+        return reason
+    outer = found.source.parents.get(call)
+    awaited = isinstance(outer, ast.Await)
+    if clients.has_comment(found.source, call.func) or _has_gap(found.source, outer, call):
+        return "comments"
+    if asynchronous and not awaited:
+        return "unawaited-coroutine"
+    if not asynchronous and awaited:
+        return "async-context-needed"
+    return ""
+
+
+def unsayable(found: Found) -> str:
+    """The reason code for which the arguments of a call cannot be said to the wrapper, "" when they can."""
     call = found.call
     if call is None:
         return "bound-method-reference"
@@ -68,14 +89,6 @@ def obstacle(found: Found, asynchronous: bool) -> str:
         return "kwargs-opaque"
     if any(keyword.arg == "model" and may_be_none(found, keyword.value) for keyword in call.keywords):
         return "model-unknown"
-    outer = found.source.parents.get(call)
-    awaited = isinstance(outer, ast.Await)
-    if clients.has_comment(found.source, call.func) or _has_gap(found.source, outer, call):
-        return "comments"
-    if asynchronous and not awaited:
-        return "unawaited-coroutine"
-    if not asynchronous and awaited:
-        return "async-context-needed"
     return ""
 
 
@@ -95,22 +108,18 @@ def rewritten(
     assert call is not None
     source = found.source
     awaits, notes = asynchronous, []
-    if not asynchronous and can_await(source, call):
+    if not asynchronous and not ask.client and can_await(source, call):
         awaits = not (ask.concurrent or must_block(source, call))
         notes.append("yields-now" if awaits else "blocks-loop")
     user = log.user or user_id(found, user_names)
-    if log.kept:
-        notes.insert(0, "logged-by-hand")
-    if not user:
-        notes.append("no-user-id")
-    elif not log.user and "." in user:
-        notes.append("user-attribute")
+    notes += said_of(user, log)
     name = _METHODS[ask.shape] if awaits else f"{_METHODS[ask.shape]}_sync"
     added = [("user_id", user), ("service_name", f'"{ask.service}"'), ("metadata", log.metadata)]
     added.append(("provider", f'"{ask.provider}"' if ask.provider else ""))
     options = ", ".join(f'"{option}": {value}' for option, value in ask.options.items())
     added.append(("client_options", f"{{{options}}}" if options else ""))
-    codemod = ToWrapper(f"{ask.wrapper}.{name}", [(key, value) for key, value in added if value], source.newline)
+    said = [(key, value) for key, value in added if value]
+    codemod = ToWrapper(f"{ask.wrapper}.{name}", said, source.newline, ask.client)
     outer = source.parents.get(call) if asynchronous else call
     assert isinstance(outer, ast.expr)
     span = source.span(outer)
@@ -123,6 +132,16 @@ def rewritten(
     if closing is not None:  # `(await x).y`: the parentheses are there
         return [Edit(span, f"await {text}"), Edit(Span(closing, closing), '["response"]')], notes
     return [Edit(span, f'(await {text})["response"]')], notes
+
+
+def said_of(user: str, log: ByHand) -> list[str]:
+    """The reason codes that a human should see of who a call is for, and of its logging by hand."""
+    notes = ["logged-by-hand"] if log.kept else []
+    if not user:
+        notes.append("no-user-id")
+    elif not log.user and "." in user:
+        notes.append("user-attribute")
+    return notes
 
 
 def _is_too_long(source: Source, node: ast.expr, text: str) -> bool:
@@ -153,11 +172,13 @@ class ToWrapper(cst.CSTTransformer):
         callee: what is called instead.
         added: keyword arguments to append: name, expression.
         newline: line end of the file.
+        client: expression of the client, "" for one of the wrapper's own.
     """
 
-    def __init__(self, callee: str, added: list[tuple[str, str]], newline: str = "\n") -> None:
+    def __init__(self, callee: str, added: list[tuple[str, str]], newline: str = "\n", client: str = "") -> None:
         super().__init__()
         self._newline = newline
+        self._client = client
         self._callee = callee
         self._added = added
         self._depth = 0
@@ -182,6 +203,9 @@ class ToWrapper(cst.CSTTransformer):
             else arg
             for arg in node.args
         ]
+        if self._client:
+            first = _argument("client", self._client)
+            args.insert(0, first.with_changes(comma=cst.Comma(whitespace_after=_indent(node))))
         new = [_argument(name, value) for name, value in self._added]
         func = cst.parse_expression(self._callee)
         if indent is not None:

@@ -58,30 +58,36 @@ def track(
             except (TypeError, AttributeError) as error:
                 LOG.warning("%s cannot be tracked: %s", type(client).__qualname__, error)
             return client
+    _say_unknown(client)
+    return client
+
+
+def _say_unknown(client: Any) -> None:
+    """Say of a class, once, that its calls are not recorded; a test's mock is no client."""
     cls = type(client)
-    if cls.__module__ != "unittest.mock" and cls not in _said:
+    if not is_mock(client) and cls not in _said:
         _said.add(cls)
         name = f"{cls.__module__}.{cls.__qualname__}"
         LOG.warning("%s is no client that llmguard knows: it is left as it is, and its calls are not recorded", name)
-    return client
 
 
 def view(client: C, fields: dict[str, Any]) -> C:
     """A client like this one, over the same connections, whose every call is on the books with these fields.
 
     Args:
-        client: of the OpenAI, Azure OpenAI, Groq or Anthropic SDK, or of one generated like theirs, tracked or not. A
-            test's mock comes back as it is.
+        client: of the OpenAI, Azure OpenAI, Groq or Anthropic SDK, or of one generated like theirs, tracked or not.
+            Anything else (a test's fake, say) comes back as it is.
         fields: columns of the rows.
 
     Raises:
-        TypeError: it is none of those.
+        TypeError: it is of another SDK that is known, of whose clients there are no views.
     """
     cls = type(client)
     if stainless.matches(cls):
         made: C = stainless.view(client, fields)
         return made
-    if is_mock(client):
-        return client
-    name = f"{cls.__module__}.{cls.__qualname__}"
-    raise TypeError(f"{name} is no client of the SDKs of OpenAI, Groq or Anthropic: track(client) may know it")
+    if any(kind.matches(cls) for kind in _KINDS):
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        raise TypeError(f"{name} is no client of the SDKs of OpenAI, Groq or Anthropic: track(client) knows it")
+    _say_unknown(client)
+    return client
