@@ -13,9 +13,13 @@ from llmguard import doors
 from llmguard.migrate import awaiting, clients, groups, imports, lesser, logging_by_hand, shared, uses
 from llmguard.migrate.cleanup import Cleanup
 from llmguard.migrate.codemods import to_wrapper
+from llmguard.migrate.logging_by_hand import NO_LOG
 from llmguard.migrate.outcome import Outcome, Why
+from llmguard.migrate.passing import Passing
+from llmguard.migrate.services import service_of
 from llmguard.migrate.source import Found, Source, Span
 from llmguard.migrate.tidy import tidied
+from llmguard.migrate.users import User, user_of
 from llmguard.migrate.verdict import Target
 
 if TYPE_CHECKING:
@@ -63,7 +67,7 @@ class FileMigration:
         self.stuck: set[Shared] = set()
         self.cleanup = Cleanup(source, texts)
         source.is_starred = bool(texts.starring(source.absolute))
-        self.service = _literal(options.service.replace("{stem}", source.stem))
+        self._passing = Passing(source, judge, texts, options.user_names)
         self.tracked: dict[int, Edit] = {}
         self._moving = moving or {}
         self._wanted: dict[str, dict[str, str]] = {}
@@ -153,11 +157,13 @@ class FileMigration:
             reason: why the client stays.
         """
         text = self.source.segment(client)
-        ask = to_wrapper.Ask(shape, "", self.service, {}, self._wrapper, client=text)
+        ask = to_wrapper.Ask(shape, "", self.service_of(outcome.found), {}, self._wrapper, client=text)
         log = self.log_of(outcome)
-        edits, notes = to_wrapper.rewritten(outcome.found, ask, asynchronous, self.options.user_names, log)
+        user = self.user_of(outcome, log)
+        edits, notes = to_wrapper.rewritten(outcome.found, ask, asynchronous, user, log)
         if any(self.overlaps(edit.span) for edit in edits):
             return False
+        edits += user.edits
         self._moved(outcome, edits)
         outcome.moved(Target.WRAPPER, *notes, reason, review=bool(notes))
         self.remove_logs(log)
@@ -169,17 +175,21 @@ class FileMigration:
         # A key, or a place, must not go to whatever provider the environment makes the default.
         is_default = provider == self.options.default_provider and not {"api_key", "base_url"} & options.keys()
         named = "" if is_default or shape == "messages" else provider
-        ask = to_wrapper.Ask(shape, named, self.service, options, self._wrapper, self._concurrent)
+        ask = to_wrapper.Ask(shape, named, "", options, self._wrapper, self._concurrent)
         by_hand = [self.log_of(outcome) for outcome, _ in calls]
+        users = [self.user_of(outcome, log) for (outcome, _), log in zip(calls, by_hand, strict=True)]
         rewritten = [
-            (outcome, *to_wrapper.rewritten(outcome.found, ask, asynchronous, self.options.user_names, log))
-            for (outcome, _), log in zip(calls, by_hand, strict=True)
+            to_wrapper.rewritten(
+                outcome.found, ask._replace(service=self.service_of(outcome.found)), asynchronous, user, log
+            )
+            for (outcome, _), user, log in zip(calls, users, by_hand, strict=True)
         ]
-        spans = [edit.span for _, edits, _ in rewritten for edit in edits]
-        if any(self.overlaps(span) for span in spans) or _cross(spans):
+        passed = {edit for user in users for edit in user.edits}
+        spans = [*(edit.span for edits, _ in rewritten for edit in edits), *(edit.span for edit in passed)]
+        if any(self.overlaps(edits_span) for edits_span in spans) or _cross(spans):
             return False
-        for outcome, edits, notes in rewritten:
-            self._moved(outcome, edits)
+        for (outcome, _), user, (edits, notes) in zip(calls, users, rewritten, strict=True):
+            self._moved(outcome, [*edits, *user.edits])
             outcome.moved(Target.WRAPPER, *notes, review=bool(notes))
         for text in options.values():
             self.cleanup.said |= {
@@ -198,6 +208,20 @@ class FileMigration:
         for edit in edits:
             self.add(outcome, edit)
         self.want("llm_wrapper", self._wrapper)
+
+    # -- whose call it is ----------------------------------------------------------------------------------------
+
+    def service_of(self, found: Found | None = None) -> str:
+        """The name of a call's service, as it stands between quotes."""
+        return _literal(self.options.service.replace("{stem}", service_of(self.source, found)))
+
+    def user_of(self, outcome: Outcome, log: ByHand = NO_LOG) -> User:
+        """Who a call is for; what logs it by hand knows best."""
+        if log.user:
+            return User(log.user)
+        found = outcome.found
+        user = user_of(self.judge, found, self.options.user_names)
+        return user if user.is_known or found.call is None else self._passing.down_to(found)
 
     # -- usage logging by hand -----------------------------------------------------------------------------------
 
@@ -220,9 +244,10 @@ class FileMigration:
         self._wanted.setdefault(module, {})[name] = called
 
     def add(self, outcome: Outcome, edit: Edit) -> None:
-        """Have an edit done for a site."""
+        """Have an edit done for a site; one that another site has asked for already is done once."""
         outcome.edits.append(edit)
-        self.edits.append(edit)
+        if edit not in self.edits:
+            self.edits.append(edit)
 
     def overlaps(self, span: Span) -> bool:
         """Whether something is to be done to a part of a span."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llmguard import doors
 from llmguard.check.values import External, Here
 from llmguard.migrate import clients, imports, own_client, places
-from llmguard.migrate.codemods import litellm_setup, to_tracked_client, wrap_in_tracker
+from llmguard.migrate.codemods import litellm_setup, to_tracked_client, to_wrapper, wrap_in_tracker
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.source import Found, Span
 from llmguard.migrate.verdict import Target
@@ -70,13 +70,19 @@ def _to_tracker(migration: FileMigration, outcome: Outcome, reason: str) -> str:
     if problem:
         return problem
     tracker = imports.name_for(migration.source, "llm_tracker", "llmguard")
-    log = imports.name_for(migration.source, "usage_log", "")
-    edit = wrap_in_tracker.rewritten(found, tracker, migration.service, log)
+    log = migration.log_of(outcome)
+    user = migration.user_of(outcome, log)
+    said = {"user_id": user.text, "service_name": f'"{migration.service_of(found)}"', "metadata": log.metadata}
+    name = imports.name_for(migration.source, "usage_log", "")
+    edit = wrap_in_tracker.rewritten(found, tracker, said, name)
     if migration.overlaps(edit.span) or migration.holds_others(edit.span, found):
         return "foreign-statement"
-    migration.add(outcome, edit)
+    for each in (edit, *user.edits):
+        migration.add(outcome, each)
     migration.want("llm_tracker", tracker)
-    outcome.moved(Target.TRACKER, reason)
+    migration.remove_logs(log)
+    notes = to_wrapper.said_of(user, log)
+    outcome.moved(Target.TRACKER, *notes, reason, review=bool(notes))
     return ""
 
 
@@ -133,7 +139,7 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
         return False
     track = imports.name_for(source, "track", "llmguard")
     for place in fresh:
-        edit = to_tracked_client.tracked(source, place, track, migration.service)
+        edit = to_tracked_client.tracked(source, place, track, migration.service_of())
         migration.tracked[id(place)] = edit
         migration.add(outcome, edit)
     outcome.edits += [migration.tracked[id(place)] for place in tracked if place not in fresh]

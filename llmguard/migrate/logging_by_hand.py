@@ -48,6 +48,9 @@ class ByHand(NamedTuple):
     kept: bool = False
 
 
+NO_LOG = ByHand()
+
+
 def beside(found: Found, others: list[Found], texts: Texts, known: tuple[str, ...] = ()) -> ByHand:
     """The logging by hand of one call.
 

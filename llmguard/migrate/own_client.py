@@ -14,7 +14,6 @@ from llmguard import doors
 from llmguard.check.values import UNKNOWN, Here, Instance
 from llmguard.migrate import clients, groups, imports, places
 from llmguard.migrate.codemods import to_wrapper, using
-from llmguard.migrate.users import user_id
 from llmguard.migrate.verdict import Target
 from llmguard.providers import Family
 
@@ -158,14 +157,15 @@ def _using(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
     if receiver is None or any(isinstance(parent, ast.JoinedStr) for parent in source.ancestors(receiver.node)):
         return False
     log = migration.log_of(outcome)
-    user = log.user or user_id(found, migration.options.user_names)
-    if found.call is None and not user:
+    user = migration.user_of(outcome, log)
+    if found.call is None and not user.text:
         return False  # a method that is kept: its client is tracked where it is made, once
     if migration.overlaps(source.span(receiver.node)):
         return False
     wrapper = imports.name_for(source, "llm_wrapper", migration.options.module)
-    said = [("user_id", user), ("service_name", f'"{migration.service}"'), ("metadata", log.metadata)]
-    migration.add(outcome, using.rewritten(source, receiver.node, wrapper, [pair for pair in said if pair[1]]))
+    said = [("user_id", user.text), ("service_name", f'"{migration.service_of(found)}"'), ("metadata", log.metadata)]
+    for edit in (using.rewritten(source, receiver.node, wrapper, [pair for pair in said if pair[1]]), *user.edits):
+        migration.add(outcome, edit)
     migration.want("llm_wrapper", wrapper)
     migration.remove_logs(log)
     notes = to_wrapper.said_of(user, log)

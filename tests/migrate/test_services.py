@@ -45,9 +45,9 @@ def test_five_services_move_and_their_tests_stay_green(tmp_path: Path) -> None:
     assert {name: (site["target"], site["reason"]) for name, site in sites.items()} == {
         "voice_analyzer": ("to-wrapper", "yields-now"),
         "draft_generator": ("to-wrapper", "yields-now"),
-        "feedback_analyzer": ("to-wrapper", "test-patches-target"),
+        "feedback_analyzer": ("to-wrapper", "no-user-id"),
         "content_summarizer": ("to-wrapper", "test-patches-target"),
-        "trend_detector": ("to-wrapper", "test-patches-target"),
+        "trend_detector": ("to-wrapper", "no-user-id"),
     }
     voice = (project / "app/services/voice_analyzer.py").read_text()
     assert "llm_usage_tracker" not in voice

@@ -17,13 +17,13 @@ import libcst as cst
 from llmguard.migrate import clients
 from llmguard.migrate.awaiting import can_await, must_block
 from llmguard.migrate.edit import Edit
-from llmguard.migrate.logging_by_hand import ByHand
+from llmguard.migrate.logging_by_hand import NO_LOG, ByHand
 from llmguard.migrate.models import may_be_none
 from llmguard.migrate.source import Span
-from llmguard.migrate.users import user_id
 
 if TYPE_CHECKING:
     from llmguard.migrate.source import Found, Source
+    from llmguard.migrate.users import User
 
 PATHS = {"chat": ("chat", "completions", "create"), "messages": ("messages", "create")}
 _METHODS = {"chat": "chat_completion", "messages": "messages_create"}
@@ -31,7 +31,6 @@ _METHODS = {"chat": "chat_completion", "messages": "messages_create"}
 _OURS = frozenset({"user_id", "service_name", "provider", "client_options", "provider_metadata", "client"})
 
 
-_NO_LOG = ByHand()
 #: Columns that most formatters keep to, and the most that a file's own lines make of it.
 _WIDTH, _WIDEST = 88, 120
 
@@ -101,7 +100,7 @@ def _has_gap(source: Source, outer: ast.AST | None, call: ast.Call) -> bool:
 
 
 def rewritten(
-    found: Found, ask: Ask, asynchronous: bool, user_names: tuple[str, ...] = ("user_id",), log: ByHand = _NO_LOG
+    found: Found, ask: Ask, asynchronous: bool, user: User, log: ByHand = NO_LOG
 ) -> tuple[list[Edit], list[str]]:
     """The edits of a call without an obstacle, and the reason codes that a human should see."""
     call = found.call
@@ -111,10 +110,9 @@ def rewritten(
     if not asynchronous and not ask.client and can_await(source, call):
         awaits = not (ask.concurrent or must_block(source, call))
         notes.append("yields-now" if awaits else "blocks-loop")
-    user = log.user or user_id(found, user_names)
     notes += said_of(user, log)
     name = _METHODS[ask.shape] if awaits else f"{_METHODS[ask.shape]}_sync"
-    added = [("user_id", user), ("service_name", f'"{ask.service}"'), ("metadata", log.metadata)]
+    added = [("user_id", user.text), ("service_name", f'"{ask.service}"'), ("metadata", log.metadata)]
     added.append(("provider", f'"{ask.provider}"' if ask.provider else ""))
     options = ", ".join(f'"{option}": {value}' for option, value in ask.options.items())
     added.append(("client_options", f"{{{options}}}" if options else ""))
@@ -134,13 +132,15 @@ def rewritten(
     return [Edit(span, f'(await {text})["response"]')], notes
 
 
-def said_of(user: str, log: ByHand) -> list[str]:
+def said_of(user: User, log: ByHand) -> list[str]:
     """The reason codes that a human should see of who a call is for, and of its logging by hand."""
     notes = ["logged-by-hand"] if log.kept else []
-    if not user:
+    if not user.is_known:
         notes.append("no-user-id")
-    elif not log.user and "." in user:
+    elif user.is_read:
         notes.append("user-attribute")
+    elif not user.is_everywhere:
+        notes.append("no-user-id-everywhere")
     return notes
 
 

@@ -42,13 +42,13 @@ def obstacle(found: Found) -> str:
     return ""
 
 
-def rewritten(found: Found, tracker: str, service: str, log: str = "usage_log") -> Edit:
+def rewritten(found: Found, tracker: str, said: dict[str, str], log: str = "usage_log") -> Edit:
     """The edit of a statement without an obstacle.
 
     Args:
         found: the call.
         tracker: name of the tracker in this file.
-        service: name of the service.
+        said: arguments of the tracker beside provider and model: name -> expression, "" for none.
         log: name of the variable that holds the block's log.
     """
     call, statement, source = found.call, found.site.statement, found.source
@@ -62,7 +62,7 @@ def rewritten(found: Found, tracker: str, service: str, log: str = "usage_log") 
     if isinstance(model, (ast.Constant, ast.Name)) or _is_plain(model):
         assert model is not None
         arguments.append(f"model={source.segment(model)}")
-    arguments.append(f'service_name="{service}"')
+    arguments += [f"{name}={value}" for name, value in said.items() if value]
     head = f"{'async ' if waits else ''}with {tracker}.track_llm_call({', '.join(arguments)}) as {log}:"
     step = _step(source, indent)
     first, rest = HandResponse(source.segment(call), log, newline).applied(source.text[span.start : span.end])
