@@ -7,8 +7,8 @@ became of each site.
 
     >>> from llmguard.migrate import migrate_source
     >>> source = "from groq import Groq\\nprint(Groq().chat.completions.create(model='m', messages=[]))\\n"
-    >>> migrate_source(source, "search.py").splitlines()[-1]
-    'print(llm_wrapper.chat_completion_sync(model=\\'m\\', messages=[], service_name="search")["response"])'
+    >>> migrate_source(source, "search.py").splitlines()[-1].partition("messages=[]")[2]
+    ', service_name="search", provider="groq")["response"])'
 """
 
 from __future__ import annotations

@@ -144,8 +144,15 @@ def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
         migration.add(outcome, edit)
     outcome.edits += [migration.tracked[id(place)] for place in tracked if place not in fresh]
     migration.want("track", track)
-    outcome.moved(Target.CLIENT, reason, review=review)
+    log = migration.log_of(outcome)
+    notes = ["logged-by-hand"] if log.kept or log.statements else []
+    outcome.moved(Target.CLIENT, *notes, *_without_user(migration, outcome), reason, review=review or bool(notes))
     return True
+
+
+def _without_user(migration: FileMigration, outcome: Outcome) -> list[str]:
+    """The reason code of a tracked client whose calls are for nobody known: what the request says, its rows say."""
+    return [] if outcome.found.call is None or migration.user_of(outcome).is_said else ["no-user-id"]
 
 
 def _is_tracked(migration: FileMigration, found: Found, node: ast.expr) -> bool:

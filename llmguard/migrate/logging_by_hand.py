@@ -67,7 +67,7 @@ def beside(found: Found, others: list[Found], texts: Texts, known: tuple[str, ..
     logs = [node for node in ast.walk(function) if isinstance(node, ast.Expr) and _is_log(node, known)]
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _is_log_call(node, known)]
     if not calls:
-        return ByHand()
+        return ByHand(kept=any(_may_log(node) for node in ast.walk(function)))
     if len(calls) != len(logs) or any(_is_watched(source, texts, call) for call in calls):
         return ByHand(kept=True)  # in another form (a task, a value), or with another use
     inside = [other for other in others if _function_of(source, other.site.node) is function]
@@ -115,6 +115,11 @@ def _is_log_call(call: ast.Call, known: tuple[str, ...]) -> bool:
     receiver = call.func.value
     name = receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
     return name.endswith(_TRACKERS)
+
+
+def _may_log(node: ast.AST) -> bool:
+    """Whether a call logs usage by the name of its method, whoever's it is."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS
 
 
 def _is_known(call: ast.Call, known: tuple[str, ...]) -> bool:

@@ -14,7 +14,7 @@ class Options(NamedTuple):
         targets: where calls may move.
         providers: whose calls move; empty for all.
         module: where `llm_wrapper` is imported from.
-        default_provider: of the wrapper: it is not named in calls.
+        default_provider: of the wrapper, where the project makes it so: it is not named in calls; "" names all.
         user_names: names, or dotted names, that hold the user's identifier, the best first.
         log_calls: dotted endings of functions that log usage by hand, beside the known ones.
         service: pattern of the service's name: `{stem}` is that of the module.
@@ -26,7 +26,7 @@ class Options(NamedTuple):
     targets: frozenset[Target] = frozenset(Target)
     providers: frozenset[str] = frozenset()
     module: str = "llmguard"
-    default_provider: str = "groq"
+    default_provider: str = ""
     user_names: tuple[str, ...] = ("user_id",)
     log_calls: tuple[str, ...] = ()
     service: str = "{stem}"

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 _SAY_NOTHING = frozenset(
     {
         *("app", "apps", "application", "main", "__main__", "__init__", "tasks", "task", "llm", "llms", "ai", "gpt"),
-        *("utils", "util", "helpers", "helper", "common", "core", "base", "client", "clients", "services", "views"),
+        *(
+            "utils",
+            "util",
+            "helpers",
+            "helper",
+            "common",
+            "core",
+            "base",
+            "client",
+            "clients",
+            "service",
+            "services",
+            "views",
+        ),
         *("view", "routes", "route", "router", "routers", "api", "models", "model", "handlers", "handler", "server"),
         *("run", "script", "scripts", "cli", "index", "lib", "src", "tools", "deps", "dependencies", "bot", "bots"),
         *("openai", "groq", "anthropic", "wrapper", "wsgi", "asgi", "backend", "endpoints", "v1", "v2", "cogs"),

@@ -18,7 +18,7 @@ from llmguard.migrate.statements import bodies
 
 if TYPE_CHECKING:
     from llmguard.check.judge import Judge
-    from llmguard.check.scopes import Binding, FunctionScope
+    from llmguard.check.scopes import Binding, ClassScope, FunctionScope
     from llmguard.migrate.edit import Edit
     from llmguard.migrate.source import Found, Source
 
@@ -307,15 +307,11 @@ def _of_parameter(judge: Judge, found: Found) -> User | None:
     return None
 
 
-def _field_of(cls: object, parameter: str) -> str:
+def _field_of(cls: ClassScope, parameter: str) -> str:
     """The field of a class that holds the identifier of a user, "" for none."""
-    bindings: dict[str, object] = getattr(cls, "bindings", {})
-    attributes: dict[str, object] = getattr(cls, "attributes", {})
-    is_person = parameter.lower() in _PEOPLE or str(getattr(cls, "name", "")).lower() in _PEOPLE
-    for name in (*_NAMES, *(_KEYS if is_person else ())):
-        if name in bindings or name in attributes:
-            return name
-    return ""
+    is_person = parameter.lower() in _PEOPLE or cls.name.lower() in _PEOPLE
+    names: tuple[str, ...] = (*_NAMES, *_KEYS) if is_person else _NAMES
+    return next((name for name in names if name in cls.bindings or name in cls.attributes), "")
 
 
 def _idiom(found: Found) -> User | None:

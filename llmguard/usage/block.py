@@ -19,7 +19,9 @@ from llmguard.usage.counts import tokens_of
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.outcome import estimated, failure_fields, response_fields
+from llmguard.usage.plain_http import asked, refusal
 from llmguard.usage.recorder import recorder
+from llmguard.usage.response import is_plain_http
 from llmguard.usage.rows import count_of
 from llmguard.usage.tokens import Tokens, summed
 
@@ -202,6 +204,10 @@ def _end(entry: Entry, error: BaseException | None) -> None:
             entry.around.inner.append(Part(tokens, {**named, "usage_source": source}))
         return
     more = _more(log, call)
+    refused = refusal(log.response) if error is None and is_plain_http(log.response) else None
+    if refused is not None:
+        call.finish(refused.pop("status"), **{**more, **refused})
+        return
     parts = entry.around.inner
     if parts and tokens == summed(part.tokens for part in parts):
         more["parts"] = [part.as_line() for part in parts] if len(parts) <= _MOST_PARTS else None
@@ -214,6 +220,8 @@ def _end(entry: Entry, error: BaseException | None) -> None:
 
 def _more(log: UsageLog, call: Call) -> dict[str, Any]:
     more = response_fields(log.response) if log.response is not None else {}
+    if is_plain_http(log.response):
+        more = {**asked(log.response), **more}
     most = recorder().settings.store_content
     more.update(request_data=kept(log.request_data, most), response_data=kept(log.response_data, most))
     metadata = {**(call.fields.get("metadata") or {}), **(log.metadata or {})}

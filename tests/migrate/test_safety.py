@@ -21,7 +21,7 @@ ONE = b"from groq import Groq\n\nclient = Groq()\nprint(client.chat.completions.
 AFTER = (
     b"from llmguard import llm_wrapper\n\n"
     b"print(llm_wrapper.chat_completion_sync(\n"
-    b'    model=\'m\',\n    messages=[],\n    service_name="one",\n)["response"])\n'
+    b'    model=\'m\',\n    messages=[],\n    service_name="one",\n    provider="groq",\n)["response"])\n'
 )
 
 

@@ -23,13 +23,13 @@ NOTHING = sorted((FOLDER / "noop").glob("*.py"))
 def test_a_shape_becomes_what_is_written_down(case: Path) -> None:
     before = (case / "before.py").read_text(encoding="utf-8")
     expected = (case / "after.py").read_text(encoding="utf-8")
-    after = migrate_source(before, "service.py")
+    after = migrate_source(before, "answers.py")
     assert after == expected
     assert after != before
-    compile(after, "service.py", "exec")
-    assert migrate_source(after, "service.py") == after
+    compile(after, "answers.py", "exec")
+    assert migrate_source(after, "answers.py") == after
     # The LiteLLM callback holds for a whole project, which a single source is not.
-    findings = [found for found in check_source(after, "service.py").findings if "setup_litellm_tracking" not in after]
+    findings = [found for found in check_source(after, "answers.py").findings if "setup_litellm_tracking" not in after]
     assert findings == []
 
 
@@ -103,12 +103,12 @@ _CASES = {
     "the model may be None": (
         "from groq import Groq\n\nc = Groq()\n\n\ndef ask(model=None):\n"
         "    return c.chat.completions.create(model=model, messages=[])\n",
-        'return llm_wrapper.using(c, service_name="service").chat.completions.create(model=model',
+        'return llm_wrapper.using(c, service_name="answers").chat.completions.create(model=model',
     ),
     "the user is deleted": (
         "from groq import Groq\n\nc = Groq()\n\n\ndef ask(user_id):\n    del user_id\n"
         "    return c.chat.completions.create(model='m', messages=[])\n",
-        '        messages=[],\n        service_name="service",\n    )',
+        '        messages=[],\n        service_name="answers",\n        provider="groq",\n    )',
     ),
     "an import below its first use": (
         "from groq import Groq\n\nc = Groq()\nprint(c.with_raw_response.chat.completions.create(model='m', messages=[]))\n"
@@ -126,7 +126,7 @@ _CASES = {
     ),
     "a part of a client": (
         "from groq import Groq\n\nchat = Groq().chat\nprint(chat.completions.create(model='m', messages=[]))\n",
-        'chat = track(Groq(), service_name="service").chat\n',
+        'chat = track(Groq(), service_name="answers").chat\n',
     ),
     "a comment of an import stays": (
         "from groq import Groq  # the SDK\n\nprint(Groq().chat.completions.create(model='m', messages=[]))\n",
@@ -142,7 +142,7 @@ _CASES = {
 @pytest.mark.parametrize("name", _CASES)
 def test_what_a_review_found(name: str) -> None:
     before, expected = _CASES[name]
-    after = migrate_source(before, "service.py")
+    after = migrate_source(before, "answers.py")
     assert expected in after, after
-    compile(after, "service.py", "exec")
-    assert migrate_source(after, "service.py") == after
+    compile(after, "answers.py", "exec")
+    assert migrate_source(after, "answers.py") == after
