@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from llmguard import doors
 from llmguard.check.values import External, Here
 from llmguard.migrate import clients, imports, own_client, places
-from llmguard.migrate.codemods import litellm_setup, to_tracked_client, to_wrapper, wrap_in_tracker
+from llmguard.migrate.codemods import litellm_metadata, litellm_setup, to_tracked_client, to_wrapper, wrap_in_tracker
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.source import Found, Span
+from llmguard.migrate.users import User
 from llmguard.migrate.verdict import Target
 
 if TYPE_CHECKING:
@@ -107,8 +108,24 @@ def _to_callback(migration: FileMigration, outcome: Outcome) -> bool:
         migration.want("setup_litellm_tracking", name)
     elif not done:
         outcome.edits.append(migration.tracked[id(statement)])
-    outcome.moved(Target.CLIENT)
+    _tell_callback(migration, outcome)
     return True
+
+
+def _tell_callback(migration: FileMigration, outcome: Outcome) -> None:
+    """Tell LiteLLM's callback whose a call is."""
+    found = outcome.found
+    log = migration.log_of(outcome)
+    user = migration.user_of(outcome, log)
+    service = f'"{migration.service_of(found)}"'
+    edit = litellm_metadata.rewritten(migration.judge, found, {"user_id": user.text, "service_name": service})
+    if edit is None or migration.overlaps(edit.span):
+        edit, user = None, User(is_said=user.is_said)
+    for each in (edit, *user.edits) if edit is not None else ():
+        migration.add(outcome, each)
+    kept = log._replace(kept=log.kept or bool(log.statements))
+    notes = to_wrapper.said_of(user, kept)
+    outcome.moved(Target.CLIENT, *notes, review=bool(notes))
 
 
 def _to_client(migration: FileMigration, outcome: Outcome, reason: str) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.source import Found, Span
+from llmguard.migrate.statements import appended
 from llmguard.migrate.users import User, user_of
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Passing:
             if not user.text:
                 user = self.down_to(caller.found, depth + 1)
             users.append(user)
-            edit = self._given(caller.call, user.text) if user.text else None
+            edit = appended(self._source, caller.call, f"{PARAMETER}={user.text}") if user.text else None
             if user.text and edit is None:
                 return User()
             edits += [*user.edits, *([edit] if edit is not None else [])]
@@ -148,20 +149,6 @@ class Passing:
         )
 
     # -- edits ---------------------------------------------------------------------------------------------------
-
-    def _given(self, call: ast.Call, user: str) -> Edit | None:
-        """The edit that gives a function the user; None when it cannot be done by one."""
-        source, end = self._source, self._source.span(call).end
-        given = f"{PARAMETER}={user}"
-        parts = [*call.args, *(keyword.value for keyword in call.keywords)]
-        if source.text[end - 1 : end] != ")" or (len(parts) == 1 and isinstance(parts[0], ast.GeneratorExp)):
-            return None
-        if not parts:
-            return Edit(Span(end - 1, end - 1), given)
-        last = max(source.span(part).end for part in parts)
-        if ")" in re.sub(r"#[^\n]*", "", source.text[last : end - 1]):
-            return None
-        return Edit(Span(last, last), f", {given}")
 
     def _taken(self, function: Function, annotation: str) -> Edit | None:
         """The edit that gives a function the parameter."""

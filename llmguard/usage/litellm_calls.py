@@ -222,6 +222,9 @@ def fields_of(details: dict[str, Any]) -> dict[str, Any]:
     given = (details.get("litellm_params") or {}).get("metadata") or {}
     metadata = {key: value for key, value in given.items() if isinstance(value, _PLAIN)} if given else {}
     known = {name: metadata.pop(name) for name in FIELDS if name in metadata}
+    ours = given.get("llmguard") if isinstance(given, dict) else None
+    if isinstance(ours, dict):  # LiteLLM sends Anthropic the `user_id` of its own metadata
+        known.update({name: value for name, value in ours.items() if name in FIELDS and isinstance(value, _PLAIN)})
     mine: dict[str, Any] = {key: value for key, value in metadata.items() if not key.startswith(_INTERNAL)}
     tags = given.get("tags") if isinstance(given, dict) else None
     if isinstance(tags, list) and tags:
