@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check import check_source
@@ -40,6 +40,7 @@ class Decided(NamedTuple):
         error: why it does, where a change was due.
         borrowed: its uses of clients that other files make.
         stuck: shared clients that were to move, and could not here.
+        elsewhere: edits of other files (absolute path, edit) that its own depend on.
     """
 
     decisions: list[Decision]
@@ -47,6 +48,7 @@ class Decided(NamedTuple):
     error: str = ""
     borrowed: tuple[Use, ...] = ()
     stuck: frozenset[Shared] = frozenset()
+    elsewhere: tuple[tuple[str, Edit], ...] = ()
 
 
 def decided(
@@ -56,6 +58,7 @@ def decided(
     texts: Texts,
     options: Options,
     moving: Mapping[Shared, Way] | None = None,
+    asked: Iterable[Edit] = (),
 ) -> Decided:
     """What becomes of one file.
 
@@ -66,6 +69,7 @@ def decided(
         texts: the bytes of the project's files.
         options: what is asked for.
         moving: clients that several files share, and that move to the wrapper in all of them.
+        asked: edits that other files have asked for.
     """
     judge, found = found_in(source, project)
     by_place = {(finding.region.line, finding.region.column): finding for finding in findings}
@@ -75,7 +79,7 @@ def decided(
         if finding is not None:
             pairs.append((finding, site))
     wanted = [site for finding, site in pairs if not options.providers or finding.provider in options.providers]
-    migration = FileMigration(source, judge, wanted, texts, options, moving)
+    migration = FileMigration(source, judge, wanted, texts, options, moving, asked)
     outcomes = {id(outcome.found): outcome for outcome in migration.decide()}
     decisions = [
         _decision(source, finding, outcomes[id(site)], migration.edits)
@@ -99,7 +103,7 @@ def decided(
     change = Change(source.shown, source.absolute, source.data, after)
     if any(decision.verdict is Verdict.MANUAL for decision in decisions):
         decisions = _with_tracked(decisions, source, after)
-    return Decided(decisions, change, borrowed=borrowed, stuck=stuck)
+    return Decided(decisions, change, borrowed=borrowed, stuck=stuck, elsewhere=tuple(migration.elsewhere))
 
 
 _KEPT = "bound-method-reference"

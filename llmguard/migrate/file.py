@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from llmguard import doors
 from llmguard.migrate import awaiting, clients, groups, imports, lesser, logging_by_hand, shared, uses
+from llmguard.migrate.callers import Callers, Looked
 from llmguard.migrate.cleanup import Cleanup
 from llmguard.migrate.codemods import to_wrapper
 from llmguard.migrate.logging_by_hand import NO_LOG
@@ -41,9 +42,11 @@ class FileMigration:
         texts: the bytes of the project's files.
         options: what is asked for.
         moving: clients that several files share, and that move to the wrapper in all of them.
+        asked: edits that other files have asked for: arguments that they want to be given.
 
     Attributes:
         edits: what `decide` does to the file.
+        elsewhere: edits of other files, with their absolute paths, that the calls of this one depend on.
         borrowed: the file's uses of clients that other files make.
         stuck: of the clients in `moving`, those whose calls could not move here after all.
     """
@@ -56,18 +59,21 @@ class FileMigration:
         texts: uses.Texts,
         options: Options,
         moving: Mapping[Shared, Way] | None = None,
+        asked: Iterable[Edit] = (),
     ) -> None:
         self.source = source
         self.judge = judge
         self.texts = texts
         self.options = options
         self.outcomes = {id(found.expression): Outcome(found) for found in sites}
-        self.edits: list[Edit] = []
+        self.edits: list[Edit] = list(dict.fromkeys(asked))
+        self.elsewhere: dict[tuple[str, Edit], None] = {}
         self.borrowed: list[Use] = []
         self.stuck: set[Shared] = set()
         self.cleanup = Cleanup(source, texts)
         source.is_starred = bool(texts.starring(source.absolute))
-        self._passing = Passing(source, judge, texts, options.user_names)
+        home = Looked(source, judge)
+        self._passing = Passing(home, Callers(judge.infer.project, texts), options.user_names)
         self.tracked: dict[int, Edit] = {}
         self._moving = moving or {}
         self._wanted: dict[str, dict[str, str]] = {}
@@ -163,8 +169,7 @@ class FileMigration:
         edits, notes = to_wrapper.rewritten(outcome.found, ask, asynchronous, user, log)
         if any(self.overlaps(edit.span) for edit in edits):
             return False
-        edits += user.edits
-        self._moved(outcome, edits)
+        self._moved(outcome, edits, user)
         outcome.moved(Target.WRAPPER, *notes, reason, review=bool(notes))
         self.remove_logs(log)
         return True
@@ -184,12 +189,11 @@ class FileMigration:
             )
             for (outcome, _), user, log in zip(calls, users, by_hand, strict=True)
         ]
-        passed = {edit for user in users for edit in user.edits}
-        spans = [*(edit.span for edits, _ in rewritten for edit in edits), *(edit.span for edit in passed)]
-        if any(self.overlaps(edits_span) for edits_span in spans) or _cross(spans):
+        spans = [edit.span for edits, _ in rewritten for edit in edits]
+        if any(self.overlaps(span) for span in spans) or _cross(spans):
             return False
         for (outcome, _), user, (edits, notes) in zip(calls, users, rewritten, strict=True):
-            self._moved(outcome, [*edits, *user.edits])
+            self._moved(outcome, edits, user)
             outcome.moved(Target.WRAPPER, *notes, review=bool(notes))
         for text in options.values():
             self.cleanup.said |= {
@@ -204,9 +208,10 @@ class FileMigration:
         """The name of the wrapper in this file."""
         return imports.name_for(self.source, "llm_wrapper", self.options.module)
 
-    def _moved(self, outcome: Outcome, edits: list[Edit]) -> None:
+    def _moved(self, outcome: Outcome, edits: list[Edit], user: User) -> None:
         for edit in edits:
             self.add(outcome, edit)
+        self.bring(outcome, user)
         self.want("llm_wrapper", self._wrapper)
 
     # -- whose call it is ----------------------------------------------------------------------------------------
@@ -221,7 +226,19 @@ class FileMigration:
             return User(log.user)
         found = outcome.found
         user = user_of(self.judge, found, self.options.user_names)
-        return user if user.is_known or found.call is None else self._passing.down_to(found)
+        if user.is_known or found.call is None or not self.options.passes_users:
+            return user
+        passed = self._passing.down_to(found)
+        own = [edit.span for path, edit in passed.edits if path == self.source.absolute and edit not in self.edits]
+        return User() if any(map(self.overlaps, own)) else passed
+
+    def bring(self, outcome: Outcome, user: User) -> None:
+        """Have a user passed down to the call that is for it."""
+        for path, edit in user.edits:
+            if path == self.source.absolute:
+                self.add(outcome, edit)
+            else:
+                self.elsewhere[path, edit] = None
 
     # -- usage logging by hand -----------------------------------------------------------------------------------
 

@@ -78,8 +78,8 @@ def _to_tracker(migration: FileMigration, outcome: Outcome, reason: str) -> str:
     edit = wrap_in_tracker.rewritten(found, tracker, said, name)
     if migration.overlaps(edit.span) or migration.holds_others(edit.span, found):
         return "foreign-statement"
-    for each in (edit, *user.edits):
-        migration.add(outcome, each)
+    migration.add(outcome, edit)
+    migration.bring(outcome, user)
     migration.want("llm_tracker", tracker)
     migration.remove_logs(log)
     notes = to_wrapper.said_of(user, log)
@@ -108,7 +108,10 @@ def _to_callback(migration: FileMigration, outcome: Outcome) -> bool:
         migration.want("setup_litellm_tracking", name)
     elif not done:
         outcome.edits.append(migration.tracked[id(statement)])
-    _tell_callback(migration, outcome)
+    if done:
+        outcome.moved(Target.CLIENT)  # somebody has seen to it
+    else:
+        _tell_callback(migration, outcome)
     return True
 
 
@@ -121,8 +124,9 @@ def _tell_callback(migration: FileMigration, outcome: Outcome) -> None:
     edit = litellm_metadata.rewritten(migration.judge, found, {"user_id": user.text, "service_name": service})
     if edit is None or migration.overlaps(edit.span):
         edit, user = None, User(is_said=user.is_said)
-    for each in (edit, *user.edits) if edit is not None else ():
-        migration.add(outcome, each)
+    if edit is not None:
+        migration.add(outcome, edit)
+        migration.bring(outcome, user)
     kept = log._replace(kept=log.kept or bool(log.statements))
     notes = to_wrapper.said_of(user, kept)
     outcome.moved(Target.CLIENT, *notes, review=bool(notes))

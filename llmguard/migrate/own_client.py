@@ -164,8 +164,8 @@ def _using(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
         return False
     wrapper = imports.name_for(source, "llm_wrapper", migration.options.module)
     said = [("user_id", user.text), ("service_name", f'"{migration.service_of(found)}"'), ("metadata", log.metadata)]
-    for edit in (using.rewritten(source, receiver.node, wrapper, [pair for pair in said if pair[1]]), *user.edits):
-        migration.add(outcome, edit)
+    migration.add(outcome, using.rewritten(source, receiver.node, wrapper, [pair for pair in said if pair[1]]))
+    migration.bring(outcome, user)
     migration.want("llm_wrapper", wrapper)
     migration.remove_logs(log)
     notes = to_wrapper.said_of(user, log)

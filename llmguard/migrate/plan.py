@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from llmguard.check.discover import File
     from llmguard.check.run import Checked
     from llmguard.config import Configuration, Settings
+    from llmguard.migrate.edit import Edit
     from llmguard.migrate.shared import Shared, Use, Way
 
 
@@ -90,6 +91,9 @@ def make_plan(
     return _with_renames(plan, run, paths, options) if options.rename else plan
 
 
+_MOST_ROUNDS = 5  # in which files ask others to pass a user on
+
+
 class Planning:
     """The files of a run, decided one by one; those that share a client that can move, once more together.
 
@@ -120,14 +124,43 @@ class Planning:
                 pieces |= again
                 break
             moving = {key: way for key, way in moving.items() if key not in stuck}
+        if not self._pass_users(pieces, moving):
+            self._options = self._options._replace(passes_users=False)
+            return self.decide()
         return {self._files[path].shown: piece for path, piece in pieces.items()}
 
-    def _file(self, checked: Checked, moving: Mapping[Shared, Way] | None = None) -> Decided:
+    def _pass_users(self, pieces: dict[str, Decided], moving: Mapping[Shared, Way]) -> bool:
+        """Decide the files again whose functions are to pass a user on; whether all could be written so."""
+        done: dict[str, set[Edit]] = {}
+        for _ in range(_MOST_ROUNDS):
+            asked: dict[str, set[Edit]] = {}
+            for piece in pieces.values():
+                for path, edit in piece.elsewhere:
+                    asked.setdefault(path, set()).add(edit)
+            due = {path: edits for path, edits in asked.items() if edits != done.get(path)}
+            if not due:
+                return True
+            for path, edits in due.items():
+                if path not in self._files:
+                    return False  # it is not to be touched
+                checked = self._checked.get(path)
+                if checked is None:
+                    user = next(iter(self._checked.values()))
+                    checked = user._replace(file=self._files[path], report=FileReport(()))
+                pieces[path] = self._file(checked, moving, sorted(edits))
+                done[path] = edits
+                if pieces[path].error or pieces[path].stuck or pieces[path].change is None:
+                    return False
+        return False
+
+    def _file(
+        self, checked: Checked, moving: Mapping[Shared, Way] | None = None, asked: Iterable[Edit] = ()
+    ) -> Decided:
         file, settings, report = checked
         silent = [*report.tracked, *report.suppressed]
         decisions = [ignored(finding) for finding in silent if finding.site]
         sites = [finding for finding in report.findings if finding.site]
-        if not sites and not moving:
+        if not sites and not moving and not asked:
             return Decided(decisions)
         if file.absolute.endswith(SUFFIX):
             return Decided([*decisions, *(manual(finding, "notebook") for finding in sites)])
@@ -137,7 +170,7 @@ class Planning:
             reason = "syntax-error" if getattr(error, "line", 0) else "cannot-round-trip"
             return Decided([*decisions, *(manual(finding, reason) for finding in sites)], error=str(error))
         with self._vocabulary(settings) as project:
-            made = decided(source, sites, project, self._texts, self._options, moving)
+            made = decided(source, sites, project, self._texts, self._options, moving, asked)
         return made._replace(decisions=[*decisions, *made.decisions])
 
     def _again(self, path: str, willing: Mapping[Shared, list[Use]], moving: Mapping[Shared, Way]) -> Decided:

@@ -53,14 +53,14 @@ class User(NamedTuple):
         text: expression of the identifier, "" for none.
         is_read: it is read from an attribute that may not be there: a human should look.
         is_said: the request says it, and so does the row.
-        edits: that bring it there, beside the call's own.
+        edits: that bring it there, beside the call's own, each with the absolute path of its file.
         is_everywhere: False where some of those who pass it down have none.
     """
 
     text: str = ""
     is_read: bool = False
     is_said: bool = False
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[tuple[str, Edit], ...] = ()
     is_everywhere: bool = True
 
     @property
@@ -268,10 +268,15 @@ def _is_rooted(found: Found, node: ast.expr) -> bool:
     owner = clients.owner_of(found.site.scope, node.id)
     if owner is None or owner.is_class:
         return False
-    bindings = owner.bindings[node.id]
+    bindings = _values(owner.bindings[node.id])
     if any(binding.how in (How.PARAMETER, How.IMPORT, How.FROM) for binding in bindings):
         return len(bindings) == 1
     return owner is found.site.scope and any(_is_sure(found, node.id, binding) for binding in bindings)
+
+
+def _values(bindings: list[Binding]) -> list[Binding]:
+    """What gives a name a value; annotations give none."""
+    return [binding for binding in bindings if binding.how is not How.ANNOTATION]
 
 
 # -- parameters -------------------------------------------------------------------------------------------------------
@@ -291,7 +296,7 @@ def _parameters(found: Found) -> Iterator[tuple[FunctionScope, ast.arg]]:
 def _of_parameter(judge: Judge, found: Found) -> User | None:
     """A field of a parameter whose class has one: `request.user_id`, `user.id`; a parameter `user` that is a text."""
     for function, parameter in _parameters(found):
-        if parameter.annotation is None or len(function.bindings.get(parameter.arg, ())) != 1:
+        if parameter.annotation is None or len(_values(function.bindings.get(parameter.arg, []))) != 1:
             continue
         if parameter.arg in _PEOPLE and ast.unparse(parameter.annotation) in ("str", "int", "UUID", "uuid.UUID"):
             return User(parameter.arg)

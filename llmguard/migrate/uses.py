@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _WORDS = re.compile(rb"[A-Za-z_]\w*")
 _GROQ = re.compile(rb"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+\w*[Gg]roq\w*|^\w*groq_\w*[ \t]*=", re.MULTILINE)
-_NAMES = re.compile(rb"^[ \t]*class[ \t]+(\w+)|\bself\.(\w+)[^\n=]*=", re.MULTILINE)
+_NAMES = re.compile(rb"^[ \t]*(?:class|def|async[ \t]+def)[ \t]+(\w+)|\bself\.(\w+)[^\n=]*=", re.MULTILINE)
 
 
 #: Path as shown, absolute path, bytes.
@@ -102,9 +102,9 @@ class Texts:
         asked = re.compile(rf"\b{re.escape(receiver)}\s*\.\s*(?!log_|import\b)\w".encode())
         return bool(own) and bool(_places(asked, self._with(receiver)))
 
-    def calls_private(self, absolute: str, name: str) -> bool:
-        """Whether another file may call, replace or override a private function of a module."""
-        return any(path != absolute and _may_mean(data, name) for _, path, data in self._with(name))
+    def mentioning(self, name: str) -> list[File]:
+        """The files in which a word stands."""
+        return self._about(name)
 
     def imported_from(self, module: str, name: str) -> bool:
         """Whether some file imports a name from a module of this name."""
@@ -288,33 +288,6 @@ def names_of(absolute: str) -> tuple[str, ...]:
     stem = os.path.splitext(os.path.basename(absolute))[0]
     name = os.path.basename(os.path.dirname(absolute)) if stem == "__init__" else stem
     return (name.encode("utf-8", "replace").decode(),)
-
-
-def _may_mean(data: bytes, name: str) -> bool:
-    """Whether a file may mean another's private function: it imports the name, has it in a text, or reads it of
-    something else than an object of a class of its own that defines it, and has no bases."""
-    tree = tree_of(data)
-    if tree is None:
-        return True
-    own = {
-        id(node)
-        for cls in ast.walk(tree)
-        if isinstance(cls, ast.ClassDef) and not cls.bases and name in (getattr(part, "name", "") for part in cls.body)
-        for node in ast.walk(cls)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr == name:
-            if id(node) not in own or getattr(node.value, "id", "") not in ("self", "cls"):
-                return True
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.value == name or node.value.endswith(f".{name}"):
-                return True
-        elif isinstance(node, ast.alias) and node.name in (name, "*"):
-            return True
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
-            if any(node in cls.body for cls in ast.walk(tree) if isinstance(cls, ast.ClassDef) and cls.bases):
-                return True
-    return False
 
 
 def _imports(data: bytes, module: str, name: str) -> bool:
