@@ -90,39 +90,42 @@ class Callers:
         return self._looked[absolute]
 
     def _means(self, looked: Looked, use: ast.expr, home: Source, function: Function) -> bool:
-        """Whether a name, or an attribute, is the function."""
+        """Whether a name, or an attribute, is the function, and nothing else."""
         source, judge = looked
-        cls = home.parents.get(function)
         if isinstance(use, ast.Attribute) and isinstance(use.value, ast.Name) and use.value.id in ("self", "cls"):
             around = next((node for node in source.ancestors(use) if isinstance(node, ast.ClassDef)), None)
-            return around is cls
+            return around is home.parents.get(function)
         here = _here(source, use)
         if here is None:
             return False
         judge.infer.refill()
-        return any(
+        values = judge.infer.values(use, here)
+        return bool(values) and all(
             isinstance(value, FunctionValue)
             and value.scope.module.path == home.absolute
             and getattr(value.scope.node, "lineno", 0) == function.lineno
-            for value in judge.infer.values(use, here)
+            for value in values
         )
 
     def _is_overridden(self, home: Looked, function: Function) -> bool:
-        """Whether a call of a method may mean one of another class: of a base, or of a class made from this one."""
+        """Whether a call of a method may mean one of a class that is made from its class."""
         cls = home.source.parents.get(function)
         if not isinstance(cls, ast.ClassDef):
             return False
-        if not home.source.families.is_closed(cls.name) or any(
-            home.source.families.meet(cls.name, other.name)
-            for other in home.source.nodes
-            if isinstance(other, ast.ClassDef) and other is not cls and _defines(other, function.name)
-        ):
-            return True
-        for file in self._texts.mentioning(cls.name):
-            looked = self._look(*file) if file[1] != home.source.absolute else None
-            for node in looked.source.nodes if looked is not None else ():
-                if isinstance(node, ast.ClassDef) and cls.name in map(_last, node.bases):
-                    return True
+        pending, seen = [cls.name], {cls.name}
+        while pending:
+            base = pending.pop()
+            files = self._texts.mentioning(base)
+            if len(files) > _MOST_FILES:
+                return True
+            for file in files:
+                looked = home if file[1] == home.source.absolute else self._look(*file)
+                for node in looked.source.nodes if looked is not None else ():
+                    if isinstance(node, ast.ClassDef) and base in map(_last, node.bases) and node.name not in seen:
+                        if _defines(node, function.name):
+                            return True
+                        seen.add(node.name)
+                        pending.append(node.name)
         return False
 
 

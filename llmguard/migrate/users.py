@@ -88,7 +88,8 @@ def user_of(judge: Judge, found: Found, names: tuple[str, ...], *, asks: bool = 
         dotted = f"{receiver}.{name}"
         if _is_in_reach(found, dotted):
             return User(dotted, is_read=not _is_made_with(found, dotted))
-    return _read_in_function(found) or _of_parameter(judge, found) or _idiom(found) or User()
+    ways = (_read_in_function(found), _of_parameter(judge, found), _read_in_file(found), _idiom(found))
+    return next((user for user in ways if user is not None), User())
 
 
 def _is_said(found: Found) -> bool:
@@ -202,6 +203,20 @@ def _read_in_function(found: Found) -> User | None:
     return perhaps
 
 
+def _read_in_file(found: Found) -> User | None:
+    """An identifier that other functions of the file read of what they are given by the same name, or of what the file
+    imports (`g.user_id`): it is likely to be there."""
+    names = {parameter.arg for _, parameter in _parameters(found)}
+    for node in found.source.nodes:
+        if not isinstance(node, ast.expr) or not _is_identifier(node) or not _is_rooted(found, node):
+            continue
+        root = _root(node)
+        owner = clients.owner_of(found.site.scope, root)
+        if root in names or owner is found.source.facts.scope:
+            return User(ast.unparse(node), is_read=True)
+    return None
+
+
 def _functions_of(found: Found) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return [node for node in found.source.ancestors(found.site.node) if isinstance(node, kinds)]
@@ -261,17 +276,21 @@ def _last(node: ast.expr) -> str:
 
 def _is_rooted(found: Found, node: ast.expr) -> bool:
     """Whether a chain of attributes and keys begins with a name that means the same where the call stands."""
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    if not isinstance(node, ast.Name) or node.id in found.source.deleted:
+    root = _root(node)
+    owner = clients.owner_of(found.site.scope, root) if root and root not in found.source.deleted else None
+    if owner is None or owner.is_class or _is_receiver(found, root):
         return False
-    owner = clients.owner_of(found.site.scope, node.id)
-    if owner is None or owner.is_class:
-        return False
-    bindings = _values(owner.bindings[node.id])
+    bindings = _values(owner.bindings[root])
     if any(binding.how in (How.PARAMETER, How.IMPORT, How.FROM) for binding in bindings):
         return len(bindings) == 1
-    return owner is found.site.scope and any(_is_sure(found, node.id, binding) for binding in bindings)
+    return owner is found.site.scope and any(_is_sure(found, root, binding) for binding in bindings)
+
+
+def _root(node: ast.expr) -> str:
+    """The name that a chain of attributes, keys and calls begins with, "" for none."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _values(bindings: list[Binding]) -> list[Binding]:
