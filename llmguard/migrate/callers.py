@@ -94,7 +94,10 @@ class Callers:
         source, judge = looked
         if isinstance(use, ast.Attribute) and isinstance(use.value, ast.Name) and use.value.id in ("self", "cls"):
             around = next((node for node in source.ancestors(use) if isinstance(node, ast.ClassDef)), None)
-            return around is home.parents.get(function)
+            cls = home.parents.get(function)
+            if source is home and isinstance(cls, ast.ClassDef) and around is not None:
+                meets = source.families.meet(cls.name, around.name)
+                return around is cls or (meets and not _defines(around, function.name))
         here = _here(source, use)
         if here is None:
             return False

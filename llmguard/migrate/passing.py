@@ -53,6 +53,8 @@ class Passing:
 
     def _passed(self, looked: Looked, function: Function, found: Found, depth: int) -> User:
         callers = self._callers.of(looked, function, found)
+        if function.args.kwarg and any(key.arg == PARAMETER for each in callers or () for key in each.call.keywords):
+            return User()  # it is an argument of something else already
         edits: list[tuple[str, Edit]] = []
         annotations: list[str] = []
         users = []
@@ -88,12 +90,11 @@ def _function_of(source: Source, found: Found) -> Function | None:
         or not isinstance(source.parents.get(function), (ast.Module, ast.ClassDef))
     ):
         return None
-    arguments = function.args
-    if arguments.vararg or arguments.kwarg:
+    if function.args.vararg:
         return None
     if any(getattr(decorator, "id", "") not in _KEEPING for decorator in function.decorator_list):
         return None
-    mentioned = {getattr(node, "id", getattr(node, "arg", "")) for node in ast.walk(function)}
+    mentioned = {getattr(node, "id", "") or getattr(node, "arg", "") for node in ast.walk(function)}
     return None if PARAMETER in mentioned else function
 
 
@@ -110,7 +111,7 @@ def _taken(source: Source, function: Function, annotation: str) -> Edit | None:
     ends += [source.span(default).end for default in (*arguments.defaults, *arguments.kw_defaults) if default]
     last = max(ends)
     rest = source.text[last : source.span(function.body[0]).start]
-    if rest.startswith(")") and not re.match(r"\)\s*(:|->)", rest):
+    if re.match(r"\s*\)\s*[,)]", rest):
         return None  # a default in parentheses
     return Edit(Span(last, last), f", {parameter}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from llmguard.check.scopes import How
 from llmguard.check.values import Class, Here, Object
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 #: Names that identifiers of users go by, beside those that are asked for.
 _NAMES = (
     *("user_id", "userId", "uid", "userid", "current_user_id", "requester_id", "author_id", "member_id"),
-    *("sender_id", "customer_id", "account_id", "owner_id", "user_pk", "from_user_id", "telegram_id", "chat_user_id"),
+    *("x_user_id", "x_user", "sender_id", "customer_id", "account_id", "owner_id", "user_pk", "from_user_id"),
+    *("telegram_id", "chat_user_id"),
 )
 #: What an object for a user is called, and how its identifier is.
 _PEOPLE = frozenset(
@@ -193,7 +194,7 @@ def _read_in_function(found: Found) -> User | None:
     perhaps: User | None = None
     for function in around:
         for node in ast.walk(function):
-            if not isinstance(node, ast.expr) or not _is_identifier(node) or not _is_rooted(found, node):
+            if not _is_one(node, found):
                 continue
             text = ast.unparse(node)
             if id(node) in surely:
@@ -208,7 +209,7 @@ def _read_in_file(found: Found) -> User | None:
     imports (`g.user_id`): it is likely to be there."""
     names = {parameter.arg for _, parameter in _parameters(found)}
     for node in found.source.nodes:
-        if not isinstance(node, ast.expr) or not _is_identifier(node) or not _is_rooted(found, node):
+        if not _is_one(node, found):
             continue
         root = _root(node)
         owner = clients.owner_of(found.site.scope, root)
@@ -248,6 +249,15 @@ def _unconditional(node: ast.AST) -> Iterator[ast.AST]:
         yield from _unconditional(child)
 
 
+def _is_one(node: ast.AST, found: Found) -> TypeGuard[ast.expr]:
+    """Whether a node reads the identifier of a user from what a call can reach."""
+    return (
+        isinstance(node, ast.expr)
+        and (_is_identifier(node) or _is_given_as_user(found.source, node))
+        and _is_rooted(found, node)
+    )
+
+
 def _is_identifier(node: ast.expr) -> bool:
     """Whether an expression reads the identifier of a user from something: `user.id`, `session["user_id"]`."""
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
@@ -259,6 +269,16 @@ def _is_identifier(node: ast.expr) -> bool:
         plain = len(node.args) < 3 and not node.keywords and all(isinstance(arg, ast.Constant) for arg in node.args)
         return plain and isinstance(first, ast.Constant) and _is_key(first.value, _last(node.func.value))
     return False
+
+
+def _is_given_as_user(source: Source, node: ast.expr) -> bool:
+    """Whether a chain is given to something as its user: `user=config.user`."""
+    parent = source.parents.get(node)
+    return (
+        isinstance(node, (ast.Attribute, ast.Subscript))
+        and isinstance(parent, ast.keyword)
+        and (parent.arg == "user" or parent.arg in _NAMES)
+    )
 
 
 def _is_key(name: object, holder: str) -> bool:
@@ -294,8 +314,13 @@ def _root(node: ast.expr) -> str:
 
 
 def _values(bindings: list[Binding]) -> list[Binding]:
-    """What gives a name a value; annotations give none."""
-    return [binding for binding in bindings if binding.how is not How.ANNOTATION]
+    """What gives a name a value; an annotation gives none, and a default is a part of its parameter."""
+    taken = {binding.line for binding in bindings if binding.how is How.PARAMETER}
+    return [
+        binding
+        for binding in bindings
+        if binding.how is not How.ANNOTATION and not (binding.how is How.VALUE and binding.line in taken)
+    ]
 
 
 # -- parameters -------------------------------------------------------------------------------------------------------
