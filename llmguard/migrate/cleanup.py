@@ -6,12 +6,13 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from llmguard.migrate import clients, uses
+from llmguard.migrate import clients
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.mentions import is_named_by_text
 from llmguard.migrate.source import Source, Span
 
 if TYPE_CHECKING:
+    from llmguard.migrate.importers import Importers
     from llmguard.migrate.uses import Texts
 
 _LOGGING = re.compile(r"\s*#.*\b(log|logs|logging|track|tracking|usage)\b", re.IGNORECASE)
@@ -33,14 +34,17 @@ class Cleanup:
     Attributes:
         edits: that take it out.
         removed: where the statements stood.
+        replaced: where expressions stand whose names new code does not read.
         said: names that new code reads.
     """
 
-    def __init__(self, source: Source, texts: Texts) -> None:
+    def __init__(self, source: Source, texts: Texts, importers: Importers) -> None:
         self.source = source
         self.texts = texts
+        self.importers = importers
         self.edits: list[Edit] = []
         self.removed: list[Span] = []
+        self.replaced: list[Span] = []
         self.said: set[str] = set()
         self._forgotten: dict[str, ast.stmt] = {}
 
@@ -105,13 +109,7 @@ class Cleanup:
                 if self.source.parents.get(node) is not statement:
                     return False
         absolute = self.source.absolute
-        (stem,) = uses.names_of(absolute)
-        return not (
-            self.texts.outside(absolute, name, stem)
-            or self.texts.starring(absolute)
-            or self.texts.replacing(absolute, name)
-            or self.texts.is_renamed(absolute)
-        )
+        return not (self.importers.reading(absolute, name) or self.texts.replacing(absolute, name))
 
     def unused_imports(self) -> list[Edit]:
         """Imports whose last reader went with a client."""
@@ -128,7 +126,8 @@ class Cleanup:
 
     def _inside_removed(self, node: ast.expr) -> bool:
         span = self.source.span(node)
-        return any(other.start <= span.start and span.end <= other.end for other in self.removed)
+        gone = (*self.removed, *self.replaced)
+        return any(other.start <= span.start and span.end <= other.end for other in gone)
 
     def _removable_import(self, name: str) -> ast.stmt | None:
         if name in self._forgotten:
@@ -138,16 +137,7 @@ class Cleanup:
         for node in self.source.nodes:
             if isinstance(node, ast.Name) and node.id == name and not self._inside_removed(node):
                 return None
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(rf"\b{name}\b", node.value):
-                if not self._is_docstring(node):
-                    return None
-        names = uses.names_of(self.source.absolute)
-        absolute = self.source.absolute
-        if self.texts.outside(absolute, name, *names) and self.texts.imported_from(names[0], name):
-            return None
-        if self.texts.outside(absolute, f"{names[0]}.{name}", *names):
-            return None  # in code, or in the text of a patch
-        if self.texts.is_renamed(absolute) and self.texts.attributes(absolute, name):
+        if is_named_by_text(self.source, name) or self.importers.reading(self.source.absolute, name):
             return None
         found = [
             statement
@@ -205,6 +195,3 @@ class Cleanup:
         if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             return None
         return Edit(Span(self.source.starts[numbers[0]], self.source.starts[numbers[-1] + 1]), "")
-
-    def _is_docstring(self, node: ast.Constant) -> bool:
-        return isinstance(self.source.parents.get(node), ast.Expr)

@@ -14,6 +14,7 @@ from llmguard.migrate import awaiting, clients, groups, imports, lesser, logging
 from llmguard.migrate.callers import Callers, Looked
 from llmguard.migrate.cleanup import Cleanup
 from llmguard.migrate.codemods import to_wrapper
+from llmguard.migrate.importers import Importers
 from llmguard.migrate.logging_by_hand import NO_LOG
 from llmguard.migrate.outcome import Outcome, Why
 from llmguard.migrate.passing import Passing
@@ -70,7 +71,8 @@ class FileMigration:
         self.elsewhere: dict[tuple[str, Edit], None] = {}
         self.borrowed: list[Use] = []
         self.stuck: set[Shared] = set()
-        self.cleanup = Cleanup(source, texts)
+        self._importers = Importers(judge.infer.project, texts)
+        self.cleanup = Cleanup(source, texts, self._importers)
         source.is_starred = bool(texts.starring(source.absolute))
         home = Looked(source, judge)
         self._passing = Passing(home, Callers(judge.infer.project, texts), options.user_names)
@@ -107,7 +109,7 @@ class FileMigration:
         if shared.key_of(self.source, maker) in self._moving:
             why = Why()
         else:
-            why = groups.obstacle_here(self.source, self.texts, group, doors.WRAPPED[maker.cls][2])
+            why = groups.obstacle_here(self.source, self.texts, self._importers, group, doors.WRAPPED[maker.cls][2])
         options = clients.options_of(self.source, self.texts, maker, doors.WRAPPED[maker.cls][0])
         if isinstance(options, str):
             why, options = Why(options), {}
@@ -121,12 +123,14 @@ class FileMigration:
         self._anchor = self._anchor or self._import_of(ast.unparse(maker.call.func).partition(".")[0])
         if statement is not None:
             self.cleanup.remove(statement)
+        else:
+            self.cleanup.replaced.append(self.source.span(maker.call))
 
     def _borrowed(self, borrowed: Borrowed) -> None:
         """Move the calls on a client that another file makes, when it moves there too."""
         way = self._moving.get(borrowed.key)
         if way is None:
-            use = shared.use_of(self.source, self.texts, borrowed)
+            use = shared.use_of(self.source, self.texts, self._importers, borrowed)
             self.borrowed.append(use)
             for outcome, _ in borrowed.calls:
                 outcome.refused(use.why)

@@ -16,6 +16,7 @@ from llmguard.migrate.outcome import Outcome, Why
 if TYPE_CHECKING:
     from llmguard.check.judge import Judge
     from llmguard.migrate.clients import Maker
+    from llmguard.migrate.importers import Importers
     from llmguard.migrate.source import Source
     from llmguard.migrate.uses import Texts
 
@@ -80,10 +81,10 @@ def obstacle(source: Source, calls: list[Call], read: list[ast.expr] | None, asy
     return ""
 
 
-def obstacle_here(source: Source, texts: Texts, group: Group, asynchronous: bool) -> Why:
+def obstacle_here(source: Source, texts: Texts, importers: Importers, group: Group, asynchronous: bool) -> Why:
     """`obstacle` for a client of the file's own, which no other file may use."""
     code = obstacle(source, group.calls, mentions(source, group.maker), asynchronous)
-    return Why(code) if code else used_outside(source, texts, group.maker)
+    return Why(code) if code else used_outside(source, texts, importers, group.maker)
 
 
 def _is_test(source: Source, node: ast.expr) -> bool:
@@ -100,10 +101,11 @@ def replaced(source: Source, texts: Texts, maker: Maker) -> list[str] | None:
         not isinstance(node.ctx, ast.Load) for node in source.attributes.get(made, ())
     ):
         return None
-    return texts.replacing(source.absolute, made) + texts.without(maker.cls.partition(".")[0])
+    package = maker.cls.partition(".")[0]
+    return texts.replacing(source.absolute, made, package) + texts.without(package)
 
 
-def used_outside(source: Source, texts: Texts, maker: Maker) -> Why:
+def used_outside(source: Source, texts: Texts, importers: Importers, maker: Maker) -> Why:
     """The reason when another file of the project uses the client, or replaces what makes it."""
     names = uses.names_of(source.absolute)
     where = replaced(source, texts, maker)
@@ -120,9 +122,7 @@ def used_outside(source: Source, texts: Texts, maker: Maker) -> Why:
             return Why("client-guarded", tuple(guarding))
         where += texts.reading(source.absolute, maker.name, names, owner.name)
     elif maker.kind == "name" and owner is not None and not owner.is_function:
-        where += texts.outside(source.absolute, maker.name, *names)
-        where += texts.starring(source.absolute)
-        where += texts.attributes(source.absolute, maker.name) if texts.is_renamed(source.absolute) else []
+        where += importers.reading(source.absolute, maker.name)
     return whose(where)
 
 

@@ -62,10 +62,43 @@ def _is_spoken_of(source: Source, name: str) -> bool:
 
 
 def is_named_by_text(source: Source, name: str) -> bool:
-    """Whether a text of a file names something: it is the name, a dotted path with it, or a field of a format."""
+    """Whether a text of a file names something: a dotted path with it, a field of a format, or the name itself where
+    things are looked up by their names. `TITLE = "Groq"` names nothing."""
+    if not any(name in text for text in source.texts):
+        return False
     word = re.escape(name)
-    pattern = re.compile(rf"([\w.]*\.)?{word}(\.[\w.]*)?|.*\{{[\w.]*\.{word}\b.*", re.DOTALL)
-    return any(name in text and pattern.fullmatch(text) for text in source.texts)
+    pattern = re.compile(rf"[\w.]*\.{word}(\.[\w.]*)?|.*\{{[\w.]*\.{word}\b.*", re.DOTALL)
+    for node in source.nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and name in node.value:
+            if pattern.fullmatch(node.value) or (node.value.partition(".")[0] == name and _is_looked_up(source, node)):
+                return True
+    return False
+
+
+def _is_looked_up(source: Source, node: ast.Constant) -> bool:
+    """Whether a text stands where things are looked up, or exported, by their names."""
+    for parent in source.ancestors(node):
+        if isinstance(parent, ast.Call):
+            return ast.unparse(parent.func).rpartition(".")[2] in _LOOKS_UP
+        if isinstance(parent, ast.Subscript):
+            return parent.slice is node
+        if isinstance(parent, (ast.For, ast.comprehension)):
+            return True  # `for name in ("client", "other"): setattr(self, name, ...)`
+        if isinstance(parent, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+            targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
+            return any(ast.unparse(target) in ("__all__", "__slots__") for target in targets)
+        if isinstance(parent, ast.stmt):
+            return False
+    return False
+
+
+#: Functions that look things up by their names.
+_LOOKS_UP = frozenset(
+    {
+        *("getattr", "setattr", "hasattr", "delattr", "attrgetter", "methodcaller", "object", "patch", "setitem"),
+        *("delitem", "multiple", "get", "pop", "import_module", "__import__", "update", "eval", "exec"),
+    }
+)
 
 
 def _of_attribute(source: Source, maker: Maker) -> list[ast.expr] | None:

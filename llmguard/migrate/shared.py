@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from llmguard import doors
 from llmguard.check.scopes import How
 from llmguard.check.values import Here, Instance
-from llmguard.migrate import clients, groups, uses
+from llmguard.migrate import clients, groups
 from llmguard.migrate.clients import Maker
+from llmguard.migrate.importers import Importers
 from llmguard.migrate.mentions import named
 from llmguard.migrate.outcome import Outcome, Why
 from llmguard.migrate.source import found_in
@@ -141,16 +142,15 @@ def _class_of(judge: Judge, root: ast.expr, outcome: Outcome) -> str:
     return made.pop() if len(made) == 1 else ""
 
 
-def use_of(source: Source, texts: Texts, borrowed: Borrowed) -> Use:
+def use_of(source: Source, texts: Texts, importers: Importers, borrowed: Borrowed) -> Use:
     """How a file uses a client that another makes."""
     key, local = borrowed.key, borrowed.local
     read = named(source, local) if borrowed.direct else _of_module(source, local, key.name)
     reason = groups.obstacle(source, borrowed.calls, read, doors.WRAPPED[borrowed.cls][2])
     if not source.begins_line(borrowed.statement) or not source.ends_line(borrowed.statement):
         reason = reason or "client-escapes"
-    (stem,) = uses.names_of(source.absolute)
-    around = texts.outside(source.absolute, f"{stem}.{local}", stem) + texts.replacing(source.absolute, local)
-    if os.path.basename(source.absolute) == "__init__.py" or (borrowed.direct and texts.imported_from(stem, local)):
+    around = importers.reading(source.absolute, local) + texts.replacing(source.absolute, local)
+    if os.path.basename(source.absolute) == "__init__.py":
         around.append(source.shown)  # what it imports, others import from it
     leaves = len(borrowed.statement.names) == 1 and is_read_up(source, borrowed)
     return Use(key, source.absolute, Why(reason) if reason else groups.whose(around), leaves)
@@ -215,7 +215,7 @@ def way_of(key: Shared, their: list[Use], source: Source, project: Project, text
     if isinstance(options, str) or groups.replaced(source, texts, maker) != []:
         return None
     users = {use.path for use in their}
-    return None if texts.beyond(key.home, key.name, users) else Way(maker.cls, options)
+    return None if Importers(project, texts).reading(key.home, key.name, users) else Way(maker.cls, options)
 
 
 def _does_nothing(source: Source, judge: Judge) -> bool:

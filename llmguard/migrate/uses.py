@@ -106,10 +106,6 @@ class Texts:
         """The files in which a word stands."""
         return self._about(name)
 
-    def imported_from(self, module: str, name: str) -> bool:
-        """Whether some file imports a name from a module of this name."""
-        return any(_imports(data, module, name) for _, _, data in self._about(module))
-
     # -- places: "path:line" in the files but for one ------------------------------------------------------------
 
     def reading(self, absolute: str, attribute: str, modules: tuple[str, ...], *beside: str) -> list[str]:
@@ -124,11 +120,23 @@ class Texts:
                 found += _places(_word(attribute), [(shown, path, data)])
         return found
 
-    def replacing(self, absolute: str, name: str) -> list[str]:
-        """Where a name of a module or object may be given another value, or is looked up by a text."""
+    def replacing(self, absolute: str, name: str, package: str = "") -> list[str]:
+        """Where a name of a module or object may be given another value, or is looked up by a text.
+
+        Args:
+            absolute: path of the module.
+            name: the name in it, or an attribute of its objects.
+            package: that the name is imported from, whose own may be replaced as well.
+        """
         put, by_text = self._candidates(name)
         sure = [file for file in put if file[1] != absolute and self._puts(file, absolute, name)]
-        return _places(_looks_like(name), sure) + _places(_named_by_text(name), by_text, {absolute})
+        near = {path for _, path, _ in self._about(*names_of(absolute))}
+        said = [
+            file
+            for file in by_text
+            if file[1] != absolute and (file[1] in near or package) and _says(file[2], absolute, name, package)
+        ]
+        return _places(_looks_like(name), sure) + _places(_named_by_text(name), said)
 
     def _candidates(self, name: str) -> tuple[list[File], list[File]]:
         """The files that may put something in a name's place, and those that have it in a text."""
@@ -166,16 +174,6 @@ class Texts:
         """Whether a file that speaks of a module holds a pattern."""
         return bool(_places(pattern, self._about(*names_of(absolute)), {absolute}))
 
-    def is_renamed(self, absolute: str) -> bool:
-        """Whether a module is imported under another name, by which others may know it."""
-        (name,) = names_of(absolute)
-        return bool(_places(re.compile(rf"\b{re.escape(name)}\s+as\s+\w".encode()), self._about(name), {absolute}))
-
-    def attributes(self, absolute: str, name: str) -> list[str]:
-        """Where something's attribute of a name is read or set, but for those of `self`."""
-        pattern = rf"(?<!\bself)(?<!\bcls)\.\s*{re.escape(name)}\b"
-        return _places(re.compile(pattern.encode()), self._with(name), {absolute})
-
     def changing_environment(self, absolute: str, variables: Collection[str]) -> list[str]:
         """Where environment variables may change, or all of them are taken away, in other files."""
         files = [file for file in self._with("environ") if any(name.encode() in file[2] for name in variables)]
@@ -196,10 +194,6 @@ class Texts:
         near = [file for file in self._with(name) if file[1].startswith(folder)]
         return _places(_word(name), near, {absolute})
 
-    def outside(self, absolute: str, name: str, *beside: str) -> list[str]:
-        """Where a name stands, in files that speak of a module or class too."""
-        return _places(_word(name), self._about(*beside), {absolute})
-
     def guarding(self, name: str) -> list[str]:
         """Where the error of making an object of a class is handled apart from its use, in any file."""
         found = []
@@ -208,10 +202,6 @@ class Texts:
             line = guarded_at(tree, name) if tree is not None else 0
             found += [f"{shown}:{line}"] if line else []
         return found
-
-    def beyond(self, absolute: str, name: str, users: set[str]) -> list[str]:
-        """Where a name of a module stands, in files that speak of the module and are none of its known users."""
-        return _places(_word(name), self._about(*names_of(absolute)), {absolute, *users})
 
 
 def _runs(statement: ast.stmt) -> bool:
@@ -261,6 +251,42 @@ def _looks_like(name: str) -> re.Pattern[bytes]:
     )
 
 
+def _says(data: bytes, absolute: str, name: str, package: str) -> bool:
+    """Whether a text of a file may mean a name of a module, or one of the package that it is imported from."""
+    tree = tree_of(data)
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and name in node.value:
+            parts = node.value.split(".")
+            if may_name(node.value, absolute, name) or (package and parts[0] == package and name in parts):
+                return True
+        elif isinstance(node, ast.Call):
+            if ast.unparse(node.func).rpartition(".")[2] in _BY_TEXT:
+                return True
+    return tree is None
+
+
+#: What reads attributes that a text names.
+_BY_TEXT = frozenset({"attrgetter", "methodcaller", "format", "format_map"})
+
+
+def may_mean(dotted: str, absolute: str) -> bool:
+    """Whether a dotted path may be the name of the module at a path.
+
+    >>> may_mean("app.llm", "/srv/billing/app/llm.py"), may_mean("support.app.llm", "/srv/billing/app/llm.py")
+    (True, False)
+    """
+    parts = dotted.split(".")
+    stem = os.path.splitext(absolute)[0].replace(os.sep, "/")
+    own = [part for part in stem.removesuffix("/__init__").split("/") if part]
+    return all(part.isidentifier() for part in parts) and own[-len(parts) :] == parts
+
+
+def may_name(text: str, absolute: str, name: str) -> bool:
+    """Whether a text is the dotted path of a name in the module at a path, or of something in it."""
+    parts = text.split(".")
+    return any(part == name and may_mean(".".join(parts[:at]), absolute) for at, part in enumerate(parts) if at)
+
+
 def _named_by_text(name: str) -> re.Pattern[bytes]:
     """A dotted path with a name in a text, and a field of a format."""
     word = re.escape(name)
@@ -288,14 +314,3 @@ def names_of(absolute: str) -> tuple[str, ...]:
     stem = os.path.splitext(os.path.basename(absolute))[0]
     name = os.path.basename(os.path.dirname(absolute)) if stem == "__init__" else stem
     return (name.encode("utf-8", "replace").decode(),)
-
-
-def _imports(data: bytes, module: str, name: str) -> bool:
-    """Whether a file imports a name, or everything, from a module of this name."""
-    tree = tree_of(data)
-    return tree is None or any(
-        isinstance(node, ast.ImportFrom)
-        and (node.module or "").rpartition(".")[2] in (module, "")
-        and any(alias.name in (name, "*") for alias in node.names)
-        for node in ast.walk(tree)
-    )
