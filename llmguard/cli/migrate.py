@@ -43,6 +43,9 @@ def migrate(
     service_name: Annotated[
         str, typer.Option("--service-name", metavar="PATTERN", help="Name of the service; {stem} is the module's.")
     ] = "{stem}",
+    await_calls: Annotated[
+        bool, typer.Option("--await", help="Await blocking calls in async def wherever it can be done.")
+    ] = False,
     rename: Annotated[
         bool, typer.Option("--rename", help="Also rename what the project has after Groq: groq_* to llm_*.")
     ] = False,
@@ -80,7 +83,7 @@ def migrate(
     if output_file and not os.path.isdir(os.path.dirname(os.path.abspath(output_file))):
         raise UsageError(f"--output-file {output_file}: there is no such folder")
     asked = _options(only, exclude, provider, wrapper_module, user_id, service_name)
-    asked = asked._replace(log_calls=_dotted("--log-call", log_call))
+    asked = asked._replace(log_calls=_dotted("--log-call", log_call), awaits=await_calls)
     asked = asked._replace(rename=rename, fresh=fresh, aliases=not no_aliases)
     configuration = options.configuration(config, isolated, "", "", "")
     root = project_folder(folder_of(paths or ["."]))

@@ -152,9 +152,12 @@ class FileMigration:
         elif self.source.span(statement) not in self.cleanup.removed:
             self.cleanup.remove(statement)
 
-    @cached_property
-    def _concurrent(self) -> bool:
-        return awaiting.is_concurrent(self.source, self.texts)
+    def _asked(self, ask: to_wrapper.Ask, found: Found) -> to_wrapper.Ask:
+        """What one call says, of what all on a client do."""
+        call, project = found.call, self.judge.infer.project
+        assert call is not None
+        awaits = awaiting.awaits(self.source, self.texts, project, call, asked=self.options.awaits)
+        return ask._replace(service=self.service_of(found), awaits=awaits)
 
     def rewrite_with(self, outcome: Outcome, shape: str, client: ast.expr, asynchronous: bool, reason: str) -> bool:
         """Move one call to the wrapper, and give its client with it; False when it stands in the way of others.
@@ -184,13 +187,11 @@ class FileMigration:
         # A key, or a place, must not go to whatever provider the environment makes the default.
         is_default = provider == self.options.default_provider and not {"api_key", "base_url"} & options.keys()
         named = "" if is_default or shape == "messages" else provider
-        ask = to_wrapper.Ask(shape, named, "", options, self._wrapper, self._concurrent)
+        ask = to_wrapper.Ask(shape, named, "", options, self._wrapper)
         by_hand = [self.log_of(outcome) for outcome, _ in calls]
         users = [self.user_of(outcome, log) for (outcome, _), log in zip(calls, by_hand, strict=True)]
         rewritten = [
-            to_wrapper.rewritten(
-                outcome.found, ask._replace(service=self.service_of(outcome.found)), asynchronous, user, log
-            )
+            to_wrapper.rewritten(outcome.found, self._asked(ask, outcome.found), asynchronous, user, log)
             for (outcome, _), user, log in zip(calls, users, by_hand, strict=True)
         ]
         spans = [edit.span for edits, _ in rewritten for edit in edits]

@@ -73,9 +73,9 @@ def _to_tracker(migration: FileMigration, outcome: Outcome, reason: str) -> str:
     tracker = imports.name_for(migration.source, "llm_tracker", "llmguard")
     log = migration.log_of(outcome)
     user = migration.user_of(outcome, log)
-    said = {"user_id": user.text, "service_name": f'"{migration.service_of(found)}"', "metadata": log.metadata}
+    columns = {"user_id": user.text, "service_name": f'"{migration.service_of(found)}"', "metadata": log.metadata}
     name = imports.name_for(migration.source, "usage_log", "")
-    edit = wrap_in_tracker.rewritten(found, tracker, said, name)
+    edit = wrap_in_tracker.rewritten(found, tracker, columns, name)
     if migration.overlaps(edit.span) or migration.holds_others(edit.span, found):
         return "foreign-statement"
     migration.add(outcome, edit)
@@ -83,7 +83,8 @@ def _to_tracker(migration: FileMigration, outcome: Outcome, reason: str) -> str:
     migration.want("llm_tracker", tracker)
     migration.remove_logs(log)
     notes = to_wrapper.said_of(user, log)
-    outcome.moved(Target.TRACKER, *notes, reason, review=bool(notes))
+    said = "" if reason == "bound-method-reference" else reason  # its call is in the block
+    outcome.moved(Target.TRACKER, *notes, said, review=bool(notes))
     return ""
 
 

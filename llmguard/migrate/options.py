@@ -16,6 +16,7 @@ class Options(NamedTuple):
         module: where `llm_wrapper` is imported from.
         default_provider: of the wrapper, where the project makes it so: it is not named in calls; "" names all.
         user_names: names, or dotted names, that hold the user's identifier, the best first.
+        awaits: a blocking call in an `async def` is awaited wherever it can be, though others may run in between.
         passes_users: functions get a parameter for the user whose callers know it.
         log_calls: dotted endings of functions that log usage by hand, beside the known ones.
         service: pattern of the service's name: `{stem}` is that of the module.
@@ -29,6 +30,7 @@ class Options(NamedTuple):
     module: str = "llmguard"
     default_provider: str = ""
     user_names: tuple[str, ...] = ("user_id",)
+    awaits: bool = False
     passes_users: bool = True
     log_calls: tuple[str, ...] = ()
     service: str = "{stem}"

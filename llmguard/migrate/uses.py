@@ -33,6 +33,7 @@ class Texts:
 
     def __init__(self, files: Iterable[File], migrating: frozenset[str] | None = None) -> None:
         self._files = list(files)
+        self._serves: bool | None = None
         self._reads: dict[tuple[str, str], Reads | None] = {}
         self._candidate_files: dict[str, tuple[list[File], list[File]]] = {}
         self._by_stem: dict[str, list[File]] = {}
@@ -101,6 +102,12 @@ class Texts:
                 return True
         asked = re.compile(rf"\b{re.escape(receiver)}\s*\.\s*(?!log_|import\b)\w".encode())
         return bool(own) and bool(_places(asked, self._with(receiver)))
+
+    def serves(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether some file imports a framework, as a pattern knows them."""
+        if self._serves is None:
+            self._serves = any(pattern.search(data) for _, _, data in self._files)
+        return self._serves
 
     def mentioning(self, name: str) -> list[File]:
         """The files in which a word stands."""

@@ -35,8 +35,8 @@ class Target(str, Enum):
 #: Reason code -> what it means, and what to do. A code is on a site that is manual, or that moved to a lesser target.
 REASONS: dict[str, str] = {
     "async-context-needed": "the call would have to be awaited where nothing can be: use the synchronous twin",
-    "blocks-loop": "the call blocks the event loop, as it did; awaited, it would let other tasks in between",
-    "bound-method-reference": "the method is kept or passed on, where no call can be moved",
+    "blocks-loop": "the call blocks the event loop, as it did; awaited (--await), it would let others in between",
+    "bound-method-reference": "the method is kept or passed on: track its client, or put its call into a tracker block",
     "cannot-round-trip": "the file does not come back byte for byte: migrate it by hand",
     "client-conditional": "the client is made on a condition, late, or with more on its line: it stays",
     "client-elsewhere": "the client is made elsewhere, and stays",

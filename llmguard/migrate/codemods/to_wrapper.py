@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from llmguard.migrate import clients
-from llmguard.migrate.awaiting import can_await, must_block
 from llmguard.migrate.edit import Edit
 from llmguard.migrate.logging_by_hand import NO_LOG, ByHand
 from llmguard.migrate.models import may_be_none
@@ -44,7 +43,7 @@ class Ask(NamedTuple):
         service: name of the service.
         options: client options, name -> expression.
         wrapper: name of the wrapper in this file.
-        concurrent: whether the file's coroutines run beside each other.
+        awaits: whether a blocking call becomes one that is awaited; None where none can.
         client: expression of the client, "" for one of the wrapper's own.
     """
 
@@ -53,7 +52,7 @@ class Ask(NamedTuple):
     service: str
     options: dict[str, str]
     wrapper: str
-    concurrent: bool = False
+    awaits: bool | None = None
     client: str = ""
 
 
@@ -107,8 +106,8 @@ def rewritten(
     assert call is not None
     source = found.source
     awaits, notes = asynchronous, []
-    if not asynchronous and not ask.client and can_await(source, call):
-        awaits = not (ask.concurrent or must_block(source, call))
+    if not asynchronous and not ask.client and ask.awaits is not None:
+        awaits = ask.awaits
         notes.append("yields-now" if awaits else "blocks-loop")
     notes += said_of(user, log)
     name = _METHODS[ask.shape] if awaits else f"{_METHODS[ask.shape]}_sync"

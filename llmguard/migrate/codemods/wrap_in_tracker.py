@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def obstacle(found: Found) -> str:
     """The reason code for which a statement cannot move into a block, "" when it can."""
-    call, statement, source = found.call, found.site.statement, found.source
+    call, statement, source = _asking(found), found.site.statement, found.source
     if call is None:
         return "bound-method-reference"
     if found.site.fstring is not None or isinstance(source.parents.get(statement), ast.ClassDef):
@@ -51,7 +51,7 @@ def rewritten(found: Found, tracker: str, said: dict[str, str], log: str = "usag
         said: arguments of the tracker beside provider and model: name -> expression, "" for none.
         log: name of the variable that holds the block's log.
     """
-    call, statement, source = found.call, found.site.statement, found.source
+    call, statement, source = _asking(found), found.site.statement, found.source
     assert call is not None
     waits = isinstance(source.parents.get(call), ast.Await)
     indent, newline = source.indent(statement), source.newline
@@ -70,6 +70,21 @@ def rewritten(found: Found, tracker: str, said: dict[str, str], log: str = "usag
     block = [head, f"{indent}{step}{lines[0]}", *(f"{step}{line}" if line else line for line in lines[1:])]
     text = newline.join([*block, *([indent + rest] if rest else [])])
     return Edit(Span(span.start, span.end), text)
+
+
+#: Functions that run in a thread what they are given, and give back what it gives.
+_IN_THREADS = frozenset({"to_thread", "run_in_executor", "run_sync", "run_in_threadpool", "sync_to_async"})
+
+
+def _asking(found: Found) -> ast.Call | None:
+    """The call that asks a model, or has a method do so in a thread: `await asyncio.to_thread(model.ask, prompt)`."""
+    if found.call is not None:
+        return found.call
+    outer = found.source.parents.get(found.expression)
+    if not isinstance(outer, ast.Call) or found.expression not in outer.args:
+        return None
+    in_thread = ast.unparse(outer.func).rpartition(".")[2] in _IN_THREADS
+    return outer if in_thread and isinstance(found.source.parents.get(outer), ast.Await) else None
 
 
 def _provider(found: Found, model: ast.expr | None) -> str:
