@@ -49,7 +49,7 @@ def awaits(source: Source, texts: Texts, project: Project, call: ast.Call, *, as
     if asked or not is_concurrent(source, texts):
         return True
     function = next(node for node in source.ancestors(call) if isinstance(node, ast.AsyncFunctionDef))
-    return bool(function.decorator_list) and _is_alone(source, project, function)
+    return bool(function.decorator_list) and _is_alone(source, project, function, call)
 
 
 def is_concurrent(source: Source, texts: Texts) -> bool:
@@ -60,17 +60,18 @@ def is_concurrent(source: Source, texts: Texts) -> bool:
     return _SERVES.search(source.data) is not None or texts.serves(_SERVES)
 
 
-def _is_alone(source: Source, project: Project, function: ast.AsyncFunctionDef) -> bool:
-    """Whether a function reads and writes nothing but what is its own, and calls nothing of the project."""
+def _is_alone(source: Source, project: Project, function: ast.AsyncFunctionDef, call: ast.Call) -> bool:
+    """Whether a function reads and writes nothing but what is its own, and calls nothing of the project, beside the
+    call that moves."""
     scope = source.facts.scope
-    decorating = {inner for decorator in function.decorator_list for inner in ast.walk(decorator)}
+    beside = {inner for part in (*function.decorator_list, call.func) for inner in ast.walk(part)}
     own = next((each for each in source.facts.scopes if getattr(each, "node", None) is function), None)
     for node in ast.walk(function):
         if isinstance(node, (ast.Global, ast.Nonlocal)):
             return False
         if not isinstance(node, ast.Name) or (own is not None and node.id in own.bindings):
             continue
-        if node in decorating:
+        if node in beside:
             continue
         if any(_is_shared(source, project, binding) for binding in scope.bindings.get(node.id, ())):
             return False

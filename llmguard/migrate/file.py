@@ -223,7 +223,9 @@ class FileMigration:
 
     def service_of(self, found: Found | None = None) -> str:
         """The name of a call's service, as it stands between quotes."""
-        return _literal(self.options.service.replace("{stem}", service_of(self.source, found)))
+        return _literal(
+            self.options.service.replace("{stem}", service_of(self.source, self.judge.infer.project.root, found))
+        )
 
     def user_of(self, outcome: Outcome, log: ByHand = NO_LOG) -> User:
         """Who a call is for; what logs it by hand knows best."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.migrate.reads import tree_of
@@ -50,8 +51,9 @@ class Importers:
         """Where a name of a module may be read, replaced or looked up in other files: "path:line"."""
         found = []
         (stem,) = names_of(absolute)
+        importing = _speaks_of(stem)
         for shown, path, data in self._texts.mentioning(stem):
-            if path == absolute or path in but or not (name.encode() in data or b"*" in data):
+            if path == absolute or path in but or not importing.search(data):
                 continue
             tree = tree_of(data)
             line = 1 if tree is None else self._read_at(tree, path, absolute, name)
@@ -118,6 +120,15 @@ class Importers:
         if module is not None:
             return os.path.abspath(getattr(module, "path", "")) == absolute
         return may_mean(dotted, absolute)
+
+
+def _speaks_of(stem: str) -> re.Pattern[bytes]:
+    """What imports a module of this name, or has it in a text: the others need not be parsed."""
+    word = re.escape(stem)
+    return re.compile(
+        rf"""\bimport\b[^\n]*\b{word}\b|\bimport[ \t]*\([^)]*\b{word}\b|\bfrom[ \t][^\n]*\b{word}[ \t]+import\b"""
+        rf"""|["'][\w.]*\b{word}\b""".encode()
+    )
 
 
 def _is_handed_on(tree: ast.Module, modules: set[str]) -> bool:

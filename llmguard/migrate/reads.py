@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 from typing import NamedTuple
 
 from llmguard.check.reading import decode, parse_strictly
@@ -84,6 +85,7 @@ class Reads(NamedTuple):
         return False
 
 
+@lru_cache(maxsize=256)
 def tree_of(data: bytes) -> ast.Module | None:
     """The tree of a file; None for one that cannot be parsed."""
     try:

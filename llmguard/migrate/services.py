@@ -37,18 +37,20 @@ _SAY_NOTHING = frozenset(
 _PLAIN_CLASSES = frozenset({"service", "client", "handler", "bot", "app", "view", "base", "llm", "agent", "config"})
 
 
-def service_of(source: Source, found: Found | None = None) -> str:
+def service_of(source: Source, root: str | None, found: Found | None = None) -> str:
     """The name of the service that a call is of.
 
     Args:
         source: its file.
+        root: folder of the project, None when it is not known.
         found: the call; None for a client that calls may share.
     """
     if source.stem not in _SAY_NOTHING:
         return source.stem
     around = source.ancestors(found.site.node) if found is not None else []
     classes = [_snake(node.name) for node in around if isinstance(node, ast.ClassDef)]
-    folders = os.path.dirname(source.shown).replace(os.sep, "/").split("/")
+    path = source.shown if root is None else os.path.relpath(source.absolute, root)
+    folders = os.path.dirname(path).replace(os.sep, "/").split("/")
     functions = [node.name for node in around if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     for name in (*classes, *reversed(folders), *reversed(functions)):
         if re.fullmatch(r"[A-Za-z]\w*", name) and name not in _SAY_NOTHING | _PLAIN_CLASSES:
