@@ -227,9 +227,10 @@ def _before(source: Source, call: ast.AST) -> Iterator[ast.AST]:
     """What is evaluated before a call is made, or with it: its arguments, the statements in front of it in its blocks,
     and what the blocks depend on."""
     yield from getattr(call, "keywords", ())
+    line = getattr(call, "lineno", 0)
     for parent, body in bodies(source, call):
         for other in body:
-            if other.lineno < call.lineno and isinstance(other, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)):  # type: ignore[attr-defined]
+            if isinstance(other, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)) and other.lineno < line:
                 yield other
         for name in ("test", "iter"):
             tested = getattr(parent, name, None)
