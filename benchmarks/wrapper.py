@@ -2,12 +2,14 @@
 
     python benchmarks/wrapper.py calls       # CPU and throughput against openai, groq and LiteLLM
     python benchmarks/wrapper.py streams     # microseconds that a chunk costs
+    python benchmarks/wrapper.py own         # `client=` with a client of the caller's against the wrapper's own
     python benchmarks/wrapper.py start       # import llmguard against a bare interpreter; what the first call loads
 
 Calls go to a provider on the loopback. Each arm is a process, rounds alternate, ratios are medians of those of a round.
 Recording into a ledger (SQLite) is included. Exits with 1 when a bound is not met: CPU 1.10 times the bare SDK one at a
 time, throughput at 64 at once 2 times openai's and 1 time groq's, CPU 0.7 times LiteLLM's, 10 microseconds a chunk,
-import 1.3 times a bare interpreter.
+`client=` 1.05 times the wrapper's own client (made like it: the same SDK over the same connections) in calls and
+chunks, import 1.3 times a bare interpreter.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ BOUNDS = (
     ("wrapper openai", "litellm", 1, "cpu", 0.7, True),
     ("wrapper openai", "litellm", 64, "cpu", 0.7, True),
 )
-MOST_PER_CHUNK, MOST_IMPORT = 10.0, 1.3
+MOST_PER_CHUNK, MOST_IMPORT, MOST_OWN = 10.0, 1.3, 1.05
 
 
 def asking(arm: str, base_url: str) -> Callable[..., Awaitable[Any]]:
@@ -56,6 +58,8 @@ def asking(arm: str, base_url: str) -> Callable[..., Awaitable[Any]]:
         return lambda **given: call(**{**given, "model": f"openai/{given['model']}"})
     from llmguard import LLMWrapper
 
+    if arm == "client openai":
+        return asking_with_client(base_url)
     provider = arm.split()[1]
     options = {"api_key": "k", "base_url": root if provider == "groq" else base_url}
     wrapper = LLMWrapper(provider=provider, client_options=options)
@@ -66,11 +70,27 @@ def asking(arm: str, base_url: str) -> Callable[..., Awaitable[Any]]:
     return ask
 
 
+def asking_with_client(base_url: str) -> Callable[..., Awaitable[Any]]:
+    """The call with a client of the caller's own, which is made like the wrapper's."""
+    import openai
+
+    from llmguard import llm_wrapper
+    from llmguard.calls.transports.sdk import http_client
+
+    client = openai.AsyncOpenAI(base_url=base_url, api_key="k", http_client=http_client(openai, asynchronous=True))
+
+    async def ask(**given: Any) -> Any:
+        made = await llm_wrapper.chat_completion(client=client, **given, user_id="u", service_name="benchmark")
+        return made["response"]
+
+    return ask
+
+
 async def measure(arm: str, base_url: str) -> None:
     """One process: for each line that is read, CPU milliseconds per call and calls per second."""
     ask = asking(arm, base_url)
     flush: Callable[[], Any] = lambda: None  # noqa: E731
-    if arm.startswith("wrapper"):
+    if arm.startswith(("wrapper", "client")):
         from llmguard.usage.recorder import recorder
 
         flush = recorder().flush
@@ -183,6 +203,32 @@ def streams() -> bool:
     return added <= MOST_PER_CHUNK
 
 
+def own() -> bool:
+    """Whether a client of the caller's costs what the wrapper's own does, in calls and in chunks."""
+    from loopback import provider
+
+    from llmguard.testing import Answer, FakeProvider
+
+    good, names = True, ("wrapper openai", "client openai")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        provider() as base_url,
+        FakeProvider(Answer("word " * 400, chunks=400)) as fake,
+    ):
+        for kind, url, number in (("", base_url, 150), (" stream", fake.base_url, 10)):
+            arms = {name: Arm(name + kind, url, folder) for name in names}
+            pairs = []
+            for turn in range(2 * ROUNDS):
+                took = {name: arms[name].round(1, number)[0] for name in names[:: 1 if turn % 2 else -1]}
+                pairs.append(took[names[1]] / took[names[0]])
+            for arm in arms.values():
+                arm.end()
+            ratio = statistics.median(pairs)
+            good &= ratio <= MOST_OWN
+            print(f"client= / the wrapper's own,{kind or ' calls'}: CPU {ratio:.2f} times (asked: <= {MOST_OWN})")
+    return good
+
+
 def start() -> bool:
     """Whether the import is light."""
     times: dict[str, list[float]] = {"pass": [], "import llmguard": []}
@@ -199,6 +245,6 @@ def start() -> bool:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["arm"]:
         asyncio.run(measure(*sys.argv[2:]))
-    chosen = sys.argv[1:] or ["calls", "streams", "start"]
-    results = [{"calls": calls, "streams": streams, "start": start}[name]() for name in chosen]
+    parts = {"calls": calls, "streams": streams, "own": own, "start": start}
+    results = [parts[name]() for name in sys.argv[1:] or parts]
     sys.exit(0 if all(results) else 1)
