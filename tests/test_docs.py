@@ -92,7 +92,7 @@ def test_the_python_about_the_wrapper_runs(source: str) -> None:
 def test_the_migration_in_the_guide_is_the_real_one() -> None:
     from llmguard.migrate import migrate_source
 
-    before, after = blocks("python", (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8"))
+    before, after, *_ = blocks("python", (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8"))
     assert migrate_source(before, "summaries.py") == after
 
 

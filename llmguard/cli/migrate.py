@@ -62,26 +62,20 @@ def migrate(
     config: options.Config = "",
     isolated: options.Isolated = False,
 ) -> None:
-    """Move direct calls onto the wrapper, or track their clients; without --write, show how.
+    """Move direct calls onto the wrapper, or track them where they are; without --write, show how.
 
     Every call that `llmguard check` reports gets a verdict: migrated, migrated-review (runs the same, have a look),
-    manual (with the reason) or ignored (tracked already, suppressed). The targets are to-wrapper, to-tracked-client
-    and wrap-in-tracker, tried in this order. Without --write the output is a patch that `git apply` takes.
+    manual (with the reason) or ignored (tracked already, suppressed). The targets are to-wrapper, using,
+    to-tracked-client and wrap-in-tracker, tried in this order. Without --write it prints a patch for `git apply`.
 
     Exit code: 0 nothing to do, 1 something to do; with --write 0 done, 1 calls are left to do by hand; 2 wrong usage
     or configuration; 3 nothing was looked at.
     """
     from llmguard.cli import migration
-    from llmguard.errors import UsageError
     from llmguard.migrate.plan import folder_of
     from llmguard.migrate.write import project_folder
 
-    if output_format not in _FORMATS:
-        raise UsageError(f"--output-format must be one of {', '.join(_FORMATS)}, not {output_format!r}")
-    if write and check:
-        raise UsageError("--check writes nothing: leave out --write, or --check")
-    if output_file and not os.path.isdir(os.path.dirname(os.path.abspath(output_file))):
-        raise UsageError(f"--output-file {output_file}: there is no such folder")
+    _check_usage(output_format, output_file, write=write, check=check)
     asked = _options(only, exclude, provider, wrapper_module, user_id, service_name)
     asked = asked._replace(log_calls=_dotted("--log-call", log_call), awaits=await_calls)
     asked = asked._replace(rename=rename, fresh=fresh, aliases=not no_aliases)
@@ -97,6 +91,17 @@ def migrate(
     migration.report(plan, output_format, output_file, write=write, quiet=check)
     manual = any(decision.verdict.value == "manual" for decision in plan.decisions)
     raise typer.Exit(int(manual) if write else int(has_work or manual))
+
+
+def _check_usage(output_format: str, output_file: str, *, write: bool, check: bool) -> None:
+    from llmguard.errors import UsageError
+
+    if output_format not in _FORMATS:
+        raise UsageError(f"--output-format must be one of {', '.join(_FORMATS)}, not {output_format!r}")
+    if write and check:
+        raise UsageError("--check writes nothing: leave out --write, or --check")
+    if output_file and not os.path.isdir(os.path.dirname(os.path.abspath(output_file))):
+        raise UsageError(f"--output-file {output_file}: there is no such folder")
 
 
 def _finish(root: str, *, write: bool) -> None:
