@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.judge import Judge
 from llmguard.check.values import Function as FunctionValue
 from llmguard.check.values import Here
 from llmguard.errors import UncheckableError
+from llmguard.migrate.reads import tree_of
 from llmguard.migrate.source import Found, Source
+from llmguard.migrate.uses import names_of
 
 if TYPE_CHECKING:
     from llmguard.check.project import Project
     from llmguard.migrate.statements import Function
-    from llmguard.migrate.uses import Texts
+    from llmguard.migrate.uses import File, Texts
 
 #: Calls that replace what their second argument names.
 _REPLACING = frozenset({"object", "setattr"})
@@ -63,7 +66,7 @@ class Callers:
             like: a site, whose callee the calls get (nobody reads it).
         """
         self._looked.setdefault(home.source.absolute, home)
-        files = [file for file in self._texts.mentioning(function.name) if file[1] != home.source.absolute]
+        files = self._files(home.source, function)
         if len(files) > _MOST_FILES or self._is_overridden(home, function):
             return None
         found: list[Caller] = []
@@ -78,6 +81,19 @@ class Callers:
                     return None
                 found.append(caller)
         return found
+
+    def _files(self, home: Source, function: Function) -> list[File]:
+        """The other files that may call a function: they mention its name, and its module or class."""
+        cls = home.parents.get(function)
+        near = {file[1] for name in names_of(home.absolute) for file in self._texts.mentioning(name)}
+        if isinstance(cls, ast.ClassDef):
+            near |= {file[1] for file in self._texts.mentioning(cls.name)}
+        used = re.compile(rf"{'[.]' if isinstance(cls, ast.ClassDef) else ''}\b{function.name}\b".encode())
+        return [
+            file
+            for file in self._texts.mentioning(function.name)
+            if file[1] in near and file[1] != home.absolute and used.search(file[2])
+        ]
 
     def _look(self, shown: str, absolute: str, data: bytes) -> Looked | None:
         if absolute not in self._looked:
@@ -121,9 +137,9 @@ class Callers:
             files = self._texts.mentioning(base)
             if len(files) > _MOST_FILES:
                 return True
-            for file in files:
-                looked = home if file[1] == home.source.absolute else self._look(*file)
-                for node in looked.source.nodes if looked is not None else ():
+            for _, absolute, data in files:
+                tree = home.source.tree if absolute == home.source.absolute else tree_of(data)
+                for node in ast.walk(tree) if tree is not None else ():
                     if isinstance(node, ast.ClassDef) and base in map(_last, node.bases) and node.name not in seen:
                         if _defines(node, function.name):
                             return True
