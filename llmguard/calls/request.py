@@ -116,7 +116,10 @@ class Request:
         self._began = time.perf_counter()
         if not self.reached.records:
             return self.reached.call(None, self.arguments)
-        self._call = call = started(self._fields, self.arguments, defaults=self.reached.defaults)
+        if self.reached.made is not None:
+            self._call = call = self.reached.made(self._fields, self.arguments)
+        else:
+            self._call = call = started(self._fields, self.arguments, defaults=self.reached.defaults)
         call.listener = self._heard
         self.usage["call_id"] = call.call_id
         try:

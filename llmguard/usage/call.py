@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from llmguard.errors import LLMGuardError
 from llmguard.printable import printable
@@ -76,12 +76,15 @@ class Call:
         """What counts a stream of it."""
         return StreamMeter()
 
-    def start(self, request: Any = None, passing: tuple[str, ...] = ()) -> None:
+    def start(
+        self, request: Any = None, passing: tuple[str, ...] = (), since: tuple[float, float] | None = None
+    ) -> None:
         """Write the intent.
 
         Args:
             request: the body of the request, to estimate its tokens by; nothing of it is kept.
             passing: beginnings of file names whose frames only pass the call on (an SDK's folder).
+            since: when it began, as `time.time` and `time.perf_counter` have it; now by default.
 
         Raises:
             SpoolError: it cannot be written, and `strict` is on.
@@ -93,8 +96,7 @@ class Call:
             if request is not None:
                 self._request = request
                 self.prompt_estimate = self.fields["prompt_estimate"] = tokens_in(characters_of(request))
-            self.fields["started_at"] = time.time()
-            self._began = time.perf_counter()
+            self.fields["started_at"], self._began = since or (time.time(), time.perf_counter())
             self._recorder.intent(self.fields)
         except LLMGuardError:
             raise
@@ -316,6 +318,16 @@ def started(
         inner = InnerCall(around, fields)
         inner.prompt_estimate = tokens_in(characters_of(request))
         return inner
+    call = made(Call, fields, request, defaults)
+    call.start(request, passing)
+    return call
+
+
+C = TypeVar("C", bound=Call)
+
+
+def made(cls: type[C], fields: dict[str, Any], request: Any, defaults: Mapping[str, Any] | None = None) -> C:
+    """A call that has not started; its user is who the request says, where nobody else does."""
     current = recorder()
     if fields.get("user_id") is None:
         fields["user_id"] = user_of(request)
@@ -323,6 +335,4 @@ def started(
         from llmguard.usage.content import kept
 
         fields["request_data"] = kept(request, current.settings.store_content)
-    call = Call(current, fields, defaults)
-    call.start(request, passing)
-    return call
+    return cls(current, fields, defaults)

@@ -199,7 +199,7 @@ def test_a_coroutine_without_await_is_closed(ledger: MemoryLedger) -> None:
     with pytest.raises(TypeError, match="gives a coroutine"):
         llm_wrapper.chat_completion_sync(MESSAGES, client=Fake(coroutine), **ASKED)
     assert coroutine.cr_frame is None
-    assert [row["status"] for row in ledger.rows] == ["error"]
+    assert not ledger.rows
 
 
 def test_a_generator_is_a_stream_and_what_only_looks_like_one_is_not(ledger: MemoryLedger) -> None:
@@ -215,7 +215,24 @@ def test_a_generator_is_a_stream_and_what_only_looks_like_one_is_not(ledger: Mem
     chunks = [{"choices": [{"delta": {"content": "four"}}]}, {"choices": [], "usage": ANSWER["usage"]}]
     result = llm_wrapper.chat_completion_sync(MESSAGES, client=Fake(each for each in chunks), stream=True, **ASKED)
     assert list(result["response"]) == chunks
-    assert ledger.rows[1]["tokens_used"] == 18
+    assert [row["tokens_used"] for row in ledger.rows] == [18]
+
+
+def test_what_a_fake_says_without_counts_is_nobodys(provider: FakeProvider, ledger: MemoryLedger) -> None:
+    said = {"choices": [{"message": {"content": "fake"}}]}
+    assert llm_wrapper.chat_completion_sync(MESSAGES, client=Fake(said), **ASKED)["response"] is said
+    assert list(llm_wrapper.chat_completion_sync(MESSAGES, client=Fake(iter([])), **ASKED)["response"]) == []
+    assert not ledger.rows
+    client = sync_client(provider)
+
+    class Facade(Fake):
+        def create(self, **asked: Any) -> Any:
+            return {"text": llm_wrapper.chat_completion_sync(client=client, **asked)["response"].choices[0]}
+
+    llm_wrapper.chat_completion_sync(MESSAGES, client=Facade(None), **ASKED)
+    (row,) = ledger.rows
+    assert (row["user_id"], row["tokens_used"]) == (ASKED["user_id"], 18)
+    assert row["total_cost"] is not None
 
 
 @pytest.mark.parametrize("spec", [False, True])

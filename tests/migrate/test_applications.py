@@ -32,8 +32,6 @@ WITHOUT_USER = {
     "b18_test_doubles": "nobody calls it for a user",
     "b19_reexported_client": "the author has a name and no identifier",
 }
-#: Rows of requests that a test's own client answers, without a provider.
-ANSWERED_BY_FAKES = {"b18_test_doubles": 1}
 
 
 def migrated(folder: Path) -> list[dict[str, Any]]:
@@ -70,7 +68,7 @@ def test_an_application_does_the_same_and_each_request_has_its_row(application: 
     requests = int(told(source, "requests").split()[0])
     assert len(after.requests) == requests
     name = application.name
-    assert rows(folder) == requests + ANSWERED_BY_FAKES.get(name, 0)
+    assert rows(folder) == requests
     users = counted(folder, "user_id")
     expected = set(told(source, "users").split())
     if name in WITHOUT_USER:

@@ -33,6 +33,7 @@ class Reached(NamedTuple):
         ended: puts the end of a response on the books, and gives what the caller gets.
         records: whether it has a row; a test's mock has none.
         defaults: columns that hold when neither the call nor the request says otherwise: those of a tracked client.
+        made: the call, not started; None for one that is started before anything is sent.
     """
 
     provider: str
@@ -40,6 +41,7 @@ class Reached(NamedTuple):
     ended: Callable[[Any, Call | InnerCall], Any]
     records: bool = True
     defaults: Mapping[str, Any] | None = None
+    made: Callable[[dict[str, Any], dict[str, Any]], Call | InnerCall] | None = None
 
 
 class Transport(Protocol):

@@ -1,12 +1,13 @@
 """A client of the caller's own: the request goes through it as it is, with its keys, options and connections.
 
 Nothing is filled in and nothing is changed. What kind of object it is, is asked of its class before anything is sent;
-of an object that no SDK made, of what it gives back.
+of an object that no SDK made, of what it gives back: a test's fake asks nobody, and has no row.
 """
 
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
 from operator import attrgetter
 from types import AsyncGeneratorType, GeneratorType
@@ -15,12 +16,15 @@ from typing import Any
 from llmguard.calls.transports import Reached
 from llmguard.errors import UsageError
 from llmguard.providers.index import by_host, client_class
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Call, InnerCall, made, started
 from llmguard.usage.clients import stainless
 from llmguard.usage.clients.tracked import defaults_of, is_mock
 from llmguard.usage.clients.wire import is_raw
-from llmguard.usage.context import enter, leave
+from llmguard.usage.context import Part, enclosing, enter, leave
+from llmguard.usage.counts import tokens_of
+from llmguard.usage.meter import StreamMeter
 from llmguard.usage.streams import TrackedAsyncIterator, TrackedIterator, Tracking
+from llmguard.usage.tokens import Tokens, summed
 
 
 def reach(client: Any, path: tuple[str, ...], *, asynchronous: bool) -> Reached:
@@ -46,7 +50,60 @@ def reach(client: Any, path: tuple[str, ...], *, asynchronous: bool) -> Reached:
     if is_mock(client) or is_mock(method):
         return Reached("", _unrecorded(method), ended, records=False)
     call = _awaited(method) if asynchronous else _called(method)
-    return Reached(provider_of(client), call, ended, defaults=defaults_of(client))
+    provider = provider_of(client)
+    return Reached(provider, call, ended, defaults=defaults_of(client), made=None if provider else _perhaps)
+
+
+class Perhaps(Call):
+    """A call of an object that no SDK made. It is on the books when its answer has counts, or when calls inside it are;
+    what a test's fake says has none."""
+
+    __slots__ = ("_asked", "_since", "inner")
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._since = (time.time(), time.perf_counter())
+        self._asked: dict[str, Any] | None = None
+        self.inner: tuple[Part, ...] = ()
+
+    def of(self, asked: dict[str, Any]) -> Perhaps:
+        """The same, of this request."""
+        self._asked = asked
+        return self
+
+    def succeed(self, response: Any) -> None:
+        """It gave a whole response."""
+        tokens = tokens_of(response)
+        if not self._is_one(tokens):
+            return
+        if tokens.known:
+            super().succeed(response)
+        else:
+            parts = [part.as_line() for part in self.inner]
+            self.finish("ok", tokens=summed(part.tokens for part in self.inner), source="provider", parts=parts)
+
+    def end_stream(self, meter: StreamMeter, status: str, error: BaseException | None = None) -> None:
+        """A stream has ended."""
+        tokens, source = meter.counts(None)
+        if self._is_one(tokens if source == "provider" else Tokens()):
+            super().end_stream(meter, status, error)
+
+    def fail(self, error: BaseException) -> None:
+        """It ended with an exception."""
+        if self._is_one(Tokens()):
+            super().fail(error)
+
+    def _is_one(self, tokens: Tokens) -> bool:
+        if self.done or not (tokens.known or self.inner):
+            return False
+        self.start(self._asked, since=self._since)
+        return True
+
+
+def _perhaps(fields: dict[str, Any], asked: dict[str, Any]) -> Call | InnerCall:
+    if enclosing() is not None:
+        return started(fields, asked)
+    return made(Perhaps, fields, asked).of(asked)
 
 
 def is_asynchronous(cls: type) -> bool:
@@ -75,6 +132,8 @@ def _called(method: Any) -> Callable[[Call | InnerCall, dict[str, Any]], Any]:
             response = method(**arguments)
         finally:
             leave(around)
+            if isinstance(record, Perhaps):
+                record.inner = tuple(around.inner)
         if inspect.iscoroutine(response):
             response.close()
             raise TypeError("client= gives a coroutine: await the method without _sync")
@@ -91,6 +150,8 @@ def _awaited(method: Any) -> Callable[[Call | InnerCall, dict[str, Any]], Any]:
             return await response if inspect.isawaitable(response) else response
         finally:
             leave(around)
+            if isinstance(record, Perhaps):
+                record.inner = tuple(around.inner)
 
     return call
 
