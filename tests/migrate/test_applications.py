@@ -29,7 +29,6 @@ WITHOUT_USER = {
     "b12_cached_glossary": "the function is cached by its arguments",
     "b13_litellm_router": "the coroutine is made in a comprehension of pairs",
     "b17_azure_fastapi": "the type of the parameter is an alias",
-    "b18_test_doubles": "nobody calls it for a user",
     "b19_reexported_client": "the author has a name and no identifier",
 }
 
