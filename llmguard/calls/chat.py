@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from llmguard.calls.request import CHAT, NOT_GIVEN, Request, asked, asked_sync
+from llmguard.calls.request import CHAT, NOT_GIVEN, NotGiven, Request, asked, asked_sync
 from llmguard.calls.result import AsyncStreamed, Result, Streamed
 from llmguard.usage.clients.methods import Noted
 
@@ -65,7 +65,7 @@ class ChatMethods:
         *,
         stream: Literal[True],
         client_options: Options = ...,
-        client: None = ...,
+        client: NotGiven = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamed: ...
 
@@ -83,7 +83,7 @@ class ChatMethods:
         stream: Literal[False] | None = ...,
         client_options: Options = ...,
         *,
-        client: None = ...,
+        client: NotGiven = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -105,7 +105,7 @@ class ChatMethods:
         stream: bool | None = NOT_GIVEN,
         client_options: Options = None,
         *,
-        client: Any = None,
+        client: Any = NOT_GIVEN,
         **provider_arguments: Any,
     ) -> Any:
         """Ask in OpenAI's format.
@@ -181,7 +181,7 @@ class ChatMethods:
         *,
         stream: Literal[True],
         client_options: Options = ...,
-        client: None = ...,
+        client: NotGiven = ...,
         **provider_arguments: Any,
     ) -> Streamed: ...
 
@@ -199,7 +199,7 @@ class ChatMethods:
         stream: Literal[False] | None = ...,
         client_options: Options = ...,
         *,
-        client: None = ...,
+        client: NotGiven = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -221,7 +221,7 @@ class ChatMethods:
         stream: bool | None = NOT_GIVEN,
         client_options: Options = None,
         *,
-        client: Any = None,
+        client: Any = NOT_GIVEN,
         **provider_arguments: Any,
     ) -> Any:
         """`chat_completion` for code that is not asynchronous, with a synchronous client of its own.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from llmguard.calls.request import MESSAGES, NOT_GIVEN, Request, asked, asked_sync
+from llmguard.calls.request import MESSAGES, NOT_GIVEN, NotGiven, Request, asked, asked_sync
 from llmguard.calls.result import AsyncStreamed, Result, Streamed
 from llmguard.usage.clients.methods import Noted
 
@@ -70,7 +70,7 @@ class MessagesMethods:
         *,
         stream: Literal[True],
         client_options: Options = ...,
-        client: None = ...,
+        client: NotGiven = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamed: ...
 
@@ -87,7 +87,7 @@ class MessagesMethods:
         stream: Literal[False] | None = ...,
         client_options: Options = ...,
         *,
-        client: None = ...,
+        client: NotGiven = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -108,13 +108,13 @@ class MessagesMethods:
         stream: bool | None = NOT_GIVEN,
         client_options: Options = None,
         *,
-        client: Any = None,
+        client: Any = NOT_GIVEN,
         **provider_arguments: Any,
     ) -> Any:
         """Ask in Anthropic's format; arguments, result and errors as of `chat_completion`, but that Anthropic is asked
         where no provider is named."""
         sent = {"messages": messages, "model": model, "max_tokens": max_tokens, "stream": stream, **provider_arguments}
-        whom = (provider or ("anthropic" if client is None else None), client_options, client)
+        whom = (provider or ("anthropic" if client is NOT_GIVEN else None), client_options, client)
         request = self._request(MESSAGES, sent, user_id, service_name, metadata, *whom, True)
         return await asked(request)
 
@@ -159,7 +159,7 @@ class MessagesMethods:
         *,
         stream: Literal[True],
         client_options: Options = ...,
-        client: None = ...,
+        client: NotGiven = ...,
         **provider_arguments: Any,
     ) -> Streamed: ...
 
@@ -176,7 +176,7 @@ class MessagesMethods:
         stream: Literal[False] | None = ...,
         client_options: Options = ...,
         *,
-        client: None = ...,
+        client: NotGiven = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -197,7 +197,7 @@ class MessagesMethods:
         stream: bool | None = NOT_GIVEN,
         client_options: Options = None,
         *,
-        client: Any = None,
+        client: Any = NOT_GIVEN,
         **provider_arguments: Any,
     ) -> Any:
         """`messages_create` for code that is not asynchronous, with a synchronous client of its own.
@@ -206,7 +206,7 @@ class MessagesMethods:
             TypeError: `client` is asynchronous.
         """
         sent = {"messages": messages, "model": model, "max_tokens": max_tokens, "stream": stream, **provider_arguments}
-        whom = (provider or ("anthropic" if client is None else None), client_options, client)
+        whom = (provider or ("anthropic" if client is NOT_GIVEN else None), client_options, client)
         request = self._request(MESSAGES, sent, user_id, service_name, metadata, *whom, False)
         return asked_sync(request)
 

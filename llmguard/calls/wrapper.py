@@ -135,15 +135,15 @@ class LLMWrapper(ChatMethods, MessagesMethods):
         client: Any,
         asynchronous: bool,
     ) -> Request:
-        check_messages(sent["messages"])
         attribution = {"user_id": user_id, "service_name": service_name}
-        if client is not None:
+        if client is not NOT_GIVEN:  # one that is None has no methods, and says so
             check_alone(provider, client_options)
 
             def through(_: dict[str, Any]) -> Reached:
                 return own_client.reach(client, shape.path, asynchronous=asynchronous)
 
             return Request(shape, through, sent, attribution, metadata, asynchronous=asynchronous)
+        check_messages(sent["messages"])
         chosen = provider or self.default_provider
         options = {**self._client_options, **client_options} if client_options else self._client_options
         if not provider and not self._provider:

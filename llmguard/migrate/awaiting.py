@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 #: What runs coroutines beside each other, ends them in the middle, or keeps others out.
 _CONCURRENT = re.compile(
     rb"\b(gather|create_task|ensure_future|TaskGroup|as_completed|wait_for|start_soon|create_task_group"
-    rb"|run_coroutine_threadsafe)\b|\basyncio\s*\.\s*(wait|timeout|timeout_at)\b|\.\s*(acquire|cancel|send)\s*\("
+    rb"|run_coroutine_threadsafe|start_server|start_unix_server|__await__)\b|\basyncio\s*\.\s*(wait|timeout|timeout_at)\b|\.\s*(acquire|cancel|send)\s*\("
 )
 #: Frameworks that serve several requests, messages or sessions at once.
 _SERVES = re.compile(
     rb"^[ \t]*(?:from|import)[ \t]+(?:fastapi|starlette|aiohttp|quart|sanic|litestar|blacksheep|tornado|robyn|uvicorn"
     rb"|hypercorn|django|channels|falcon|discord|nextcord|disnake|telegram|aiogram|telebot|pyrogram|telethon|slack_bolt"
-    rb"|chainlit|gradio|nicegui|mcp|fastmcp|grpc|websockets|socketio|temporalio|arq|faststream|livekit)\b",
+    rb"|chainlit|gradio|nicegui|mcp|fastmcp|grpc|websockets|socketio|temporalio|arq|faststream|livekit"
+    rb"|nats|aiokafka|aio_pika|hikari|twitchio|asyncssh|aiosmtpd|botbuilder)\b",
     re.MULTILINE,
 )
 
@@ -53,11 +54,11 @@ def awaits(source: Source, texts: Texts, project: Project, call: ast.Call, *, as
 
 
 def is_concurrent(source: Source, texts: Texts) -> bool:
-    """Whether coroutines of a file run beside each other: it, or one that speaks of its module, starts several, or the
-    project is made with a framework that does."""
-    if _CONCURRENT.search(source.data) or texts.beside(source.absolute, _CONCURRENT):
+    """Whether coroutines of a file run beside each other: some file of the project starts several, or the project is
+    made with a framework that does."""
+    if _CONCURRENT.search(source.data) or _SERVES.search(source.data):
         return True
-    return _SERVES.search(source.data) is not None or texts.serves(_SERVES)
+    return texts.holds(_CONCURRENT, _SERVES)
 
 
 def _is_alone(source: Source, project: Project, function: ast.AsyncFunctionDef, call: ast.Call) -> bool:

@@ -7,7 +7,6 @@ means the function is asked of imports and definitions, not of the word.
 from __future__ import annotations
 
 import ast
-import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Calls that replace what their second argument names.
 _REPLACING = frozenset({"object", "setattr"})
+#: What makes an object of what it is given.
+_STAND_INS = frozenset({"SimpleNamespace", "Namespace", "Mock", "MagicMock", "AsyncMock", "type", "namedtuple"})
 _MOST_FILES = 60  # that a function is looked for in: a name that stands in more is nobody's
 
 
@@ -67,14 +68,17 @@ class Callers:
         """
         self._looked.setdefault(home.source.absolute, home)
         files = self._files(home.source, function)
-        if len(files) > _MOST_FILES or self._is_overridden(home, function):
+        if len(files) > _MOST_FILES or self._is_replaced(home.source, function.name):
+            return None
+        kin = self._kin(home, function)
+        if kin is None:
             return None
         found: list[Caller] = []
         for looked in (home, *(self._look(*file) for file in files)):
-            if looked is None or _is_replaced(looked.source, function.name, home.source):
+            if looked is None:
                 return None
             for use in _uses(looked.source, function.name):
-                if not self._means(looked, use, home.source, function):
+                if not self._means(looked, use, home.source, function, alone=not kin):
                     continue
                 caller = _caller(looked, use, like)
                 if caller is None:
@@ -105,18 +109,29 @@ class Callers:
                 self._looked[absolute] = Looked(source, Judge(source.facts, self._project))
         return self._looked[absolute]
 
-    def _means(self, looked: Looked, use: ast.expr, home: Source, function: Function) -> bool:
-        """Whether a name, or an attribute, is the function, and nothing else."""
+    def _means(self, looked: Looked, use: ast.expr, home: Source, function: Function, *, alone: bool) -> bool:
+        """Whether a name, or an attribute, is the function, and nothing else.
+
+        Args:
+            looked: the file that it stands in.
+            use: the name, or the attribute.
+            home: the file of the function.
+            function: the function.
+            alone: no other class has a method of its name; else an object whose class is only said to be this one may
+                be of another.
+        """
         source, judge = looked
+        cls = home.parents.get(function)
         if isinstance(use, ast.Attribute) and isinstance(use.value, ast.Name) and use.value.id in ("self", "cls"):
             around = next((node for node in source.ancestors(use) if isinstance(node, ast.ClassDef)), None)
-            cls = home.parents.get(function)
-            if source is home and isinstance(cls, ast.ClassDef) and around is not None:
-                meets = source.families.meet(cls.name, around.name)
-                return around is cls or (meets and not _defines(around, function.name))
-        here = _here(source, use)
-        if here is None:
+            if around is cls or source is not home or not alone or around is None or not isinstance(cls, ast.ClassDef):
+                return around is cls
+            return source.families.meet(cls.name, around.name)
+        if isinstance(cls, ast.ClassDef) and not alone:
             return False
+        here = _here(source, use)
+        if here is None:  # in a table of functions, say: whoever has it can look at its parameters
+            return isinstance(use, ast.Name) and isinstance(use.ctx, ast.Load)
         judge.infer.refill()
         values = judge.infer.values(use, here)
         return bool(values) and all(
@@ -126,25 +141,51 @@ class Callers:
             for value in values
         )
 
-    def _is_overridden(self, home: Looked, function: Function) -> bool:
-        """Whether a call of a method may mean one of a class that is made from its class."""
+    def _kin(self, home: Looked, function: Function) -> list[str] | None:
+        """The other classes of the project that have a method of this name; None where an object may be of one of them
+        and of the function's class, or of a class made from it."""
         cls = home.source.parents.get(function)
         if not isinstance(cls, ast.ClassDef):
-            return False
-        pending, seen = [cls.name], {cls.name}
-        while pending:
-            base = pending.pop()
-            files = self._texts.mentioning(base)
-            if len(files) > _MOST_FILES:
+            return []
+        files = self._texts.mentioning(function.name)
+        if len(files) > _MOST_FILES:
+            return None
+        others: list[str] = []
+        for _, absolute, data in files:
+            tree = home.source.tree if absolute == home.source.absolute else tree_of(data)
+            for node in ast.walk(tree) if tree is not None else ():
+                if isinstance(node, ast.ClassDef) and node is not cls and _defines(node, function.name):
+                    others.append(node.name)
+                elif isinstance(node, ast.Call) and any(key.arg == function.name for key in node.keywords):
+                    if _last(node.func) in _STAND_INS:
+                        others.append(_last(node.func))
+        return None if others and self._has_heirs(home.source, cls) else others
+
+    def _has_heirs(self, home: Source, cls: ast.ClassDef) -> bool:
+        """Whether a class of the project is made from a class, or may be."""
+        files = self._texts.mentioning(cls.name)
+        if len(files) > _MOST_FILES:
+            return True
+        for _, absolute, data in files:
+            tree = home.tree if absolute == home.absolute else tree_of(data)
+            if tree is None:
                 return True
-            for _, absolute, data in files:
-                tree = home.source.tree if absolute == home.source.absolute else tree_of(data)
-                for node in ast.walk(tree) if tree is not None else ():
-                    if isinstance(node, ast.ClassDef) and base in map(_last, node.bases) and node.name not in seen:
-                        if _defines(node, function.name):
-                            return True
-                        seen.add(node.name)
-                        pending.append(node.name)
+            names = {cls.name}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom):
+                    names |= {alias.asname for alias in node.names if alias.name == cls.name and alias.asname}
+            if any(isinstance(n, ast.ClassDef) and names & set(map(_last, n.bases)) for n in ast.walk(tree)):
+                return True
+        return False
+
+    def _is_replaced(self, home: Source, name: str) -> bool:
+        """Whether some file may put something in the place of a function, or of its module: a test, say."""
+        (stem,) = names_of(home.absolute)
+        files = {file[1]: file for word in (name, stem) for file in self._texts.mentioning(word)}
+        for _, absolute, data in files.values():
+            tree = home.tree if absolute == home.absolute else tree_of(data)
+            if tree is None or any(_replaces(node, name, stem) for node in ast.walk(tree)):
+                return True
         return False
 
 
@@ -173,22 +214,20 @@ def _caller(looked: Looked, use: ast.expr, like: Found) -> Caller | None:
     return None if site is None else Caller(looked, Found(source, use, site, like.callee), call)
 
 
-def _is_replaced(source: Source, name: str, home: Source) -> bool:
-    """Whether a file may put something in the place of a function of another one: in a test, say."""
-    if any(
-        not isinstance(node.ctx, ast.Load) and _last(node.value) != "self" for node in source.attributes.get(name, ())
-    ):
+def _replaces(node: ast.AST, name: str, stem: str) -> bool:
+    """Whether a node puts something in the place of a function or its module, or looks at all functions of one."""
+    if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+        return node.attr in (name, stem) and _last(node.value) != "self"
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value.endswith((f".{name}", f".{stem}")) and node.value.replace(".", "").isidentifier()
+    if not isinstance(node, ast.Call):
+        return False
+    called = _last(node.func)
+    if called == "multiple" and any(key.arg in (name, stem) for key in node.keywords):
         return True
-    stem = os.path.splitext(os.path.basename(home.absolute))[0]
-    if any(text.endswith(f".{name}") and stem in text.split(".") for text in source.texts):
-        return True
-    return any(
-        isinstance(node, ast.Call)
-        and _last(node.func) in _REPLACING
-        and len(node.args) > 1
-        and isinstance(node.args[1], ast.Constant)
-        and node.args[1].value == name
-        for node in source.nodes
+    second = node.args[1] if len(node.args) > 1 else None
+    return called == "getmembers" or (
+        called in _REPLACING and isinstance(second, ast.Constant) and second.value in (name, stem)
     )
 
 

@@ -81,25 +81,29 @@ def decided(
     wanted = [site for finding, site in pairs if not options.providers or finding.provider in options.providers]
     migration = FileMigration(source, judge, wanted, texts, options, moving, asked)
     outcomes = {id(outcome.found): outcome for outcome in migration.decide()}
-    decisions = [
-        _decision(source, finding, outcomes[id(site)], migration.edits)
-        if id(site) in outcomes
-        else _of(finding, Verdict.IGNORED, "deselected")
-        for finding, site in pairs
-    ]
     seen = {id(finding) for finding, _ in pairs}
-    decisions += [manual(finding, "syntax-error") for finding in findings if id(finding) not in seen]
+    lost = [manual(finding, "syntax-error") for finding in findings if id(finding) not in seen]
     borrowed, stuck = tuple(migration.borrowed), frozenset(migration.stuck)
-    if not migration.edits:
-        return Decided(decisions, borrowed=borrowed, stuck=stuck)
     try:
         text = applied(source.text, migration.edits)
         text = text if text.strip() else ""
         after = source.encoded(text)
         _check_result(source, text)
+        decisions = [
+            _decision(source, finding, outcomes[id(site)], migration.edits)
+            if id(site) in outcomes
+            else _of(finding, Verdict.IGNORED, "deselected")
+            for finding, site in pairs
+        ]
     except (OverlapError, UncheckableError, SyntaxError) as error:
+        if options.passes_users:
+            plain = options._replace(passes_users=False)
+            return decided(source, findings, project, texts, plain, moving, asked)
         undone = [manual(finding, "cannot-round-trip") for finding, _ in pairs]
         return Decided(undone, error=f"left as it is: {error}", stuck=frozenset(moving or ()))
+    decisions += lost
+    if not migration.edits:
+        return Decided(decisions, borrowed=borrowed, stuck=stuck)
     change = Change(source.shown, source.absolute, source.data, after)
     if any(decision.verdict is Verdict.MANUAL for decision in decisions):
         decisions = _with_tracked(decisions, source, after)

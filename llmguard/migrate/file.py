@@ -169,7 +169,7 @@ class FileMigration:
             asynchronous: whether the call is awaited.
             reason: why the client stays.
         """
-        text = self.source.segment(client)
+        text = self.source.operand(client)
         ask = to_wrapper.Ask(shape, "", self.service_of(outcome.found), {}, self._wrapper, client=text)
         log = self.log_of(outcome)
         user = self.user_of(outcome, log)
@@ -237,7 +237,9 @@ class FileMigration:
             return user
         passed = self._passing.down_to(found)
         own = [edit.span for path, edit in passed.edits if path == self.source.absolute and edit not in self.edits]
-        return User() if any(map(self.overlaps, own)) else passed
+        calls = [self.source.span(each.found.call) for each in self.outcomes.values() if each.found.call is not None]
+        inside = any(call.start <= span.start < call.end for span in own for call in calls)
+        return User() if inside or any(map(self.overlaps, own)) else passed
 
     def bring(self, outcome: Outcome, user: User) -> None:
         """Have a user passed down to the call that is for it."""

@@ -53,7 +53,7 @@ class Importers:
         (stem,) = names_of(absolute)
         importing = _speaks_of(stem)
         for shown, path, data in self._texts.mentioning(stem):
-            if path == absolute or path in but or not importing.search(data):
+            if path == absolute or path in but or not (name.encode() in data or b"*" in data or importing.search(data)):
                 continue
             tree = tree_of(data)
             line = 1 if tree is None else self._read_at(tree, path, absolute, name)
@@ -67,15 +67,32 @@ class Importers:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if may_name(node.value, absolute, name) or (imported is not None and node.value == name):
                     return node.lineno
-            elif imported is None:
-                continue
-            elif isinstance(node, ast.Attribute) and node.attr == name and ast.unparse(node.value) in imported.modules:
-                return node.lineno
+            elif isinstance(node, ast.Attribute) and node.attr == name:
+                of = ast.unparse(node.value)
+                if (imported is not None and of in imported.modules) or self._may_be(node.value, tree, path, absolute):
+                    return node.lineno
         if imported is None:
             return 0
         if name in imported.names or "*" in imported.names or _is_handed_on(tree, imported.modules):
             return imported.line
         return 0
+
+    def _may_be(self, value: ast.expr, tree: ast.Module, path: str, absolute: str) -> bool:
+        """Whether what an attribute is read of may be a module that came by another one: `app.llm`, or an `llm` that is
+        imported from somewhere; not what the file makes itself, nor what is surely another module."""
+        (stem,) = names_of(absolute)
+        if isinstance(value, ast.Attribute):
+            return value.attr == stem and _is_path(value)
+        if not isinstance(value, ast.Name) or value.id != stem:
+            return False
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == stem for alias in node.names):
+                dotted = node.module or ""
+                project = self._project
+                module = project.relative(dotted, node.level, path) if node.level else project.absolute(dotted, path)
+                inner = project.submodule(module, stem) if module is not None else None
+                return inner is None or os.path.abspath(inner.path) == absolute
+        return False
 
     def _imported(self, tree: ast.Module, path: str, absolute: str) -> Imported | None:
         """What a file imports of a module, None when nothing."""
@@ -120,6 +137,13 @@ class Importers:
         if module is not None:
             return os.path.abspath(getattr(module, "path", "")) == absolute
         return may_mean(dotted, absolute)
+
+
+def _is_path(node: ast.expr) -> bool:
+    """Whether an expression is a dotted name that does not begin with the object of a method."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id not in ("self", "cls")
 
 
 def _speaks_of(stem: str) -> re.Pattern[bytes]:

@@ -65,6 +65,11 @@ class Passing:
             users.append(user)
             if not user.text:
                 continue
+            in_fstring = any(
+                isinstance(parent, ast.JoinedStr) for parent in caller.looked.source.ancestors(caller.call)
+            )
+            if in_fstring:
+                return User()  # quotes in quotes, and places that cannot be trusted
             given = appended(caller.looked.source, caller.call, f"{PARAMETER}={user.text}")
             if given is None:
                 return User()
@@ -90,7 +95,7 @@ def _function_of(source: Source, found: Found) -> Function | None:
         or not isinstance(source.parents.get(function), (ast.Module, ast.ClassDef))
     ):
         return None
-    if function.args.vararg:
+    if function.args.vararg or function.args.posonlyargs:
         return None
     if any(getattr(decorator, "id", "") not in _KEEPING for decorator in function.decorator_list):
         return None

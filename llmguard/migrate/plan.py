@@ -169,8 +169,13 @@ class Planning:
         except (OSError, UncheckableError) as error:
             reason = "syntax-error" if getattr(error, "line", 0) else "cannot-round-trip"
             return Decided([*decisions, *(manual(finding, reason) for finding in sites)], error=str(error))
-        with self._vocabulary(settings) as project:
-            made = decided(source, sites, project, self._texts, self._options, moving, asked)
+        try:
+            with self._vocabulary(settings) as project:
+                made = decided(source, sites, project, self._texts, self._options, moving, asked)
+        except Exception as error:  # noqa: BLE001  (a file that we fail on is reported, and the others move)
+            undone = [manual(finding, "cannot-round-trip") for finding in sites]
+            said = f"left as it is: {type(error).__name__}: {error} (a mistake of llmguard's: please report it)"
+            return Decided([*decisions, *undone], error=said, stuck=frozenset(moving or ()))
         return made._replace(decisions=[*decisions, *made.decisions])
 
     def _again(self, path: str, willing: Mapping[Shared, list[Use]], moving: Mapping[Shared, Way]) -> Decided:

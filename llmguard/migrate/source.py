@@ -162,6 +162,11 @@ class Source:
         span = self.span(node)
         return self.text[span.start : span.end]
 
+    def operand(self, node: ast.expr) -> str:
+        """The text of an expression, in parentheses where it needs them to be an argument."""
+        text = self.segment(node)
+        return f"({text})" if isinstance(node, (ast.NamedExpr, ast.Yield, ast.YieldFrom)) else text
+
     def indent(self, node: ast.stmt | ast.expr) -> str:
         """The blank space at the beginning of the line where a node begins."""
         line = self.lines[node.lineno - 1]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 from llmguard.check.scopes import How
 from llmguard.check.values import Class, Here, Object
 from llmguard.migrate import clients
+from llmguard.migrate.fields import is_field
+from llmguard.migrate.identifiers import KEYS, NAMES, PEOPLE, is_given_as_user, is_identifier, root_of
 from llmguard.migrate.statements import bodies
 
 if TYPE_CHECKING:
@@ -22,20 +24,6 @@ if TYPE_CHECKING:
     from llmguard.migrate.edit import Edit
     from llmguard.migrate.source import Found, Source
 
-#: Names that identifiers of users go by, beside those that are asked for.
-_NAMES = (
-    *("user_id", "userId", "uid", "userid", "current_user_id", "requester_id", "author_id", "member_id"),
-    *("x_user_id", "x_user", "sender_id", "customer_id", "account_id", "owner_id", "user_pk", "from_user_id"),
-    *("telegram_id", "chat_user_id"),
-)
-#: What an object for a user is called, and how its identifier is.
-_PEOPLE = frozenset(
-    {
-        *("user", "current_user", "author", "effective_user", "from_user", "member", "sender", "account", "customer"),
-        *("owner", "principal", "identity", "requester", "me", "client_user", "auth_user", "actor"),
-    }
-)
-_KEYS = ("id", "user_id", "pk", "uid", "sub")
 #: Parameters of the frameworks' handlers -> what they have, and a part of the framework's name.
 _IDIOMS = (
     ("message", "author.id", "discord"),
@@ -81,11 +69,11 @@ def user_of(judge: Judge, found: Found, names: tuple[str, ...], *, asks: bool = 
     """
     if asks and _is_said(found):
         return User(is_said=True)
-    for name in dict.fromkeys((*names, *_NAMES)):
+    for name in dict.fromkeys((*names, *NAMES)):
         if _is_in_reach(found, name):
             return User(name, is_read="." in name and not _is_made_with(found, name))
     receiver = _receiver_of(found)
-    for name in (*names, *_NAMES) if receiver else ():
+    for name in (*names, *NAMES) if receiver else ():
         dotted = f"{receiver}.{name}"
         if _is_in_reach(found, dotted):
             return User(dotted, is_read=not _is_made_with(found, dotted))
@@ -132,7 +120,9 @@ def _is_sure(found: Found, name: str, binding: Binding) -> bool:
         if isinstance(binding.node, ast.Constant):
             return False  # `user_id = None`, to be set later
         ended = binding.node.end_lineno or binding.line
-        return ended < call.lineno and binding.block.holds(found.site.block)
+        return (
+            ended < call.lineno and binding.block.holds(found.site.block) and _has_run(found.source, binding.node, call)
+        )
     if binding.how is How.ELEMENT:
         return any(
             isinstance(loop, (ast.For, ast.AsyncFor))
@@ -141,6 +131,22 @@ def _is_sure(found: Found, name: str, binding: Binding) -> bool:
             for loop in found.source.ancestors(call)
         )
     return False
+
+
+def _has_run(source: Source, node: ast.AST, call: ast.AST) -> bool:
+    """Whether what stands before a call in a `try`, or in a `with` that may swallow an error, has run when the call is
+    reached: the call stands behind it in the same block."""
+    around = source.ancestors(call)
+    for parent in source.ancestors(node):
+        if isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            break
+        guards = isinstance(parent, ast.With) and any("suppress" in ast.unparse(i.context_expr) for i in parent.items)
+        if isinstance(parent, ast.Try) or guards:
+            body = {id(statement) for statement in parent.body}  # type: ignore[attr-defined]
+            mine = any(id(each) in body for each in (node, *source.ancestors(node)))
+            if mine and not any(id(each) in body for each in around):
+                return False
+    return True
 
 
 def _receiver_of(found: Found) -> str:
@@ -171,15 +177,10 @@ def _is_made_with(found: Found, dotted: str) -> bool:
     owner = clients.class_of_self(found.site.scope, receiver)
     if owner is None or "." in attribute:
         return False
-    for statement in owner.node.body:
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and statement.name == "__init__":
-            return any(
-                isinstance(target, ast.Attribute) and target.attr == attribute
-                for inner in statement.body
-                if isinstance(inner, (ast.Assign, ast.AnnAssign))
-                for target in (inner.targets if isinstance(inner, ast.Assign) else [inner.target])
-            )
-    return attribute in owner.bindings
+    derived = (node for node in found.source.nodes if isinstance(node, ast.ClassDef) and node is not owner.node)
+    if any(owner.node.name in ast.unparse(base) for node in derived for base in node.bases):
+        return False  # its `__init__` may be another one
+    return is_field(owner.node, attribute)
 
 
 # -- what the function reads anyway -----------------------------------------------------------------------------------
@@ -197,11 +198,39 @@ def _read_in_function(found: Found) -> User | None:
             if not _is_one(node, found):
                 continue
             text = ast.unparse(node)
+            kept = _kept_in(found, node)
+            if kept:
+                return User(kept)
             if id(node) in surely:
-                return User(text)
+                return User(text, is_read=isinstance(node, ast.Call) or _may_have_changed(found, function, node))
             if perhaps is None and node.lineno != found.site.node.lineno:
                 perhaps = User(text, is_read=True)
     return perhaps
+
+
+def _kept_in(found: Found, node: ast.expr) -> str:
+    """The variable that holds what an expression gives, when it is there at the call; "" for none."""
+    statement = found.source.parents.get(node)
+    if not isinstance(statement, ast.Assign) or statement.value is not node or len(statement.targets) != 1:
+        return ""
+    name = getattr(statement.targets[0], "id", "")
+    return name if name and _is_in_reach(found, name) else ""
+
+
+def _may_have_changed(found: Found, function: ast.AST, read: ast.expr) -> bool:
+    """Whether something is done to what an identifier was read of, between the reading and the call."""
+    root, call = root_of(read), found.site.node
+    for node in ast.walk(function):
+        if not read.lineno < getattr(node, "lineno", 0) < call.lineno:
+            continue
+        if isinstance(node, ast.Call):
+            owner = root_of(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+            if owner == root or any(isinstance(arg, ast.Name) and arg.id == root for arg in node.args):
+                return True
+        elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+            if root_of(node) == root:
+                return True
+    return False
 
 
 def _read_in_file(found: Found) -> User | None:
@@ -211,7 +240,7 @@ def _read_in_file(found: Found) -> User | None:
     for node in found.source.nodes:
         if not _is_one(node, found):
             continue
-        root = _root(node)
+        root = root_of(node)
         owner = clients.owner_of(found.site.scope, root)
         if root in names or owner is found.source.facts.scope:
             return User(ast.unparse(node), is_read=True)
@@ -254,50 +283,15 @@ def _is_one(node: ast.AST, found: Found) -> TypeGuard[ast.expr]:
     """Whether a node reads the identifier of a user from what a call can reach."""
     return (
         isinstance(node, ast.expr)
-        and (_is_identifier(node) or _is_given_as_user(found.source, node))
+        and not isinstance(found.source.parents.get(node), ast.Await)
+        and (is_identifier(node) or is_given_as_user(found.source, node))
         and _is_rooted(found, node)
     )
 
 
-def _is_identifier(node: ast.expr) -> bool:
-    """Whether an expression reads the identifier of a user from something: `user.id`, `session["user_id"]`."""
-    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-        return _is_key(node.attr, _last(node.value))
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Constant):
-        return _is_key(node.slice.value, _last(node.value))
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
-        first = node.args[0] if node.args else None
-        plain = len(node.args) < 3 and not node.keywords and all(isinstance(arg, ast.Constant) for arg in node.args)
-        return plain and isinstance(first, ast.Constant) and _is_key(first.value, _last(node.func.value))
-    return False
-
-
-def _is_given_as_user(source: Source, node: ast.expr) -> bool:
-    """Whether a chain is given to something as its user: `user=config.user`."""
-    parent = source.parents.get(node)
-    return (
-        isinstance(node, (ast.Attribute, ast.Subscript))
-        and isinstance(parent, ast.keyword)
-        and (parent.arg == "user" or parent.arg in _NAMES)
-    )
-
-
-def _is_key(name: object, holder: str) -> bool:
-    return name in _NAMES or (name in _KEYS and holder.lower() in _PEOPLE)
-
-
-def _last(node: ast.expr) -> str:
-    """The last name of a dotted one."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-        return str(node.slice.value)
-    return node.id if isinstance(node, ast.Name) else ""
-
-
 def _is_rooted(found: Found, node: ast.expr) -> bool:
     """Whether a chain of attributes and keys begins with a name that means the same where the call stands."""
-    root = _root(node)
+    root = root_of(node)
     owner = clients.owner_of(found.site.scope, root) if root and root not in found.source.deleted else None
     if owner is None or owner.is_class or _is_receiver(found, root):
         return False
@@ -305,13 +299,6 @@ def _is_rooted(found: Found, node: ast.expr) -> bool:
     if any(binding.how in (How.PARAMETER, How.IMPORT, How.FROM) for binding in bindings):
         return len(bindings) == 1
     return owner is found.site.scope and any(_is_sure(found, root, binding) for binding in bindings)
-
-
-def _root(node: ast.expr) -> str:
-    """The name that a chain of attributes, keys and calls begins with, "" for none."""
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _values(bindings: list[Binding]) -> list[Binding]:
@@ -343,9 +330,11 @@ def _of_parameter(judge: Judge, found: Found) -> User | None:
     for function, parameter in _parameters(found):
         if parameter.annotation is None or len(_values(function.bindings.get(parameter.arg, []))) != 1:
             continue
-        if parameter.arg in _PEOPLE and ast.unparse(parameter.annotation) in ("str", "int", "UUID", "uuid.UUID"):
+        annotation = ast.unparse(parameter.annotation)
+        if parameter.arg in PEOPLE and annotation in ("str", "int", "UUID", "uuid.UUID"):
             return User(parameter.arg)
-        if function.parent is None:
+        may_be_none = "None" in annotation or "Optional" in annotation or _has_none(function, parameter)
+        if function.parent is None or may_be_none:
             continue
         judge.infer.refill()
         values = judge.infer.values(parameter.annotation, Here(function.parent, function.parent.block))
@@ -357,11 +346,28 @@ def _of_parameter(judge: Judge, found: Found) -> User | None:
     return None
 
 
+def _has_none(function: FunctionScope, parameter: ast.arg) -> bool:
+    """Whether None is a parameter's default."""
+    return any(
+        binding.how is How.VALUE and isinstance(binding.node, ast.Constant) and binding.node.value is None
+        for binding in function.bindings.get(parameter.arg, ())
+    )
+
+
 def _field_of(cls: ClassScope, parameter: str) -> str:
     """The field of a class that holds the identifier of a user, "" for none."""
-    is_person = parameter.lower() in _PEOPLE or cls.name.lower() in _PEOPLE
-    names: tuple[str, ...] = (*_NAMES, *_KEYS) if is_person else _NAMES
-    return next((name for name in names if name in cls.bindings or name in cls.attributes), "")
+    is_person = parameter.lower() in PEOPLE or cls.name.lower() in PEOPLE
+    names: tuple[str, ...] = (*NAMES, *KEYS, "user") if is_person else (*NAMES, "user")
+    return next((name for name in names if is_field(cls.node, name) and (name != "user" or _is_text(cls, name))), "")
+
+
+def _is_text(cls: ClassScope, name: str) -> bool:
+    return any(
+        isinstance(each, ast.AnnAssign)
+        and ast.unparse(each.target) == name
+        and ast.unparse(each.annotation) in ("str", "int")
+        for each in cls.node.body
+    )
 
 
 def _idiom(found: Found) -> User | None:

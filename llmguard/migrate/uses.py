@@ -33,7 +33,7 @@ class Texts:
 
     def __init__(self, files: Iterable[File], migrating: frozenset[str] | None = None) -> None:
         self._files = list(files)
-        self._serves: bool | None = None
+        self._held: dict[tuple[re.Pattern[bytes], ...], bool] = {}
         self._reads: dict[tuple[str, str], Reads | None] = {}
         self._candidate_files: dict[str, tuple[list[File], list[File]]] = {}
         self._by_stem: dict[str, list[File]] = {}
@@ -83,7 +83,9 @@ class Texts:
         """Whether a module of the project of this name does something when it is imported, beside defining names."""
         for _, _, data in self._by_stem.get(module, ()):
             tree = tree_of(data)
-            if tree is None or any(_runs(statement) for statement in tree.body):
+            own = frozenset(getattr(node, "name", "") for node in tree.body) if tree is not None else frozenset()
+            own -= frozenset(node.name for node in tree.body if isinstance(node, ast.ClassDef)) if tree else own
+            if tree is None or any(_runs(statement, own) for statement in tree.body):
                 return True
         return False
 
@@ -98,16 +100,19 @@ class Texts:
         own = [file for file in self._with(name) if defined.search(file[2]) and b"llmguard" not in file[2]]
         for _, _, data in own:
             tree = tree_of(data)
-            if tree is None or any(_is_printing(node) for node in ast.walk(tree) if getattr(node, "name", "") == name):
+            if tree is None or any(_is_visible(node) for node in ast.walk(tree) if getattr(node, "name", "") == name):
                 return True
         asked = re.compile(rf"\b{re.escape(receiver)}\s*\.\s*(?!log_|import\b)\w".encode())
         return bool(own) and bool(_places(asked, self._with(receiver)))
 
-    def serves(self, pattern: re.Pattern[bytes]) -> bool:
-        """Whether some file imports a framework, as a pattern knows them."""
-        if self._serves is None:
-            self._serves = any(pattern.search(data) for _, _, data in self._files)
-        return self._serves
+    def holds(self, *patterns: re.Pattern[bytes]) -> bool:
+        """Whether some file holds one of some patterns; asked once."""
+        known = self._held.get(patterns)
+        if known is None:
+            known = self._held[patterns] = any(
+                pattern.search(data) for _, _, data in self._files for pattern in patterns
+            )
+        return known
 
     def mentioning(self, name: str) -> list[File]:
         """The files in which a word stands."""
@@ -211,7 +216,10 @@ class Texts:
         return found
 
 
-def _runs(statement: ast.stmt) -> bool:
+def _runs(statement: ast.stmt, own: frozenset[str] = frozenset()) -> bool:
+    value = getattr(statement, "value", None)
+    if isinstance(value, ast.Call) and ast.unparse(value.func) in own:
+        return True  # of a function of the module
     if isinstance(statement, ast.Expr):
         return not isinstance(statement.value, ast.Constant)
     return isinstance(statement, (ast.For, ast.While, ast.With, ast.Delete, ast.AugAssign))
@@ -235,11 +243,16 @@ def _computes(data: bytes, name: str) -> bool:
 _READING = frozenset({"os.getenv", "os.environ.get", "getenv", "environ.get", "str"})
 
 
-def _is_printing(function: ast.AST) -> bool:
-    return any(
-        isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write", "rich.print")
-        for node in ast.walk(function)
-    )
+def _is_visible(function: ast.AST) -> bool:
+    """Whether what a function does is seen beside its books: it prints, raises, or sets what is not its object's."""
+    for node in ast.walk(function):
+        if isinstance(node, (ast.Raise, ast.Global, ast.Nonlocal)):
+            return True
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write", "rich.print"):
+            return True
+        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load) and isinstance(node.value, ast.Name):
+            return True
+    return False
 
 
 #: What changes environment variables.
@@ -290,7 +303,7 @@ def may_mean(dotted: str, absolute: str) -> bool:
 
 def may_name(text: str, absolute: str, name: str) -> bool:
     """Whether a text is the dotted path of a name in the module at a path, or of something in it."""
-    parts = text.split(".")
+    parts = text.replace(":", ".").split(".")
     return any(part == name and may_mean(".".join(parts[:at]), absolute) for at, part in enumerate(parts) if at)
 
 

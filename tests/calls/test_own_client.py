@@ -291,10 +291,18 @@ def test_nothing_is_filled_in(provider: FakeProvider, ledger: MemoryLedger, monk
 
 
 def test_what_is_no_client_of_the_format(ledger: MemoryLedger) -> None:
-    with pytest.raises(UsageError, match=r"client= has no messages\.create: Fake is no client of this format"):
+    with pytest.raises(AttributeError, match="'Fake' object has no attribute 'messages'"):
         llm_wrapper.messages_create_sync(MESSAGES, client=Fake(1), model="m", max_tokens=1)
-    with pytest.raises(UsageError, match=r"client= has no chat\.completions\.create: str"):
+    with pytest.raises(AttributeError, match="'str' object has no attribute 'chat'"):
         llm_wrapper.chat_completion_sync(MESSAGES, client="openai", model="m")
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'chat'"):
+        llm_wrapper.chat_completion_sync(MESSAGES, client=None, model="m")
+
+
+def test_what_is_given_with_a_client_is_not_looked_at(provider: FakeProvider, ledger: MemoryLedger) -> None:
+    messages: Any = "abc"
+    llm_wrapper.chat_completion_sync(messages, client=sync_client(provider), model="m")
+    assert provider.requests[0].body["messages"] == "abc"
 
 
 @pytest.mark.full

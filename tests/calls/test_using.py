@@ -140,6 +140,17 @@ def test_mocks_and_fakes_come_back(ledger: MemoryLedger, caplog: pytest.LogCaptu
     assert "Fake is no client that llmguard knows" in said
 
 
+def test_what_a_test_has_put_on_a_real_client_stays_there(ledger: MemoryLedger) -> None:
+    openai = optional("openai")
+    client = openai.OpenAI(api_key="x", base_url="http://127.0.0.1:9")
+    client.chat.completions.create = lambda **_: "stub"
+    client.responses.create = MagicMock(return_value="mock")
+    view = llm_wrapper.using(client, user_id="ann")
+    assert (view.chat.completions.create(**ASKED), view.responses.create(model="m", input="x")) == ("stub", "mock")
+    assert view.chat.completions._client is view
+    assert not ledger.rows
+
+
 def test_clients_without_views_are_refused(ledger: MemoryLedger) -> None:
     mistral = optional("mistralai.client")
     with pytest.raises(TypeError, match="Mistral is no client of the SDKs"):

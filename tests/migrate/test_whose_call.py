@@ -23,11 +23,11 @@ REACHED = {
     "a key": ("def f(user):\n    name = user['id']\n    return name, {ask}\n", "user_id=user['id']"),
     "a look-up": ("def f(event):\n    u = event.get('user_id')\n    return u, {ask}\n", "user_id=event.get('user_id')"),
     "a field of a class": (
-        "class Asked:\n    user_id: str\n\n\ndef f(asked: Asked):\n    return {ask}\n",
+        "import attrs\n\n\n@attrs.define\nclass Asked:\n    user_id: str\n\n\ndef f(asked: Asked):\n    return {ask}\n",
         "user_id=asked.user_id",
     ),
     "an identifier of a person": (
-        "class User:\n    id: int\n\n\ndef f(current_user: User):\n    return {ask}\n",
+        "class User(Model):\n    id: int\n\n\ndef f(current_user: User):\n    return {ask}\n",
         "user_id=current_user.id",
     ),
     "a text that is a user": ("def f(user: str):\n    return {ask}\n", "user_id=user"),

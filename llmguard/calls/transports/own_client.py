@@ -14,7 +14,6 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from llmguard.calls.transports import Reached
-from llmguard.errors import UsageError
 from llmguard.providers.index import by_host, client_class
 from llmguard.usage.call import Call, InnerCall, made, started
 from llmguard.usage.clients import stainless
@@ -36,17 +35,12 @@ def reach(client: Any, path: tuple[str, ...], *, asynchronous: bool) -> Reached:
         asynchronous: whether the method is called to be awaited.
 
     Raises:
-        UsageError: it has no such method.
+        AttributeError: it has no such method; as Python says it.
         TypeError: it is asynchronous, and nobody will await it.
     """
     if not asynchronous and is_asynchronous(type(client)):
         raise TypeError(f"{type(client).__qualname__} is asynchronous: await the method without _sync")
-    dotted = ".".join(path)
-    try:
-        method: Any = attrgetter(dotted)(client)
-    except AttributeError:
-        kind = type(client).__qualname__
-        raise UsageError(f"client= has no {dotted}: {kind} is no client of this format") from None
+    method: Any = attrgetter(".".join(path))(client)
     if is_mock(client) or is_mock(method):
         return Reached("", _unrecorded(method), ended, records=False)
     call = _awaited(method) if asynchronous else _called(method)

@@ -49,4 +49,4 @@ class Using(cst.CSTTransformer):
 
 def rewritten(source: Source, client: ast.expr, wrapper: str, said: list[tuple[str, str]]) -> Edit:
     """The edit that has a call made on a view of its client."""
-    return Edit(source.span(client), Using(wrapper, said, source.newline).applied(source.segment(client)))
+    return Edit(source.span(client), Using(wrapper, said, source.newline).applied(source.operand(client)))

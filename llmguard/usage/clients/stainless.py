@@ -46,7 +46,9 @@ def view(client: Any, fields: dict[str, Any]) -> Any:
     made = copying.copy(client)
     for name, held in list(vars(made).items()):
         cls: Any = type(held)
-        if isinstance(inspect.getattr_static(type(client), name, None), cached_property):
+        if getattr(held, "_client", None) is client and _is_changed(held):
+            made.__dict__[name] = _moved(held, client, made)
+        elif isinstance(inspect.getattr_static(type(client), name, None), cached_property):
             del made.__dict__[name]  # it is made anew, for this one, when it is asked for
         elif getattr(held, "_client", None) is client or cls.__name__.endswith(("Response", "WithStreamedResponse")):
             made.__dict__[name] = cls(made)  # older versions make their resources at once
@@ -54,6 +56,30 @@ def view(client: Any, fields: dict[str, Any]) -> Any:
         install(made, {})
     made.__dict__[FIELDS] = {**(client.__dict__.get(FIELDS) or {}), **fields}
     return made
+
+
+def _is_changed(resource: Any) -> bool:
+    """Whether somebody has put something on a resource, or one below it: a test in the place of a method, say."""
+    client, cls = resource._client, type(resource)
+    for name, held in vars(resource).items():
+        if getattr(held, "_client", None) is client:
+            if _is_changed(held):
+                return True
+        elif inspect.getattr_static(cls, name, None) is not None:
+            return True
+    return False
+
+
+def _moved(resource: Any, client: Any, made: Any) -> Any:
+    """A resource of a client as one of another, with what somebody has put on it."""
+    cls: Any = type(resource)
+    new = cls(made)
+    for name, held in vars(resource).items():
+        if getattr(held, "_client", None) is client:
+            new.__dict__[name] = _moved(held, client, made)
+        elif inspect.getattr_static(cls, name, None) is not None:
+            new.__dict__[name] = held
+    return new
 
 
 @lru_cache(maxsize=256)
