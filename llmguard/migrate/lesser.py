@@ -123,7 +123,7 @@ def _tell_callback(migration: FileMigration, outcome: Outcome) -> None:
     user = migration.user_of(outcome, log)
     service = f'"{migration.service_of(found)}"'
     edit = litellm_metadata.rewritten(migration.judge, found, {"user_id": user.text, "service_name": service})
-    if edit is None or migration.overlaps(edit.span):
+    if edit is None or migration.overlaps(edit.span) or migration.texts.holds(litellm_metadata.PATCHED):
         edit, user = None, User(is_said=user.is_said)
     if edit is not None:
         migration.add(outcome, edit)

@@ -76,7 +76,9 @@ def user_of(judge: Judge, found: Found, names: tuple[str, ...], *, asks: bool = 
     for name in (*names, *NAMES) if receiver else ():
         dotted = f"{receiver}.{name}"
         if _is_in_reach(found, dotted):
-            return User(dotted, is_read=not _is_made_with(found, dotted))
+            if _is_made_with(found, dotted):
+                return User(dotted)
+            return User(f'getattr({receiver}, "{name}", None)', is_read=True)
     ways = (_read_in_function(found), _of_parameter(judge, found), _read_in_file(found), _idiom(found))
     return next((user for user in ways if user is not None), User())
 
@@ -201,8 +203,10 @@ def _read_in_function(found: Found) -> User | None:
             kept = _kept_in(found, node)
             if kept:
                 return User(kept)
+            if _may_have_changed(found, function, node):
+                continue
             if id(node) in surely:
-                return User(text, is_read=isinstance(node, ast.Call) or _may_have_changed(found, function, node))
+                return User(text, is_read=isinstance(node, ast.Call))
             if perhaps is None and node.lineno != found.site.node.lineno:
                 perhaps = User(text, is_read=True)
     return perhaps
@@ -237,8 +241,9 @@ def _read_in_file(found: Found) -> User | None:
     """An identifier that other functions of the file read of what they are given by the same name, or of what the file
     imports (`g.user_id`): it is likely to be there."""
     names = {parameter.arg for _, parameter in _parameters(found)}
+    own = {inner for function in _functions_of(found) for inner in ast.walk(function)}
     for node in found.source.nodes:
-        if not _is_one(node, found):
+        if node in own or not _is_one(node, found):
             continue
         root = root_of(node)
         owner = clients.owner_of(found.site.scope, root)

@@ -20,8 +20,8 @@ REACHED = {
         "def f(request):\n    print(request.state.user_id)\n    return {ask}\n",
         "user_id=request.state.user_id",
     ),
-    "a key": ("def f(user):\n    name = user['id']\n    return name, {ask}\n", "user_id=user['id']"),
-    "a look-up": ("def f(event):\n    u = event.get('user_id')\n    return u, {ask}\n", "user_id=event.get('user_id')"),
+    "a key": ("def f(user):\n    name = user['id']\n    return name, {ask}\n", "user_id=name"),
+    "a look-up": ("def f(event):\n    u = event.get('user_id')\n    return u, {ask}\n", "user_id=u,"),
     "a field of a class": (
         "import attrs\n\n\n@attrs.define\nclass Asked:\n    user_id: str\n\n\ndef f(asked: Asked):\n    return {ask}\n",
         "user_id=asked.user_id",

@@ -9,6 +9,7 @@ LiteLLM sends Anthropic the `user_id` of its metadata; what stands below a key o
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from llmguard.check.values import External, Here
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 #: Functions whose `metadata` is for callbacks alone.
 _TAKE_IT = frozenset({"completion", "acompletion", "text_completion", "atext_completion", "embedding", "aembedding"})
+
+
+#: A test that puts something in the place of such a function may look at its arguments.
+PATCHED = re.compile(rb"""["'](?:[\w.]*\.)?a?(?:text_)?(?:completion|embedding)["']""")
 
 
 def rewritten(judge: Judge, found: Found, said: dict[str, str]) -> Edit | None:
