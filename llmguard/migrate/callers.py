@@ -131,7 +131,7 @@ class Callers:
             return False
         here = _here(source, use)
         if here is None:  # in a table of functions, say: whoever has it can look at its parameters
-            return isinstance(use, ast.Name) and isinstance(use.ctx, ast.Load)
+            return isinstance(use, ast.Name) and isinstance(use.ctx, ast.Load) and _is_global(source, use)
         judge.infer.refill()
         values = judge.infer.values(use, here)
         return bool(values) and all(
@@ -195,6 +195,18 @@ def _uses(source: Source, name: str) -> list[ast.expr]:
     return [*named, *source.attributes.get(name, ())]
 
 
+def _is_global(source: Source, use: ast.Name) -> bool:
+    """Whether a name is none of a function's own variables."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    return not any(
+        (isinstance(node, ast.Name) and node.id == use.id and not isinstance(node.ctx, ast.Load))
+        or (isinstance(node, ast.arg) and node.arg == use.id)
+        for parent in source.ancestors(use)
+        if isinstance(parent, functions)
+        for node in ast.walk(parent)
+    )
+
+
 def _here(source: Source, use: ast.expr) -> Here | None:
     """Where an expression is evaluated: as the call is that it is a part of."""
     inside = {id(use), *(id(node) for node in source.ancestors(use))}
@@ -219,11 +231,14 @@ def _replaces(node: ast.AST, name: str, stem: str) -> bool:
     if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
         return node.attr in (name, stem) and _last(node.value) != "self"
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value.endswith((f".{name}", f".{stem}")) and node.value.replace(".", "").isidentifier()
+        return node.value.endswith(f".{name}") and node.value.replace(".", "").isidentifier()
     if not isinstance(node, ast.Call):
         return False
     called = _last(node.func)
     if called == "multiple" and any(key.arg in (name, stem) for key in node.keywords):
+        return True
+    texts = [arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    if called in ("patch", *_REPLACING) and any(text.endswith(f".{stem}") for text in texts):
         return True
     second = node.args[1] if len(node.args) > 1 else None
     return called == "getmembers" or (

@@ -62,14 +62,12 @@ class Passing:
             user = user_of(caller.looked.judge, caller.found, self._names, asks=False)
             if not user.text:
                 user = self.down_to(caller.found, caller.looked, depth + 1)
+            around = caller.looked.source.ancestors(caller.call)
+            if any(isinstance(parent, ast.JoinedStr) for parent in around):
+                user = User()  # quotes in quotes, and places that cannot be trusted
             users.append(user)
             if not user.text:
                 continue
-            in_fstring = any(
-                isinstance(parent, ast.JoinedStr) for parent in caller.looked.source.ancestors(caller.call)
-            )
-            if in_fstring:
-                return User()  # quotes in quotes, and places that cannot be trusted
             given = appended(caller.looked.source, caller.call, f"{PARAMETER}={user.text}")
             if given is None:
                 return User()
