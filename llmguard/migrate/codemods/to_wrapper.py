@@ -136,10 +136,8 @@ def said_of(user: User, log: ByHand) -> list[str]:
     notes = ["logged-by-hand"] if log.kept else []
     if not user.is_known:
         notes.append("no-user-id")
-    elif user.is_read:
-        notes.append("user-attribute")
-    elif not user.is_everywhere:
-        notes.append("no-user-id-everywhere")
+    notes += ["user-attribute"] if user.is_read else []
+    notes += [] if user.is_everywhere else ["no-user-id-everywhere"]
     return notes
 
 
