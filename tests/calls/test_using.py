@@ -152,9 +152,9 @@ def test_what_a_test_has_put_on_a_real_client_stays_there(ledger: MemoryLedger) 
 
 
 def test_clients_without_views_are_refused(ledger: MemoryLedger) -> None:
-    mistral = optional("mistralai.client")
-    with pytest.raises(TypeError, match="Mistral is no client of the SDKs"):
-        llm_wrapper.using(mistral.Mistral(api_key="x"), user_id="ann")
+    cohere = optional("cohere")
+    with pytest.raises(TypeError, match="ClientV2 is no client of the SDKs"):
+        llm_wrapper.using(cohere.ClientV2(api_key="x"), user_id="ann")
 
 
 def test_a_column_that_is_none(client: Any) -> None:
