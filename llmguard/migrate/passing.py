@@ -7,6 +7,7 @@ comes last and may be left out, so that whoever calls it otherwise goes on as be
 from __future__ import annotations
 
 import ast
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 PARAMETER = "user_id"
 _DEEPEST = 3
+#: A file of tests: those are not edited for this.
+_IN_TESTS = re.compile(r"/(tests?|testing)/|/(test_[^/]*|[^/]*_test|conftest)\.py$")
 _KEEPING = frozenset({"staticmethod", "classmethod"})
 
 
@@ -59,6 +62,8 @@ class Passing:
         annotations: list[str] = []
         users = []
         for caller in callers or ():
+            if _IN_TESTS.search("/" + caller.looked.source.shown.replace(os.sep, "/")):
+                continue  # it goes on as it is
             user = user_of(caller.looked.judge, caller.found, self._names, asks=False)
             if not user.text:
                 user = self.down_to(caller.found, caller.looked, depth + 1)

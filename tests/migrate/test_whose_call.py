@@ -126,6 +126,14 @@ def test_callers_without_a_user_go_on_as_before(tmp_path: Path) -> None:
     assert decision.reason == "no-user-id-everywhere"
 
 
+def test_files_of_tests_go_on_as_they_are(tmp_path: Path) -> None:
+    views = "from ai import ask\n\n\ndef view(user_id):\n    return ask('x')\n"
+    test = "from ai import ask\n\n\ndef test_it(user_id):\n    assert ask('x')\n"
+    decided(tmp_path, {**SERVICE, "views.py": views, "test_views.py": test})
+    assert "ask('x', user_id=user_id)" in (tmp_path / "views.py").read_text()
+    assert (tmp_path / "test_views.py").read_text() == test
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -164,3 +172,43 @@ def test_a_file_outside_of_what_was_asked_for_is_not_touched(tmp_path: Path) -> 
 def test_the_name_of_a_service_says_something(path: str, text: str, service: str, tmp_path: Path) -> None:
     (decision,) = decided(tmp_path, {path: TOP + text})
     assert f'service_name="{service}"' in decision.after
+
+
+def test_a_groq_key_goes_to_groq() -> None:
+    before = "import settings\nfrom groq import Groq\n\nclient = Groq(api_key=settings.KEY)\n"
+    after = migrate_source(f"{before}\n\ndef f(user_id):\n    return {ASK}\n", "answers.py")
+    assert 'provider="groq"' in after
+    assert 'client_options={"api_key": settings.KEY}' in after
+
+
+def test_a_method_that_runs_in_a_thread_gets_a_block() -> None:
+    before = (
+        "import asyncio\n\nfrom vertexai.generative_models import GenerativeModel\n\n\nasync def ask(prompt, user_id):\n"
+        '    model = GenerativeModel("gemini-2.5-flash")\n'
+        "    return await asyncio.to_thread(model.generate_content, prompt)\n"
+    )
+    after = migrate_source(before, "answers.py")
+    block = 'async with llm_tracker.track_llm_call(provider="google", user_id=user_id, service_name="answers")'
+    assert block in after
+    assert "usage_log.response = await asyncio.to_thread(model.generate_content, prompt)" in after
+
+
+def test_logging_by_hand_goes_though_the_client_stays(tmp_path: Path) -> None:
+    service = (
+        "import time\n\nfrom groq import Groq\n\nfrom app.services.llm_usage_tracker import llm_usage_tracker\n\n\n"
+        "class Voice:\n    def __init__(self):\n        self.client = Groq()\n\n"
+        "    async def analyze(self, samples, user_id=None):\n        start = time.time()\n"
+        "        response = self.client.chat.completions.create(model='m', messages=samples)\n"
+        "        duration = int((time.time() - start) * 1000)\n        if user_id:\n"
+        "            await llm_usage_tracker.log_llm_call(user_id=user_id, model='m', duration_ms=duration,\n"
+        "                tokens_used=response.usage.total_tokens, metadata={'samples': len(samples)})\n"
+        "        return response\n"
+    )
+    test = "from voice import Voice\n\nv = Voice()\nv.client.chat.completions.create = print\n"
+    (decision,) = decided(tmp_path, {"voice.py": service, "test_voice.py": test})
+    after = (tmp_path / "voice.py").read_text()
+    assert "client=self.client" in after
+    assert "metadata={'samples': len(samples)}" in after
+    assert "log_llm_call" not in after
+    assert "import time" not in after
+    assert "logged-by-hand" not in decision.notes
