@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.check.judge import Judge
@@ -142,8 +143,8 @@ class Callers:
         )
 
     def _kin(self, home: Looked, function: Function) -> list[str] | None:
-        """The other classes of the project that have a method of this name; None where an object may be of one of them
-        and of the function's class, or of a class made from it."""
+        """The other classes of the project, or their files, that have a method of this name; None where an object may
+        be of one of them and of the function's class, or of a class made from it."""
         cls = home.source.parents.get(function)
         if not isinstance(cls, ast.ClassDef):
             return []
@@ -152,13 +153,14 @@ class Callers:
             return None
         others: list[str] = []
         for _, absolute, data in files:
-            tree = home.source.tree if absolute == home.source.absolute else tree_of(data)
-            for node in ast.walk(tree) if tree is not None else ():
+            if absolute != home.source.absolute:
+                others += [absolute] if function.name in _puts_in(data).methods else []
+                continue
+            for node in home.source.nodes:
                 if isinstance(node, ast.ClassDef) and node is not cls and _defines(node, function.name):
                     others.append(node.name)
                 elif isinstance(node, ast.Call) and any(key.arg == function.name for key in node.keywords):
-                    if _last(node.func) in _STAND_INS:
-                        others.append(_last(node.func))
+                    others += [_last(node.func)] if _last(node.func) in _STAND_INS else []
         return None if others and self._has_heirs(home.source, cls) else others
 
     def _has_heirs(self, home: Source, cls: ast.ClassDef) -> bool:
@@ -182,11 +184,61 @@ class Callers:
         """Whether some file may put something in the place of a function, or of its module: a test, say."""
         (stem,) = names_of(home.absolute)
         files = {file[1]: file for word in (name, stem) for file in self._texts.mentioning(word)}
-        for _, absolute, data in files.values():
-            tree = home.tree if absolute == home.absolute else tree_of(data)
-            if tree is None or any(_replaces(node, name, stem) for node in ast.walk(tree)):
-                return True
-        return False
+        return any(_puts_in(data).replaces(name, stem) for _, _, data in files.values())
+
+
+class PutIn(NamedTuple):
+    """What a file puts in the place of something, by the last names.
+
+    Attributes:
+        names: that are set on something, or given to what replaces them.
+        texts: the last parts of its dotted texts.
+        modules: the last parts of those that are given to a patch.
+        methods: names of the methods of its classes, and of what it gives to stand-ins.
+        is_open: it looks at all members of something, or cannot be parsed.
+    """
+
+    names: frozenset[str]
+    texts: frozenset[str]
+    modules: frozenset[str]
+    methods: frozenset[str]
+    is_open: bool
+
+    def replaces(self, name: str, stem: str) -> bool:
+        """Whether a function, or its module, may be meant."""
+        return self.is_open or name in self.names | self.texts or stem in self.names | self.modules
+
+
+@lru_cache(maxsize=20_000)
+def _puts_in(data: bytes) -> PutIn:
+    tree = tree_of(data)
+    names: set[str] = set()
+    texts: set[str] = set()
+    modules: set[str] = set()
+    methods: set[str] = set()
+    is_open = tree is None
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Attribute):
+            if not isinstance(node.ctx, ast.Load) and _last(node.value) != "self":
+                names.add(node.attr)
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and "." in node.value and node.value.replace(".", "").isidentifier():
+                texts.add(node.value.rpartition(".")[2])
+        elif isinstance(node, ast.ClassDef):
+            methods |= {getattr(statement, "name", "") for statement in node.body}
+        elif isinstance(node, ast.Call):
+            called = _last(node.func)
+            given = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args[:2]]
+            is_open |= called == "getmembers"
+            if called == "multiple":
+                names |= {key.arg for key in node.keywords if key.arg}
+            if called in _STAND_INS:
+                methods |= {key.arg for key in node.keywords if key.arg}
+            if called in _REPLACING and len(given) > 1 and isinstance(given[1], str):
+                names.add(given[1])
+            if called in ("patch", *_REPLACING) and given and isinstance(given[0], str):
+                modules.add(given[0].rpartition(".")[2])
+    return PutIn(frozenset(names), frozenset(texts), frozenset(modules), frozenset(methods), is_open)
 
 
 def _uses(source: Source, name: str) -> list[ast.expr]:
@@ -224,26 +276,6 @@ def _caller(looked: Looked, use: ast.expr, like: Found) -> Caller | None:
         return None
     site = next((site for site in source.facts.calls if site.node is call), None)
     return None if site is None else Caller(looked, Found(source, use, site, like.callee), call)
-
-
-def _replaces(node: ast.AST, name: str, stem: str) -> bool:
-    """Whether a node puts something in the place of a function or its module, or looks at all functions of one."""
-    if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
-        return node.attr in (name, stem) and _last(node.value) != "self"
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value.endswith(f".{name}") and node.value.replace(".", "").isidentifier()
-    if not isinstance(node, ast.Call):
-        return False
-    called = _last(node.func)
-    if called == "multiple" and any(key.arg in (name, stem) for key in node.keywords):
-        return True
-    texts = [arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-    if called in ("patch", *_REPLACING) and any(text.endswith(f".{stem}") for text in texts):
-        return True
-    second = node.args[1] if len(node.args) > 1 else None
-    return called == "getmembers" or (
-        called in _REPLACING and isinstance(second, ast.Constant) and second.value in (name, stem)
-    )
 
 
 def _defines(cls: ast.ClassDef, name: str) -> bool:
