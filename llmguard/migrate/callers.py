@@ -15,6 +15,7 @@ from llmguard.check.judge import Judge
 from llmguard.check.values import Function as FunctionValue
 from llmguard.check.values import Here
 from llmguard.errors import UncheckableError
+from llmguard.migrate.families import last_of
 from llmguard.migrate.reads import tree_of
 from llmguard.migrate.source import Found, Source
 from llmguard.migrate.uses import names_of
@@ -160,7 +161,7 @@ class Callers:
                 if isinstance(node, ast.ClassDef) and node is not cls and _defines(node, function.name):
                     others.append(node.name)
                 elif isinstance(node, ast.Call) and any(key.arg == function.name for key in node.keywords):
-                    others += [_last(node.func)] if _last(node.func) in _STAND_INS else []
+                    others += [last_of(node.func)] if last_of(node.func) in _STAND_INS else []
         return None if others and self._has_heirs(home.source, cls) else others
 
     def _has_heirs(self, home: Source, cls: ast.ClassDef) -> bool:
@@ -176,7 +177,7 @@ class Callers:
             for node in ast.walk(tree):
                 if isinstance(node, ast.ImportFrom):
                     names |= {alias.asname for alias in node.names if alias.name == cls.name and alias.asname}
-            if any(isinstance(n, ast.ClassDef) and names & set(map(_last, n.bases)) for n in ast.walk(tree)):
+            if any(isinstance(n, ast.ClassDef) and names & set(map(last_of, n.bases)) for n in ast.walk(tree)):
                 return True
         return False
 
@@ -219,7 +220,7 @@ def _puts_in(data: bytes) -> PutIn:
     is_open = tree is None
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Attribute):
-            if not isinstance(node.ctx, ast.Load) and _last(node.value) != "self":
+            if not isinstance(node.ctx, ast.Load) and last_of(node.value) != "self":
                 names.add(node.attr)
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, str) and "." in node.value and node.value.replace(".", "").isidentifier():
@@ -227,7 +228,7 @@ def _puts_in(data: bytes) -> PutIn:
         elif isinstance(node, ast.ClassDef):
             methods |= {getattr(statement, "name", "") for statement in node.body}
         elif isinstance(node, ast.Call):
-            called = _last(node.func)
+            called = last_of(node.func)
             given = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args[:2]]
             is_open |= called == "getmembers"
             if called == "multiple":
@@ -280,7 +281,3 @@ def _caller(looked: Looked, use: ast.expr, like: Found) -> Caller | None:
 
 def _defines(cls: ast.ClassDef, name: str) -> bool:
     return any(getattr(statement, "name", "") == name for statement in cls.body)
-
-
-def _last(node: ast.expr) -> str:
-    return ast.unparse(node).partition("[")[0].rpartition(".")[2]

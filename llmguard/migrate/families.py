@@ -18,7 +18,7 @@ class Families:
 
     def __init__(self, nodes: tuple[ast.AST, ...]) -> None:
         self._classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
-        self._bases = {name: [_last(base) for base in node.bases] for name, node in self._classes.items()}
+        self._bases = {name: [last_of(base) for base in node.bases] for name, node in self._classes.items()}
         self._stored: dict[int, frozenset[str]] = {}
 
     def is_closed(self, name: str, depth: int = 0) -> bool:
@@ -76,5 +76,5 @@ class Families:
         return frozenset(found)
 
 
-def _last(base: ast.expr) -> str:
+def last_of(base: ast.expr) -> str:
     return ast.unparse(base).partition("[")[0].rpartition(".")[2]

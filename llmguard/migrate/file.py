@@ -170,7 +170,7 @@ class FileMigration:
             reason: why the client stays.
         """
         text = self.source.operand(client)
-        ask = to_wrapper.Ask(shape, "", self.service_of(outcome.found), {}, self._wrapper, client=text)
+        ask = to_wrapper.Ask(shape, "", self.service_of(outcome.found), {}, self.wrapper, client=text)
         log = self.log_of(outcome)
         user = self.user_of(outcome, log)
         edits, notes = to_wrapper.rewritten(outcome.found, ask, asynchronous, user, log)
@@ -187,7 +187,7 @@ class FileMigration:
         # A key, or a place, must not go to whatever provider the environment makes the default.
         is_default = provider == self.options.default_provider and not {"api_key", "base_url"} & options.keys()
         named = "" if is_default or shape == "messages" else provider
-        ask = to_wrapper.Ask(shape, named, "", options, self._wrapper)
+        ask = to_wrapper.Ask(shape, named, "", options, self.wrapper)
         by_hand = [self.log_of(outcome) for outcome, _ in calls]
         users = [self.user_of(outcome, log) for (outcome, _), log in zip(calls, by_hand, strict=True)]
         rewritten = [
@@ -209,7 +209,7 @@ class FileMigration:
         return True
 
     @cached_property
-    def _wrapper(self) -> str:
+    def wrapper(self) -> str:
         """The name of the wrapper in this file."""
         return imports.name_for(self.source, "llm_wrapper", self.options.module)
 
@@ -217,7 +217,7 @@ class FileMigration:
         for edit in edits:
             self.add(outcome, edit)
         self.bring(outcome, user)
-        self.want("llm_wrapper", self._wrapper)
+        self.want("llm_wrapper", self.wrapper)
 
     # -- whose call it is ----------------------------------------------------------------------------------------
 

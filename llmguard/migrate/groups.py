@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     from llmguard.migrate.importers import Importers
     from llmguard.migrate.source import Source
     from llmguard.migrate.uses import Texts
-
-
-#: A place in a file of tests.
-_IN_TESTS = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py:")
 
 
 class Call(NamedTuple):
@@ -130,7 +125,7 @@ def whose(where: list[str]) -> Why:
     """The reason for a client that is used, or replaced, at these places of other files."""
     if not where:
         return Why()
-    tests = tuple(place for place in where if _IN_TESTS.search(place.replace(os.sep, "/")))
+    tests = tuple(place for place in where if uses.is_of_tests(place.rpartition(":")[0]))
     return Why("test-patches-target", tests) if tests else Why("client-escapes", tuple(where))
 
 

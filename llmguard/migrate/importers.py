@@ -17,6 +17,7 @@ from llmguard.migrate.uses import may_mean, may_name, names_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from llmguard.check.module import ModuleFacts
     from llmguard.check.project import Project
     from llmguard.migrate.uses import Texts
 
@@ -25,12 +26,12 @@ class Imported(NamedTuple):
     """What a file imports of a module.
 
     Attributes:
-        names: name in the module -> local name.
+        names: of the module.
         modules: local names, or dotted ones, of the module itself.
         line: of the first such import.
     """
 
-    names: dict[str, str]
+    names: set[str]
     modules: set[str]
     line: int
 
@@ -87,16 +88,14 @@ class Importers:
             return False
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == stem for alias in node.names):
-                dotted = node.module or ""
-                project = self._project
-                module = project.relative(dotted, node.level, path) if node.level else project.absolute(dotted, path)
-                inner = project.submodule(module, stem) if module is not None else None
+                module = self._module_of(node, path)
+                inner = self._project.submodule(module, stem) if module is not None else None
                 return inner is None or os.path.abspath(inner.path) == absolute
         return False
 
     def _imported(self, tree: ast.Module, path: str, absolute: str) -> Imported | None:
         """What a file imports of a module, None when nothing."""
-        names: dict[str, str] = {}
+        names: set[str] = set()
         modules: set[str] = set()
         line = 0
         for node in ast.walk(tree):
@@ -110,7 +109,7 @@ class Importers:
                     if is_module:
                         modules.add(alias.asname or alias.name)
                     else:
-                        names[alias.name] = alias.asname or alias.name
+                        names.add(alias.name)
                     line = line or node.lineno
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and may_mean(node.value, absolute):
                 modules.add("")  # `import_module("app.llm")`: whatever it is called
@@ -119,11 +118,7 @@ class Importers:
 
     def _taken(self, node: ast.ImportFrom, path: str, absolute: str) -> Iterator[tuple[ast.alias, bool]]:
         """What a `from` import takes of a module, or whether it takes the module."""
-        dotted = node.module or ""
-        if node.level:
-            module = self._project.relative(dotted, node.level, path)
-        else:
-            module = self._project.absolute(dotted, path)
+        dotted, module = node.module or "", self._module_of(node, path)
         for alias in node.names:
             if dotted and self._is(module, dotted, absolute):
                 yield alias, False
@@ -131,6 +126,13 @@ class Importers:
             inner = self._project.submodule(module, alias.name) if module is not None else None
             if self._is(inner, f"{dotted}.{alias.name}" if dotted else alias.name, absolute):
                 yield alias, True
+
+    def _module_of(self, node: ast.ImportFrom, path: str) -> ModuleFacts | None:
+        """The module of the project that a file's `from` import names."""
+        dotted = node.module or ""
+        if node.level:
+            return self._project.relative(dotted, node.level, path)
+        return self._project.absolute(dotted, path)
 
     def _is(self, module: object, dotted: str, absolute: str) -> bool:
         """Whether a module is the one at a path; of one that is not found, its name decides."""

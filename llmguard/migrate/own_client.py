@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard import doors
 from llmguard.check.values import UNKNOWN, Here, Instance
-from llmguard.migrate import clients, groups, imports, places
+from llmguard.migrate import clients, groups, places
 from llmguard.migrate.codemods import to_wrapper, using
 from llmguard.migrate.verdict import Target
 from llmguard.providers import Family
@@ -162,11 +162,13 @@ def _using(migration: FileMigration, outcome: Outcome, reason: str) -> bool:
         return False  # a method that is kept: its client is tracked where it is made, once
     if migration.overlaps(source.span(receiver.node)):
         return False
-    wrapper = imports.name_for(source, "llm_wrapper", migration.options.module)
-    said = [("user_id", user.text), ("service_name", f'"{migration.service_of(found)}"'), ("metadata", log.metadata)]
-    migration.add(outcome, using.rewritten(source, receiver.node, wrapper, [pair for pair in said if pair[1]]))
+    every = [("user_id", user.text), ("service_name", f'"{migration.service_of(found)}"'), ("metadata", log.metadata)]
+    said = [pair for pair in every if pair[1]]
+    migration.add(
+        outcome, using.rewritten(source, receiver.node, migration.wrapper, [pair for pair in said if pair[1]])
+    )
     migration.bring(outcome, user)
-    migration.want("llm_wrapper", wrapper)
+    migration.want("llm_wrapper", migration.wrapper)
     migration.remove_logs(log)
     notes = to_wrapper.said_of(user, log)
     outcome.moved(Target.USING, *notes, to_wrapper.unsayable(found) or reason or _why(receiver), review=bool(notes))

@@ -7,7 +7,6 @@ comes last and may be left out, so that whoever calls it otherwise goes on as be
 from __future__ import annotations
 
 import ast
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from llmguard.migrate.edit import Edit
 from llmguard.migrate.source import Span
 from llmguard.migrate.statements import appended
 from llmguard.migrate.users import User, user_of
+from llmguard.migrate.uses import is_of_tests
 
 if TYPE_CHECKING:
     from llmguard.migrate.source import Found, Source
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 PARAMETER = "user_id"
 _DEEPEST = 3
-#: A file of tests: those are not edited for this.
-_IN_TESTS = re.compile(r"/(tests?|testing)/|/(test_[^/]*|[^/]*_test|conftest)\.py$")
 _KEEPING = frozenset({"staticmethod", "classmethod"})
 
 
@@ -62,7 +60,7 @@ class Passing:
         annotations: list[str] = []
         users = []
         for caller in callers or ():
-            if _IN_TESTS.search("/" + caller.looked.source.shown.replace(os.sep, "/")):
+            if is_of_tests(caller.looked.source.shown):
                 continue  # it goes on as it is
             user = user_of(caller.looked.judge, caller.found, self._names, asks=False)
             if not user.text:
@@ -109,7 +107,7 @@ def _function_of(source: Source, found: Found) -> Function | None:
 def _taken(source: Source, function: Function, annotation: str) -> Edit | None:
     """The edit that gives a function the parameter."""
     arguments = function.args
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every = [*arguments.args, *arguments.kwonlyargs]
     typed = function.returns is not None or any(each.annotation for each in every)
     parameter = f"{PARAMETER}: {annotation} = None" if typed else f"{PARAMETER}=None"
     if not every:

@@ -182,10 +182,6 @@ class Texts:
         (name,) = names_of(absolute)
         return _places(re.compile(rf"\b{re.escape(name)}\s+import\s+\*".encode()), self._about(name), {absolute})
 
-    def beside(self, absolute: str, pattern: re.Pattern[bytes]) -> bool:
-        """Whether a file that speaks of a module holds a pattern."""
-        return bool(_places(pattern, self._about(*names_of(absolute)), {absolute}))
-
     def changing_environment(self, absolute: str, variables: Collection[str]) -> list[str]:
         """Where environment variables may change, or all of them are taken away, in other files."""
         files = [file for file in self._with("environ") if any(name.encode() in file[2] for name in variables)]
@@ -305,6 +301,14 @@ def may_name(text: str, absolute: str, name: str) -> bool:
     """Whether a text is the dotted path of a name in the module at a path, or of something in it."""
     parts = text.replace(":", ".").split(".")
     return any(part == name and may_mean(".".join(parts[:at]), absolute) for at, part in enumerate(parts) if at)
+
+
+_TESTS = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
+
+
+def is_of_tests(path: str) -> bool:
+    """Whether a file, by its path, is one of tests."""
+    return _TESTS.search(path.replace(os.sep, "/")) is not None
 
 
 def _named_by_text(name: str) -> re.Pattern[bytes]:
