@@ -95,7 +95,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_POST()
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        expected = int(self.headers.get("content-length") or 0)
+        raw = self.rfile.read(expected)
+        if len(raw) < expected:  # who asked is gone in the middle of it: nobody was asked anything
+            self.close_connection = True
+            return
         try:
             body = json.loads(raw)
         except ValueError:
