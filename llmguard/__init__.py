@@ -14,19 +14,25 @@ if TYPE_CHECKING:
 
     from llmguard.calls.multi_model import ModelType, MultiModelService, TaskComplexity, multi_model_service
     from llmguard.calls.wrapper import LLMWrapper, llm_wrapper
+    from llmguard.errors import BudgetExceeded, CallsStopped, RateLimitExceeded
     from llmguard.usage.clients import track
+    from llmguard.usage.limits.budget import budget
     from llmguard.usage.litellm_callback import LLMUsageCallback
     from llmguard.usage.litellm_tracking import is_litellm_tracking_enabled, setup_litellm_tracking
     from llmguard.usage.tracker import LLMUsageTracker, llm_tracker, llm_usage_tracker
 
 #: Public name -> module that defines it.
 _WHERE = {
+    "BudgetExceeded": "llmguard.errors",
+    "CallsStopped": "llmguard.errors",
     "LLMUsageCallback": "llmguard.usage.litellm_callback",
     "LLMUsageTracker": "llmguard.usage.tracker",
     "LLMWrapper": "llmguard.calls.wrapper",
     "ModelType": "llmguard.calls.multi_model",
     "MultiModelService": "llmguard.calls.multi_model",
     "TaskComplexity": "llmguard.calls.multi_model",
+    "RateLimitExceeded": "llmguard.errors",
+    "budget": "llmguard.usage.limits.budget",
     "is_litellm_tracking_enabled": "llmguard.usage.litellm_tracking",
     "multi_model_service": "llmguard.calls.multi_model",
     "setup_litellm_tracking": "llmguard.usage.litellm_tracking",
@@ -36,13 +42,17 @@ _WHERE = {
     "track": "llmguard.usage.clients",
 }
 __all__ = [
+    "BudgetExceeded",
+    "CallsStopped",
     "LLMUsageCallback",
     "LLMUsageTracker",
     "LLMWrapper",
     "ModelType",
     "MultiModelService",
+    "RateLimitExceeded",
     "TaskComplexity",
     "__version__",
+    "budget",
     "is_litellm_tracking_enabled",
     "llm_tracker",
     "llm_usage_tracker",

@@ -107,25 +107,30 @@ class Request:
             "metadata": noted or None,
         }
 
-    def send(self) -> Any:
-        """Write the intent and call the SDK; its answer, or the awaitable of it.
+    def begin(self, *, hold: bool = False) -> Call | InnerCall | None:
+        """Ask the limits and write the intent. What is `held` is to be admitted before it is sent.
 
         Raises:
+            RateLimitExceeded: a limit refuses it.
             SpoolError: the intent cannot be written, and `strict` is on.
         """
         self._began = time.perf_counter()
         if not self.reached.records:
-            return self.reached.call(None, self.arguments)
+            return None
         if self.reached.made is not None:
             self._call = call = self.reached.made(self._fields, self.arguments)
         else:
-            self._call = call = started(self._fields, self.arguments, defaults=self.reached.defaults)
+            self._call = call = started(self._fields, self.arguments, defaults=self.reached.defaults, hold=hold)
         call.listener = self._heard
         self.usage["call_id"] = call.call_id
+        return call
+
+    def send(self) -> Any:
+        """Call the SDK; its answer, or the awaitable of it."""
         try:
-            return self.reached.call(call, self.arguments)
+            return self.reached.call(self._call, self.arguments)
         except BaseException as error:
-            call.fail(error)
+            self.failed(error)
             raise
 
     def failed(self, error: BaseException) -> None:
@@ -157,6 +162,9 @@ class Request:
 
 async def asked(request: Request) -> Any:
     """Send it, and wait for its answer."""
+    call = request.begin(hold=True)
+    if call is not None and call.held:
+        await call.admitted()
     sent = request.send()
     try:
         response = await sent if inspect.isawaitable(sent) else sent
@@ -168,6 +176,7 @@ async def asked(request: Request) -> Any:
 
 def asked_sync(request: Request) -> Any:
     """Send it; its answer."""
+    request.begin()
     return request.answered(request.send())
 
 

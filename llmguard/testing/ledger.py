@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from llmguard.usage import recorder
+from llmguard.usage.limits.counting import MemoryCounters
+from llmguard.usage.limits.gate import Gate
 from llmguard.usage.recorder import Recorder
 from llmguard.usage.rows import amended, amendment_of, chosen, entry, row_of, settled, unknown_row_of
 from llmguard.usage.settings import UsageSettings, from_environment
@@ -26,6 +28,7 @@ class MemoryLedger(Recorder):
         super().__init__(settings)
         self.started: list[Row] = []
         self._ended: dict[str, Row] = {}
+        self._counters = MemoryCounters()
         self._guard = threading.RLock()  # a finaliser may record in the middle of another call
 
     @property
@@ -72,7 +75,12 @@ class MemoryLedger(Recorder):
 
     def finish(self, data: Row) -> None:
         with self._guard:
-            self._ended.setdefault(data["call_id"], entry(data, row_of))
+            if data["call_id"] not in self._ended:
+                row = self._ended[data["call_id"]] = entry(data, row_of)
+                self._counters.settle(row.pop("limits", None), row)
+
+    def make_gate(self) -> Gate:
+        return Gate(self.settings, self._counters)
 
     def amend(self, data: Row) -> None:
         with self._guard:

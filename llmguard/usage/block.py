@@ -145,11 +145,20 @@ class TrackedBlock:
         self._entries: list[Entry] = []
 
     def __enter__(self) -> UsageLog:
-        # A block inside another one belongs to it: one call, one row.
+        around, call = self._begun(hold=False)
+        return self._entered(around, call)
+
+    def _begun(self, *, hold: bool) -> tuple[Enclosing | None, Call | None]:
+        """The call around the block, or a new one: a block inside another one belongs to it, one call, one row."""
         around, call = enclosing(), None
         if around is None:
             call = Call(recorder(), self._fields)
-            call.start()
+            call.start(hold=hold)
+        return around, call
+
+    def _entered(self, around: Enclosing | None, call: Call | None) -> UsageLog:
+        if around is None:
+            assert call is not None
             around = enter(call.call_id, _generator_frame())
         log = UsageLog(around.call_id, self._fields.get("provider") or "", self._fields.get("model") or "")
         self._entries.append(Entry(_owner(), call, around, log))
@@ -177,7 +186,10 @@ class TrackedBlock:
         return self._entries.pop() if self._entries else None
 
     async def __aenter__(self) -> UsageLog:
-        return self.__enter__()
+        around, call = self._begun(hold=True)
+        if call is not None and call.held:
+            await call.admitted()
+        return self._entered(around, call)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None:
         self.__exit__(kind, error, at)
@@ -254,7 +266,7 @@ def decorated(fields: dict[str, Any], function: F) -> F:
 
         @functools.wraps(function)
         async def tracked_async_generator(*arguments: Any, **keywords: Any) -> Any:
-            with TrackedBlock(fields) as log:
+            async with TrackedBlock(fields) as log:
                 async for item in log.follow(function(*arguments, **keywords)):
                     yield item
 
@@ -271,7 +283,7 @@ def decorated(fields: dict[str, Any], function: F) -> F:
 
         @functools.wraps(function)
         async def tracked_async(*arguments: Any, **keywords: Any) -> Any:
-            with TrackedBlock(fields) as log:
+            async with TrackedBlock(fields) as log:
                 log.response = await function(*arguments, **keywords)
                 return log.response
 

@@ -16,6 +16,7 @@ from llmguard.usage.context import Enclosing, Part, enclosing, request_context
 from llmguard.usage.counts import is_unfinished, tokens_of
 from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.ids import call_id as new_call_id
+from llmguard.usage.limits.runs import run_fields
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.outcome import estimated, failure_fields, response_fields
 from llmguard.usage.recorder import Recorder, recorder
@@ -45,17 +46,24 @@ class Call:
         fields: of the row, as far as they are known.
         prompt_estimate: tokens of the request, estimated.
         listener: is told the end, after it is on the books.
+        held: whether `admitted` is to be awaited before anything is sent.
     """
 
-    __slots__ = ("_began", "_done", "_pid", "_recorder", "_request", "fields", "listener", "prompt_estimate")
+    __slots__ = ("_began", "_done", "_pid", "_recorder", "_request", "fields", "held", "listener", "prompt_estimate")
 
     def __init__(self, recorder: Recorder, fields: dict[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         self._recorder = recorder
-        self.fields: dict[str, Any] = {**recorder.process_fields, **(defaults or {}), **request_context()}
+        self.fields: dict[str, Any] = {
+            **recorder.process_fields,
+            **(defaults or {}),
+            **request_context(),
+            **run_fields(),
+        }
         self.fields.update({name: value for name, value in fields.items() if value is not None})
         self.fields["call_id"] = new_call_id()
         self.prompt_estimate: int | None = None
         self.listener: Listener | None = None
+        self.held = False
         self._began = 0.0
         self._request: Any = None  # for as long as the call goes on: its error must not quote it
         self._done = False
@@ -77,18 +85,53 @@ class Call:
         return StreamMeter()
 
     def start(
-        self, request: Any = None, passing: tuple[str, ...] = (), since: tuple[float, float] | None = None
+        self,
+        request: Any = None,
+        passing: tuple[str, ...] = (),
+        since: tuple[float, float] | None = None,
+        *,
+        hold: bool = False,
+        asks: bool = True,
     ) -> None:
-        """Write the intent.
+        """Ask the limits, and write the intent.
 
         Args:
             request: the body of the request, to estimate its tokens by; nothing of it is kept.
             passing: beginnings of file names whose frames only pass the call on (an SDK's folder).
             since: when it began, as `time.time` and `time.perf_counter` have it; now by default.
+            hold: have an asynchronous caller wait for the limits: where there are any, `held` is set.
+            asks: whether limits may refuse it: not what has gone out already, which is only counted.
 
         Raises:
+            RateLimitExceeded: a limit refuses it.
             SpoolError: it cannot be written, and `strict` is on.
         """
+        self._prepare(request, passing)
+        gate = self._recorder.gate
+        if gate is not None and not gate.is_open:
+            if hold and asks:
+                self.held = True
+                return
+            if asks and since is None:
+                self._claim(gate.admit(self.fields, request, self.prompt_estimate or 0))
+            else:
+                self._claim(gate.unasked(self.fields))
+        self._begin(since)
+
+    async def admitted(self) -> None:
+        """Ask the limits of a call that is held, and write the intent.
+
+        Raises:
+            RateLimitExceeded: a limit refuses it.
+            SpoolError: it cannot be written, and `strict` is on.
+        """
+        gate = self._recorder.gate
+        self.held = False
+        if gate is not None:
+            self._claim(await gate.admit_async(self.fields, self._request, self.prompt_estimate or 0))
+        self._begin(None)
+
+    def _prepare(self, request: Any, passing: tuple[str, ...]) -> None:
         try:
             place = caller(self._recorder.settings.project_root, passing)
             if place is not None:
@@ -96,9 +139,21 @@ class Call:
             if request is not None:
                 self._request = request
                 self.prompt_estimate = self.fields["prompt_estimate"] = tokens_in(characters_of(request))
+        except Exception:  # a call never fails for its record
+            LOG.exception("the place of a call could not be found")
+
+    def _claim(self, claims: list[list[Any]]) -> None:
+        if claims:
+            self.fields["limits"] = claims
+
+    def _begin(self, since: tuple[float, float] | None) -> None:
+        try:
             self.fields["started_at"], self._began = since or (time.time(), time.perf_counter())
             self._recorder.intent(self.fields)
         except LLMGuardError:
+            gate = self._recorder.gate
+            if gate is not None and "limits" in self.fields:
+                gate.release(self.fields["limits"])  # nothing will be sent
             raise
         except Exception:  # a call never fails for its record
             LOG.exception("the start of a call could not be recorded")
@@ -205,6 +260,13 @@ class Recorded(Protocol):
     def done(self) -> bool:
         """Whether its end is on the books."""
 
+    @property
+    def held(self) -> bool:
+        """Whether `admitted` is to be awaited before anything is sent."""
+
+    async def admitted(self) -> None:
+        """Ask the limits of a call that is held."""
+
     def meter(self) -> StreamMeter:
         """What counts a stream of it."""
 
@@ -222,7 +284,9 @@ class Recorded(Protocol):
 
 
 class InnerCall:
-    """A call inside one that is on the books: it has no row, what it uses is that one's."""
+    """A call inside one that is on the books: it has no row, what it uses is that one's, which limits have admitted."""
+
+    held = False
 
     def __init__(self, around: Enclosing, fields: Mapping[str, Any] | None = None) -> None:
         self._around = around
@@ -235,6 +299,9 @@ class InnerCall:
     def call_id(self) -> str:
         """The identifier of the call that it belongs to."""
         return self._around.call_id
+
+    async def admitted(self) -> None:
+        """Nobody asks."""
 
     def meter(self) -> StreamMeter:
         """What counts a stream of it."""
@@ -300,17 +367,24 @@ def user_of(request: Any) -> str | None:
 
 
 def started(
-    fields: dict[str, Any], request: Any, passing: tuple[str, ...] = (), *, defaults: Mapping[str, Any] | None = None
+    fields: dict[str, Any],
+    request: Any,
+    passing: tuple[str, ...] = (),
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    hold: bool = False,
 ) -> Call | InnerCall:
-    """A call whose intent is written; one without a row, inside one that is on the books.
+    """A call whose intent is written, or which is held; one without a row, inside one that is on the books.
 
     Args:
         fields: columns that are known.
         request: its body.
         passing: see `Call.start`.
         defaults: see `Call`.
+        hold: see `Call.start`.
 
     Raises:
+        RateLimitExceeded: a limit refuses it.
         SpoolError: its intent cannot be written, and `strict` is on.
     """
     around = enclosing()
@@ -319,7 +393,7 @@ def started(
         inner.prompt_estimate = tokens_in(characters_of(request))
         return inner
     call = made(Call, fields, request, defaults)
-    call.start(request, passing)
+    call.start(request, passing, hold=hold)
     return call
 
 

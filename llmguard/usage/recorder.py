@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import LLMGuardError
 from llmguard.usage import forks, losses
+from llmguard.usage.limits.underway import Underway
 from llmguard.usage.lines import AMENDMENT, FINISH, INTENT, encode
 from llmguard.usage.settings import UsageSettings, from_environment
 from llmguard.usage.spool import SpoolWriter
 
 if TYPE_CHECKING:
     from llmguard.usage.flusher import Flusher
+    from llmguard.usage.limits.gate import Gate
 
 LOG = logging.getLogger("llmguard.usage")
 #: Seconds that the flush at the end of a process may take; what is left is on the disk.
@@ -46,10 +48,27 @@ class Recorder:
         self.spool = SpoolWriter(settings.spool_folder, settings.spool_cap, settings.sqlite_file)
         self._flusher: Flusher | None = None
         self._starting = threading.Lock()
+        self._gating = threading.RLock()
         self._warned = False
         self._dropped = 0  # lines, at the last flush
         self._lost = 0  # records that were not inserted directly, since the last flush
         self._settled: dict[tuple[str, int | None], None] = {}
+        self._gate: Gate | None = None
+        self.underway = Underway()
+
+    @property
+    def gate(self) -> Gate | None:
+        """The limits of calls; None when nothing is recorded."""
+        if self._gate is None and not self.settings.disabled:
+            with self._gating:
+                self._gate = self._gate or self.make_gate()
+        return self._gate
+
+    def make_gate(self) -> Gate:
+        """A gate, nothing of which is open yet."""
+        from llmguard.usage.limits.gate import Gate
+
+        return Gate(self.settings)
 
     def intent(self, data: dict[str, Any]) -> None:
         """Note that a call is about to be made. `data` holds `call_id`, `started_at` and what is known.
@@ -57,7 +76,11 @@ class Recorder:
         Raises:
             SpoolError: it cannot be written, and `strict` is on.
         """
-        if self.settings.disabled or not self.settings.spool:
+        if self.settings.disabled:
+            return
+        if "status" not in data:  # else an answer is noted
+            self.underway.note(data)
+        if not self.settings.spool:
             return
         if not self.spool.append(encode(INTENT, data)):
             if self.settings.strict:
@@ -132,10 +155,15 @@ class Recorder:
         if flusher is not None:
             flusher.stop(deadline)
         self.spool.close()
+        if self._gate is not None:
+            self._gate.close()
 
     def after_fork(self) -> None:
-        """In a child: its own segment, its own thread."""
+        """In a child: its own segment, its own thread, its own connections."""
         self.spool.reopen()
+        self._gate = None
+        self._gating = threading.RLock()
+        self.underway = Underway()
         self._dropped = self._lost = 0
         self._flusher = None
         self._starting = threading.Lock()
@@ -230,9 +258,12 @@ def _at_exit() -> None:
 
 
 def _before_fork() -> None:
-    flusher = _recorder._flusher if _recorder is not None else None
-    if flusher is not None:
-        flusher.release()
+    if _recorder is None:
+        return
+    if _recorder._flusher is not None:
+        _recorder._flusher.release()
+    if _recorder._gate is not None and _recorder.settings.sqlite_file:
+        _recorder._gate.close()
 
 
 def _after_fork() -> None:

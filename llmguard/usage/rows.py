@@ -59,7 +59,10 @@ def entry(data: dict[str, Any], make: Callable[[dict[str, Any]], Row]) -> Row:
     from llmguard.usage.prices import priced
 
     try:
-        return priced(make(data), data)
+        row = priced(make(data), data)
+        if isinstance(data.get("limits"), list):
+            row["limits"] = data["limits"]  # no column: who writes the row settles them
+        return row
     except Exception as error:  # one line must not keep those behind it out of the ledger
         LOG.exception("a record could not be read as it was written")
         status = data.get("status", "unknown")

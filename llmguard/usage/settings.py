@@ -31,6 +31,8 @@ class UsageSettings(NamedTuple):
         environment: what this process is (LLMGUARD_ENVIRONMENT): "production", say.
         repository: URL of the code's repository (LLMGUARD_REPOSITORY), else what `.git` says.
         commit: hash of the code's commit (LLMGUARD_COMMIT), else what `.git` says.
+        limits_deadline: seconds that a call waits for the database that counts its limits (LLMGUARD_LIMITS_DEADLINE);
+            then each limit's own policy decides.
     """
 
     database_url: str
@@ -46,6 +48,7 @@ class UsageSettings(NamedTuple):
     environment: str = ""
     repository: str = ""
     commit: str = ""
+    limits_deadline: float = 1.0
 
     @property
     def process_fields(self) -> dict[str, str]:
@@ -91,6 +94,7 @@ def from_environment() -> UsageSettings:
         environment=environ.get("LLMGUARD_ENVIRONMENT", ""),
         repository=without_password(environ.get("LLMGUARD_REPOSITORY", "") or found.repository),
         commit=environ.get("LLMGUARD_COMMIT", "") or found.commit,
+        limits_deadline=_number("LLMGUARD_LIMITS_DEADLINE", 1.0),
     )
 
 

@@ -41,7 +41,11 @@ class Settlement:
         self.fields: dict[str, Any] = {"provider": provider}
         self._work = work
         self.done = False
+        self.held = False
         self.prompt_estimate: int | None = None
+
+    async def admitted(self) -> None:
+        """Nobody asks: what it fetches was admitted when it was begun."""
 
     def meter(self) -> StreamMeter:
         """What counts a stream of it: events of one answer, or the results of a batch."""

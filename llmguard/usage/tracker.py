@@ -185,7 +185,8 @@ class LLMUsageTracker:
     async def check_rate_limit(self, user_id: Any, limit_type: str = "minute") -> dict[str, Any]:
         """Where a user stands in the minute, hour, day or month at hand; see `llmguard.usage.limits.standing`.
 
-        Calls count once they are in the ledger, a second after their end. A failure is raised, not answered with "yes".
+        This process's calls count at once, those of others a second after their end; where the limit is enforced, all
+        count exactly. A failure is raised, not answered with "yes".
 
         Raises:
             UsageError: there is no such limit.
@@ -195,13 +196,10 @@ class LLMUsageTracker:
 
     def check_rate_limit_sync(self, user_id: Any, limit_type: str = "minute") -> dict[str, Any]:
         """`check_rate_limit` for code without a loop."""
-        from llmguard.usage.limits import standing, window
-        from llmguard.usage.store.read import calls_between
+        from llmguard.usage.limits.standing import standing
 
-        now = datetime.now(timezone.utc)
-        since, until = window(limit_type, now)
         with _reading() as engine:
-            return standing(limit_type, calls_between(engine, str(user_id), since, until), now)
+            return standing(recorder(), engine, str(user_id), limit_type)
 
     async def get_usage_report(
         self,
@@ -251,7 +249,7 @@ def _logged(
         current.amend({**given, "call_id": known})
         return known
     call = Call(current, fields)
-    call.start()
+    call.start(asks=False)
     text = None if error_message is None else error_text(str(error_message))
     call.finish(status, tokens=tokens, source="caller", error_message=text, **more)
     return call.call_id

@@ -116,13 +116,18 @@ def test_what_ends_a_block_goes_through_unchanged_and_is_said(
 
 
 def test_a_cancelled_task_has_its_row(recording: Recorder) -> None:
-    async def work() -> None:
+    async def work(inside: asyncio.Event) -> None:
         async with llm_tracker.track_llm_call("openai", "m"):
+            inside.set()
             await asyncio.sleep(60)
 
     async def cancel() -> None:
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(work(), 0.01)
+        inside = asyncio.Event()
+        task = asyncio.create_task(work(inside))
+        await inside.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
     asyncio.run(cancel())
     assert [row["status"] for row in rows(recording)] == ["cancelled"]

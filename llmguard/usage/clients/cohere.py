@@ -74,7 +74,9 @@ def _transport(cls: Any) -> type:
 @lru_cache(maxsize=32)
 def _async_transport(cls: Any) -> type:
     async def request(self: Any, path: Any = None, *rest: Any, **more: Any) -> Any:
-        call = None if more.get("retries") else _begin(self, path, more)
+        call = None if more.get("retries") else _begin(self, path, more, hold=True)
+        if call is not None and call.held:
+            await call.admitted()
         try:
             response = await cls.request(self, path, *rest, **more)
         except BaseException as error:
@@ -84,7 +86,9 @@ def _async_transport(cls: Any) -> type:
 
     @asynccontextmanager
     async def stream(self: Any, path: Any = None, *rest: Any, **more: Any) -> Any:
-        call = _begin(self, path, more, stream=True)
+        call = _begin(self, path, more, stream=True, hold=True)
+        if call is not None and call.held:
+            await call.admitted()
         try:
             opened = cls.stream(self, path, *rest, **more)
             response = await opened.__aenter__()
@@ -116,9 +120,11 @@ class _Closing:
         return await self._opened.__aexit__(*exc_info)
 
 
-def _begin(transport: Any, path: Any, options: dict[str, Any], *, stream: bool = False) -> Recorded | None:
+def _begin(
+    transport: Any, path: Any, options: dict[str, Any], *, stream: bool = False, hold: bool = False
+) -> Recorded | None:
     if str(options.get("method", "")).upper() != "POST":
         return None
     body = options.get("json")
     known = {name: value for name, value in body.items() if value is not ...} if isinstance(body, dict) else {}
-    return begin(transport, "cohere", f"/{path}", known, stream=stream)
+    return begin(transport, "cohere", f"/{path}", known, stream=stream, hold=hold)

@@ -87,9 +87,11 @@ def _transport(cls: Any) -> type:
             raise
 
     async def async_request(self: Any, http_method: str, path: str, request_dict: Any, *rest: Any, **more: Any) -> Any:
-        call = _begin(self, path, request_dict)
+        call = _begin(self, path, request_dict, hold=True)
         if call is None:
             return await cls.async_request(self, http_method, path, request_dict, *rest, **more)
+        if call.held:
+            await call.admitted()
         try:
             return _ended(call, await cls.async_request(self, http_method, path, request_dict, *rest, **more))
         except BaseException as error:
@@ -104,7 +106,9 @@ def _transport(cls: Any) -> type:
     async def async_request_streamed(
         self: Any, http_method: str, path: str, request_dict: Any, *rest: Any, **more: Any
     ) -> Any:
-        call = _begin(self, path, request_dict, stream=True)
+        call = _begin(self, path, request_dict, stream=True, hold=True)
+        if call is not None and call.held:
+            await call.admitted()
         try:
             stream = await cls.async_request_streamed(self, http_method, path, request_dict, *rest, **more)
         except BaseException as error:
@@ -123,10 +127,10 @@ class _Chunks(Tracking):
         super().saw(event_of(chunk.body or ""))
 
 
-def _begin(transport: Any, path: str, body: Any, *, stream: bool = False) -> Recorded | None:
+def _begin(transport: Any, path: str, body: Any, *, stream: bool = False, hold: bool = False) -> Recorded | None:
     named = path.partition("?")[0].rpartition(":")[0]
     model = named.rpartition("models/")[2] if "models/" in named else named
-    return begin(transport, "google", f"/{path}", body, stream=stream, model=model)
+    return begin(transport, "google", f"/{path}", body, stream=stream, model=model, hold=hold)
 
 
 def _ended(call: Recorded, response: Any) -> Any:

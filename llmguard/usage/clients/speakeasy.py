@@ -52,7 +52,9 @@ def _subclass(cls: Any) -> type:
         return ended(call, response)
 
     async def do_request_async(self: Any, hook_ctx: Any, request: Any, *rest: Any, **more: Any) -> Any:
-        call = _begin(self, request, more)
+        call = _begin(self, request, more, hold=True)
+        if call is not None and call.held:
+            await call.admitted()
         try:
             response = await cls.do_request_async(self, hook_ctx, request, *rest, **more)
         except BaseException as error:
@@ -64,7 +66,7 @@ def _subclass(cls: Any) -> type:
     return subclass_of(cls, {**watched_members(cls), **ours})
 
 
-def _begin(resource: Any, request: Any, options: dict[str, Any]) -> Recorded | None:
+def _begin(resource: Any, request: Any, options: dict[str, Any], *, hold: bool = False) -> Recorded | None:
     path = urlsplit(str(request.url)).path
     provider = vars(resource)[_PROVIDER]
     if request.method != "POST":
@@ -77,4 +79,4 @@ def _begin(resource: Any, request: Any, options: dict[str, Any]) -> Recorded | N
     if isinstance(model, str):
         model = model.removeprefix("models/")  # as Google's decisions want it
     stream = bool(options.get("stream"))
-    return begin(resource, provider, path, body, stream=stream, model=model)
+    return begin(resource, provider, path, body, stream=stream, model=model, hold=hold)

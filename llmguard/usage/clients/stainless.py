@@ -96,9 +96,11 @@ def _subclass(cls: type) -> type:
     if is_async:
 
         async def request(self: Any, *arguments: Any, **keywords: Any) -> Any:
-            call = _begin(self, arguments, keywords)
+            call = _begin(self, arguments, keywords, hold=True)
             if call is None:
                 return await cls.request(self, *arguments, **keywords)  # type: ignore[attr-defined]
+            if call.held:
+                await call.admitted()
             try:
                 response = await cls.request(self, *arguments, **keywords)  # type: ignore[attr-defined]
             except BaseException as error:
@@ -122,13 +124,13 @@ def _subclass(cls: type) -> type:
     return subclass_of(cls, {**watched_members(cls, methods=False, properties=False), **ours})
 
 
-def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Recorded | None:
+def _begin(client: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], *, hold: bool = False) -> Recorded | None:
     options = keywords["options"] if "options" in keywords else arguments[1]
     method = getattr(options, "method", "").lower()
     if method != "post":
         return fetch(provider_of(client), options.url) if method == "get" else None
     stream = bool(keywords.get("stream"))
-    return begin(client, provider_of(client), options.url, options.json_data, stream=stream)
+    return begin(client, provider_of(client), options.url, options.json_data, stream=stream, hold=hold)
 
 
 def ended(call: Recorded, response: Any) -> Any:

@@ -49,12 +49,18 @@ def subclass_of(cls: type, methods: dict[str, Any]) -> type:
 
 
 def begin(
-    client: Any, provider: str, path: str, body: Any, *, stream: bool, model: str | None = None
+    client: Any, provider: str, path: str, body: Any, *, stream: bool, model: str | None = None, hold: bool = False
 ) -> Call | InnerCall | None:
     """The call of a request, its intent written; one without a row, inside one that is on the books; None when it is
     not to be recorded.
 
+    Args:
+        client: that is tracked.
+        provider, path, body, stream, model: of the request.
+        hold: see `Call.start`.
+
     Raises:
+        RateLimitExceeded: a limit refuses it.
         SpoolError: its intent cannot be written, and `strict` is on.
     """
     current = recorder()
@@ -78,7 +84,7 @@ def begin(
         "endpoint": path.partition("?")[0],
         "stream": stream,
     }
-    return started(fields, asked, passing, defaults=getattr(client, DEFAULTS, None))
+    return started(fields, asked, passing, defaults=getattr(client, DEFAULTS, None), hold=hold)
 
 
 def fetch(provider: str, path: str) -> Settlement | None:

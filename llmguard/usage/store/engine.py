@@ -127,6 +127,7 @@ def _postgresql(url: URL, schema: str) -> Engine:
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Any) -> None:
-            connection.exec_driver_sql(path)
+            if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":  # which has no transaction
+                connection.exec_driver_sql(path)
 
     return engine

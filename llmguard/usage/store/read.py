@@ -23,12 +23,20 @@ FILTERS = {
 }
 
 
-def calls_between(engine: Engine, user_id: str, since: datetime, until: datetime) -> int:
-    """How many calls of a user began in a time span, its end left out."""
-    started = usage_logs.c.created_at
-    statement = select(func.count()).where(usage_logs.c.user_id == user_id, started >= since, started < until)
+def calls_beside(
+    engine: Engine, user_id: str, since: datetime, until: datetime, known: list[str]
+) -> tuple[int, list[str]]:
+    """How many calls of a user began in a time span (its end left out) beside those with these identifiers, and which
+    of these are in the ledger too."""
+    logs = usage_logs.c
+    conditions = [logs.user_id == user_id, logs.created_at >= since, logs.created_at < until]
+    statement = select(func.count()).where(*conditions, logs.call_id.not_in(known))
     with engine.connect() as connection:
-        return connection.execute(statement).scalar_one()
+        count = connection.execute(statement).scalar_one()
+        if not known:
+            return count, []
+        # What is written after the first question was counted as known, and is not counted twice.
+        return count, list(connection.execute(select(logs.call_id).where(logs.call_id.in_(known))).scalars())
 
 
 def usage_stats(engine: Engine, user_id: str, days: int = 30, zone: tzinfo = timezone.utc) -> dict[str, Any]:

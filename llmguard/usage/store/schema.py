@@ -17,7 +17,7 @@ from llmguard.usage import private
 from llmguard.usage.store.engine import checkpoint
 
 #: Every revision, oldest first; a test holds the migrations against it.
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "llmguard_alembic_version"
 _ADVISORY_KEY = 0x6C6C6D67  # "llmg"

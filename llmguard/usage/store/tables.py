@@ -150,6 +150,75 @@ usage_logs = Table(
     Index("idx_llm_usage_response", "provider_response_id"),
 )
 
+#: How many calls a user may make in a window by default. The values that are shipped are shown and not enforced.
+rate_limit_configs = Table(
+    "llm_rate_limit_configs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("limit_type", String(20), nullable=False, unique=True),
+    Column("limit_value", Numeric(20, 9), nullable=False),
+    Column("description", Text),
+    Column("enforced", Boolean, nullable=False),
+    Column("created_at", UTC, nullable=False),
+    Column("updated_at", UTC, nullable=False),
+)
+#: Limits that somebody has set. A scope that is NULL means all together, '*' each by itself. `current_count` and
+#: `reset_at` are written by those who know them, and read by nobody: what is used stands in the counters. There may be
+#: a column `provider` as well, which users have been told to add.
+rate_limits = Table(
+    "llm_rate_limits",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user_id", Text),
+    Column("limit_type", String(20), nullable=False),
+    Column("limit_value", Numeric(20, 9), nullable=False),
+    Column("current_count", BigInteger),
+    Column("reset_at", UTC),
+    Column("created_at", UTC, nullable=False),
+    Column("updated_at", UTC, nullable=False),
+    Column("tenant", Text),
+    Column("service_name", Text),
+    Column("model", Text),
+    Column("provider_name", Text),
+    Column("kind", String(16), nullable=False),  # requests, tokens, cost
+    Column("time_zone", Text, nullable=False),
+    Column("on_outage", String(16), nullable=False),  # open, closed
+    Column("unpriced", String(16), nullable=False),  # refuse, count, allow
+    Column("warn_at", Numeric(5, 4)),
+    Index("idx_llm_rate_limits_user", "user_id"),
+    Index("idx_llm_rate_limits_reset", "reset_at"),
+)
+#: What is used of a limit in a window (calls, tokens, nano-dollars): what running calls have reserved and what ended
+#: ones took.
+rate_limit_counters = Table(
+    "llm_rate_limit_counters",
+    metadata,
+    Column("limit_key", Text, primary_key=True),
+    Column("window_start", BigInteger, primary_key=True),  # seconds since 1970
+    Column("window_end", BigInteger, nullable=False),  # ... 0 for none
+    Column("used", BigInteger, nullable=False),
+    Column("extra", BigInteger, nullable=False),  # that was granted beyond the limit
+    Column("admitted", BigInteger, nullable=False),  # the sum of what was reserved
+    Column("over", BigInteger, nullable=False),  # what calls took beyond what they had reserved
+    Column("calls", BigInteger, nullable=False),
+    Column("unpriced", BigInteger, nullable=False),  # calls whose cost nobody knows
+    Index("idx_llm_rate_limit_counters_end", "window_end"),
+    sqlite_with_rowid=False,
+)
+#: Calls that somebody has stopped.
+stops = Table(
+    "llm_stops",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user_id", Text),
+    Column("tenant", Text),
+    Column("service_name", Text),
+    Column("model", Text),
+    Column("provider_name", Text),
+    Column("reason", Text),
+    Column("created_at", UTC, nullable=False),
+)
+
 #: What a row adds to the roll-ups.
 SUMS = (
     "calls",

@@ -14,7 +14,10 @@ from typing import Any
 
 from sqlalchemy import JSON, Connection, Engine, and_, select, text
 
+from llmguard.usage.limits.counting import Change, Place
+from llmguard.usage.limits.counting import settled as settled_claims
 from llmguard.usage.rows import amended, chosen, settled
+from llmguard.usage.store.counters import change_counters
 from llmguard.usage.store.rollup import Sums, add_row, roll_up
 from llmguard.usage.store.tables import Money, usage_logs
 
@@ -60,11 +63,13 @@ def write_rows(engine: Engine, rows: Iterable[Row], amendments: Iterable[Row] = 
     with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
         changed = 0
         sums: Sums = ({}, {})
+        changes: dict[Place, Change] = {}
         for batch in _batches(unique):
-            changed += _write(connection, batch, sums)
+            changed += _write(connection, batch, sums, changes)
         _amend(connection, [each for each in later if "settles" not in each], sums)
         _settle(connection, [each for each in later if "settles" in each], sums)
         roll_up(connection, sums)
+        change_counters(connection, changes)  # last: running calls wait for these
     return changed
 
 
@@ -84,19 +89,39 @@ def _batches(rows: list[Row]) -> Iterable[list[Row]]:
         yield rows[start : start + size]
 
 
-def _write(connection: Connection, rows: list[Row], sums: Sums) -> int:
+def _write(connection: Connection, rows: list[Row], sums: Sums, changes: dict[Place, Change]) -> int:
     named = [_named(row) for row in rows]
+    claims = {row["id"]: row.pop("limits") for row in named if "limits" in row}
     inserted = _insert_new(connection, named)
     there = []
     for row in named:
         if row["id"] in inserted:
             add_row(sums, row, 1)
+            if row["id"] in claims:
+                _add_changes(changes, settled_claims(claims[row["id"]], row, None))
         else:
             there.append(row)
-    return len(inserted) + _replace_unknown(connection, there, sums)
+    return len(inserted) + _replace_unknown(connection, there, sums, claims, changes)
 
 
-def _replace_unknown(connection: Connection, rows: list[Row], sums: Sums) -> int:
+def _add_changes(changes: dict[Place, Change], more: dict[Place, Change]) -> None:
+    for place, change in more.items():
+        before = changes.get(place)
+        if before is None:
+            changes[place] = change
+        else:
+            changes[place] = Change(
+                before.used + change.used,
+                before.over + change.over,
+                before.calls + change.calls,
+                before.unpriced + change.unpriced,
+                before.end if change.end is None else change.end,
+            )
+
+
+def _replace_unknown(
+    connection: Connection, rows: list[Row], sums: Sums, claims: dict[str, Any], changes: dict[Place, Change]
+) -> int:
     """Put real ends in the place of rows that are unknown; how many."""
     ends = [row for row in rows if row["status"] != "unknown"]
     before = _present(connection, [row["call_id"] for row in ends]) if ends else {}
@@ -110,6 +135,8 @@ def _replace_unknown(connection: Connection, rows: list[Row], sums: Sums) -> int
         if connection.execute(statement).rowcount:
             add_row(sums, old, -1)
             add_row(sums, row, 1)
+            if row["id"] in claims:
+                _add_changes(changes, settled_claims(claims[row["id"]], row, old))
             changed += 1
     return changed
 
