@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from llmguard import __version__
-from llmguard.cli import baseline, config, db, usage
+from llmguard.cli import baseline, config, db, limits, usage
 from llmguard.cli.check import check
 from llmguard.cli.coverage import coverage
 from llmguard.cli.init import init
@@ -32,6 +32,7 @@ app.add_typer(baseline.app, name="baseline")
 app.command()(suppress)
 app.add_typer(config.app, name="config")
 app.add_typer(usage.app, name="usage")
+app.add_typer(limits.app, name="limits")
 app.add_typer(db.app, name="db")
 app.command()(explain)
 app.command()(rules)

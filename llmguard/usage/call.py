@@ -92,6 +92,7 @@ class Call:
         *,
         hold: bool = False,
         asks: bool = True,
+        claims: list[list[Any]] | None = None,
     ) -> None:
         """Ask the limits, and write the intent.
 
@@ -101,6 +102,7 @@ class Call:
             since: when it began, as `time.time` and `time.perf_counter` have it; now by default.
             hold: have an asynchronous caller wait for the limits: where there are any, `held` is set.
             asks: whether limits may refuse it: not what has gone out already, which is only counted.
+            claims: what limits have said of it already.
 
         Raises:
             RateLimitExceeded: a limit refuses it.
@@ -108,7 +110,9 @@ class Call:
         """
         self._prepare(request, passing)
         gate = self._recorder.gate
-        if gate is not None and not gate.is_open:
+        if claims is not None:
+            self._claim(claims)
+        elif gate is not None and not gate.is_open:
             if hold and asks:
                 self.held = True
                 return

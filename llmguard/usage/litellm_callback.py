@@ -7,6 +7,7 @@ task cancelled. Where a version has no such method, those calls end when LiteLLM
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -72,6 +73,14 @@ class LLMUsageCallback(CustomLogger):
     ) -> None:
         self._failed(kwargs)
 
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> Any:
+        # The one hook whose exception LiteLLM hands on: limits can refuse here.
+        logging_obj = kwargs.get("litellm_logging_obj")
+        details = getattr(logging_obj, "model_call_details", None)
+        attempt = self._mine(details) if isinstance(details, dict) else None
+        if attempt is not None and not attempt.begun:
+            await attempt.ask(_asked(kwargs, str(getattr(logging_obj, "call_type", "") or "")), kwargs)
+
     async def async_post_call_success_deployment_hook(
         self, request_data: dict[str, Any], response: Any, call_type: Any
     ) -> Any:
@@ -108,11 +117,23 @@ class LLMUsageCallback(CustomLogger):
 
     def _failed(self, details: dict[str, Any]) -> None:
         attempt = self._mine(details)
-        if attempt is None:
+        if attempt is None or attempt.refused:
             return
         if attempt.call is None and not attempt.begun:
             attempt.begin(details, FOLDERS, sent=False)  # refused before anything was sent
         attempt.failed(details.get("exception"))
+
+
+def _asked(arguments: dict[str, Any], kind: str) -> dict[str, Any]:
+    """LiteLLM's details of a call that it has not made yet, as far as its row tells of them."""
+    model, provider = arguments.get("model"), arguments.get("custom_llm_provider")
+    with contextlib.suppress(Exception):  # it raises what it likes for a model that it does not know
+        model, provider, *_ = litellm.get_llm_provider(
+            model=model, custom_llm_provider=provider, api_base=arguments.get("api_base")
+        )
+    given = {name: arguments.get(name) for name in ("user", "stream")}
+    params = {"metadata": arguments.get("metadata")}
+    return {**given, "model": model, "custom_llm_provider": provider, "call_type": kind, "litellm_params": params}
 
 
 def attempt_of(details: Any) -> Any:

@@ -11,9 +11,11 @@ import json
 import sys
 from typing import Any
 
+from llmguard.errors import RateLimitExceeded
 from llmguard.usage.call import Call, InnerCall
 from llmguard.usage.context import FIELDS, enclosing
 from llmguard.usage.counts import tokens_of
+from llmguard.usage.estimate import characters_of, tokens_in
 from llmguard.usage.recorder import recorder
 from llmguard.usage.streams import Tracking
 from llmguard.usage.tokens import Tokens
@@ -49,6 +51,8 @@ class Attempt:
         owner: identity of the stream object that is counted: a Router's wraps another one.
         answer: the raw text of an answer whose end nobody has reported yet.
         seen_by: identity of the callback that reports it.
+        claims: what limits have said of it, before it began.
+        refused: whether they have refused it: it has no row.
         begun: whether it was looked at.
     """
 
@@ -58,6 +62,8 @@ class Attempt:
         self.owner = 0
         self.answer: str | None = None
         self.seen_by = 0
+        self.claims: list[list[Any]] | None = None
+        self.refused = False
         self.begun = False
         self._named: dict[str, Any] = {}
 
@@ -90,7 +96,27 @@ class Attempt:
             return
         self.call = call = Call(current, fields, DEFAULTS)
         body = {"messages": details.get("messages") or details.get("input")}
-        call.start(body if sent else None, passing)
+        # LiteLLM swallows what a hook of a synchronous call raises: limits count it, and cannot refuse it.
+        claims, self.claims = self.claims, None
+        call.start(body if sent else None, passing, asks=False, claims=claims)
+
+    async def ask(self, details: dict[str, Any], request: dict[str, Any]) -> None:
+        """Ask the limits, before an asynchronous call is made.
+
+        Raises:
+            RateLimitExceeded: one of them refuses it.
+        """
+        current = recorder()
+        fields = fields_of(details)
+        gate = current.gate
+        if gate is None or gate.is_open or not fields["operation"] or enclosing() is not None:
+            return
+        try:
+            asked = Call(current, fields, DEFAULTS).fields
+            self.claims = await gate.admit_async(asked, request, tokens_in(characters_of(request)))
+        except RateLimitExceeded:
+            self.refused = True
+            raise
 
     def heard(self, answer: str) -> None:
         """The provider has answered. LiteLLM reports it from a thread, which a kill may forestall: it is noted now."""
@@ -141,6 +167,10 @@ class Attempt:
 
     def abandoned(self) -> None:
         """LiteLLM has let go of it without a word."""
+        gate = recorder().gate if self.claims else None
+        if gate is not None and self.claims:
+            gate.release(self.claims)  # it never began
+            self.claims = None
         if not self.open or self.call is None:
             return
         if self.tracking is not None:

@@ -46,6 +46,7 @@ class By(str, Enum):
     SITE = "site"
     TENANT = "tenant"
     ENVIRONMENT = "environment"
+    RUN = "run"
     DAY = "day"
     HOUR = "hour"
 
@@ -70,8 +71,8 @@ def summary(
     output_format: Annotated[asked.Form, typer.Option("--output-format", help="How to print.")] = asked.Form.TABLE,
     database_url: asked.Database = "",
 ) -> None:
-    """Add up calls, tokens and cost: by service, user, model, provider, feature, call site, tenant, environment, day
-    or hour.
+    """Add up calls, tokens and cost: by service, user, model, provider, feature, call site, tenant, environment, run,
+    day or hour.
 
     A cost is that of the calls whose price is known; the others are counted as unpriced. Counts of the provider and
     estimates are added up alike.

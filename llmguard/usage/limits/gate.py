@@ -14,19 +14,19 @@ from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import RateLimitExceeded, UsageError
 from llmguard.usage import forks
 from llmguard.usage.limits import look, warnings
+from llmguard.usage.limits.charged import Held, charged
 from llmguard.usage.limits.counting import Charge, Counters, Outcome, has_room
-from llmguard.usage.limits.limit import Limit, amount
-from llmguard.usage.limits.reserve import Ask, ask_of, reserved
-from llmguard.usage.limits.runs import Open, active
+from llmguard.usage.limits.limit import amount
+from llmguard.usage.limits.reserve import Ask, ask_of
+from llmguard.usage.limits.runs import active
 from llmguard.usage.limits.workers import Job, Workers
 
 if TYPE_CHECKING:
-    from llmguard.usage.limits.rules import Scope
     from llmguard.usage.settings import UsageSettings
 
 LOG = logging.getLogger("llmguard.usage")
@@ -38,35 +38,6 @@ _SAID_EVERY = 60.0
 _TIMEOUTS = (TimeoutError, FutureTimeoutError, asyncio.TimeoutError)  # one class only from Python 3.11 on
 _NO_LIMIT = 2**61
 _KEPT = 40 * 86_400  # seconds that counters are kept behind their window
-
-
-class Held(NamedTuple):
-    """A charge of a call, and what it is charged for.
-
-    Attributes:
-        charge: to be reserved.
-        limit: that it is for, None for a budget.
-        scope: what the call is, in the scope of the limit.
-        budget: that it is for.
-    """
-
-    charge: Charge
-    limit: Limit | None
-    scope: Scope = ()
-    budget: Open | None = None
-
-    @property
-    def says(self) -> str:
-        """The limit in words."""
-        if self.budget is not None:
-            return self.budget.says(self.charge.kind)
-        assert self.limit is not None
-        return self.limit.says(self.scope)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the call is refused when the database is gone."""
-        return (self.budget or self.limit).on_outage == "closed"  # type: ignore[union-attr]
 
 
 #: What the way of a call waits for: a job and seconds, or something of the user's (no end).
@@ -292,21 +263,7 @@ class Gate:
 
     def _held(self, fields: Mapping[str, Any], ask: Ask, *, strict: bool = True) -> list[Held]:
         """What a call is charged, in the order of keys."""
-        now = datetime.now(timezone.utc)
-        model = str(fields.get("model") or "")
-        found = []
-        for limit, scope in self.looker.rules.of(fields):
-            start, end = (int(at.timestamp()) for at in limit.span(now))
-            policy = limit.unpriced if strict else "allow"
-            taken = reserved(limit.kind, policy, ask, model, limit.says(scope))
-            charge = Charge(limit.key(scope), start, end, limit.kind, taken, limit.most)
-            found.append(Held(charge, limit, scope))
-        for budget in active():
-            for kind, most in budget.most.items():
-                policy = budget.unpriced if strict else "allow"
-                taken = reserved(kind, policy, ask, model, budget.says(kind))
-                found.append(Held(Charge(budget.key(kind), 0, 0, kind, taken, most), None, (), budget))
-        return sorted(found, key=lambda each: each.charge[:2])
+        return charged(self.looker.rules, fields, ask, active(), strict=strict)
 
     def _refusal(self, held: Held, used: int, extra: int) -> RateLimitExceeded:
         charge = held.charge

@@ -213,6 +213,16 @@ def read_counters(connection: Connection, places: Iterable[Place]) -> dict[Place
     return found
 
 
+def fullest(connection: Connection, key: str, start: int) -> int:
+    """What is used of the fullest counter of a limit for each (its key has a "*") in a window."""
+    pattern = key.replace("!", "!!").replace("%", "!%").replace("_", "!_").replace('"*"', '"%"')
+    statement = text(
+        "SELECT max(used) FROM llm_rate_limit_counters "
+        "WHERE limit_key LIKE :pattern ESCAPE '!' AND window_start = :start"
+    )
+    return connection.execute(statement, {"pattern": pattern, "start": start}).scalar() or 0
+
+
 def change_counters(connection: Connection, changes: dict[Place, Change]) -> None:
     """Settle: in the order of keys, in which everybody locks them."""
     for (key, start), change in sorted(changes.items()):

@@ -21,6 +21,7 @@ DIMENSIONS = {
     "site": ("code_file", "code_function"),
     "tenant": ("tenant",),
     "environment": ("environment",),
+    "run": ("run_id", "budget"),
     "day": (),
     "hour": (),
 }
@@ -81,7 +82,8 @@ def summary(
         SQLAlchemyError: the database does not answer.
     """
     rollup = usage_hourly_sites if by == "site" else usage_hourly
-    rolled = all(FILTERS[name] in rollup.c for name in filters) and all(_is_hour(at) for at in period)
+    rolled = all(name in rollup.c for name in (*(FILTERS[each] for each in filters), *_keys(by)))
+    rolled = rolled and all(_is_hour(at) for at in period)
     if by in ("day", "hour"):
         rolled = rolled and _has_whole_hours(zone)
     statement = _of_rollup(rollup, by, period, filters) if rolled else _of_rows(by, period, filters)
