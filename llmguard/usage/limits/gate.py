@@ -37,6 +37,7 @@ _AGAIN = 1.0  # seconds after an outage in which nobody waits for the database
 _SAID_EVERY = 60.0
 _TIMEOUTS = (TimeoutError, FutureTimeoutError, asyncio.TimeoutError)  # one class only from Python 3.11 on
 _NO_LIMIT = 2**61
+_REMEMBERED = 10_000  # counters
 _KEPT = 40 * 86_400  # seconds that counters are kept behind their window
 
 
@@ -66,6 +67,7 @@ class Gate:
         self._said_at = 0.0
         self._next_cleaning = time.time() + 60
         self._full: dict[Charge, float] = {}  # counters that had no room, until when that is not asked again
+        self._warned: set[tuple[str, int]] = set()  # counters of which it was said that they are nearly full
         self._begun: set[tuple[str, int]] = set()  # counters that are known to be there
 
     @property
@@ -232,7 +234,7 @@ class Gate:
         ]
         for each, used, extra in over:
             if each.budget is None and each.charge.kind == "requests":
-                if len(self._full) > 10_000:
+                if len(self._full) > _REMEMBERED:
                     self._full.clear()
                 self._full[each.charge] = time.monotonic() + _FULL_FOR
             if each.budget is None or each.budget.on_exceed == "raise":
@@ -288,8 +290,14 @@ class Gate:
             share = (each.budget or each.limit).warn_at  # type: ignore[union-attr]
             most = each.charge.most + extra
             if share is not None and most and used + each.charge.amount >= share * most:
-                whom = each.charge[:2]
-                warnings.warn(whom, each.says, each.charge.kind, used + each.charge.amount, most)
+                place = (each.charge.key, each.charge.start)
+                with self._lock:
+                    said = place in self._warned
+                    if len(self._warned) > _REMEMBERED:
+                        self._warned.clear()
+                    self._warned.add(place)
+                if not said:
+                    warnings.warn(each.says, each.charge.kind, used + each.charge.amount, most)
 
     def _decide(self, held: list[Held], reason: str) -> None:
         """The database is gone: what the limits say about that.
@@ -333,7 +341,7 @@ class Gate:
 
                 since, until = limit.span(datetime.now(timezone.utc))
                 counters.begin(each.charge, used_before(counters.engine, limit, each.scope, since, until))
-            if len(self._begun) > 10_000:
+            if len(self._begun) > _REMEMBERED:
                 self._begun.clear()
             self._begun.add(place)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from llmguard.usage.limits.runs import Open
 
 LOG = logging.getLogger("llmguard.usage")
-_MOST = 10_000  # windows that are remembered
 
 
 class LimitWarning(NamedTuple):
@@ -36,8 +34,6 @@ class LimitWarning(NamedTuple):
 
 
 _listeners: list[Callable[[LimitWarning], object]] = []
-_said: dict[tuple[str, int], None] = {}
-_lock = threading.Lock()
 
 
 def on_warning(listener: Callable[[LimitWarning], object]) -> Callable[[LimitWarning], object]:
@@ -47,21 +43,14 @@ def on_warning(listener: Callable[[LimitWarning], object]) -> Callable[[LimitWar
     return listener
 
 
-def warn(place: tuple[str, int], limit: str, kind: str, used: int, most: int) -> None:
-    """Say that a limit is nearly used up, once for each window.
+def warn(limit: str, kind: str, used: int, most: int) -> None:
+    """Say that a limit is nearly used up.
 
     Args:
-        place: key and window of its counter.
         limit: in words.
         kind: of it.
         used, most: in the units of counters.
     """
-    with _lock:
-        if place in _said:
-            return
-        if len(_said) >= _MOST:
-            _said.clear()
-        _said[place] = None
     told = LimitWarning(limit, kind, amount(kind, used), amount(kind, most))
     LOG.warning("%s: %s are used", limit, shown(kind, told.used))
     for listener in tuple(_listeners):

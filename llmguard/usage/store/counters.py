@@ -143,7 +143,6 @@ class StoredCounters:
         connection = self._connections.get(thread)
         if connection is None:
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql("SELECT 1")
             self._connections[thread] = connection
         try:
             yield connection

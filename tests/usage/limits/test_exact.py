@@ -13,7 +13,7 @@ from llmguard.usage.recorder import Recorder
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.counters import read_counters
 from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.limits import set_limit
+from llmguard.usage.store.limits import set_limit, stop
 from tests.optional import optional
 from tests.usage.limits.processes import Processes, counted
 from tests.usage.recorded import rows_of
@@ -90,6 +90,23 @@ def test_across_the_edge_of_a_window(
     assert {used for used, _ in counters[:-1]} <= set(range(51))
     assert max(used for used, _ in counters) == 50
     assert sum(used for used, _ in counters) == said["admitted"] == len(provider.requests)
+
+
+@pytest.mark.full
+def test_a_switch_is_seen_everywhere_within_two_seconds(
+    ledger: Ledger, settings: UsageSettings, provider: FakeProvider
+) -> None:
+    processes = Processes(settings, provider.base_url, f"8 0 wrapper {USER}")
+    processes.go()
+    while len(provider.requests) < 200:
+        time.sleep(0.05)
+    stop(ledger.engine, {"user_id": "ann"})
+    thrown = time.time()
+    said = processes.results()
+    assert {each.process for each in said if each.what == "CallsStopped"} == {each.process for each in said}
+    assert len({each.process for each in said}) == 8
+    assert max(each.at for each in said if each.what == "admitted") - thrown < 2
+    assert counted(said)["admitted"] == len(provider.requests)
 
 
 @pytest.mark.full
