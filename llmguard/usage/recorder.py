@@ -78,7 +78,7 @@ class Recorder:
         """
         if self.settings.disabled:
             return
-        if "status" not in data:  # else an answer is noted
+        if data.get("user_id") is not None and "status" not in data:  # else an answer is noted
             self.underway.note(data)
         if not self.settings.spool:
             return

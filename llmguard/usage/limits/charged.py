@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmguard.usage.limits.counting import Charge
 from llmguard.usage.limits.limit import Limit
-from llmguard.usage.limits.reserve import Ask, ask_of, reserved
+from llmguard.usage.limits.reserve import Ask, reserved
 
 if TYPE_CHECKING:
     from llmguard.usage.limits.rules import Rules, Scope
@@ -56,7 +56,7 @@ def charges_of(rules: Rules, fields: Mapping[str, Any], request: Any, prompt: in
     Raises:
         RateLimitExceeded: its model has no known price, and a limit refuses such.
     """
-    return charged(rules, fields, ask_of(fields, request, prompt), (), strict=True)
+    return charged(rules, fields, Ask(fields, request, prompt), (), strict=True)
 
 
 def charged(
@@ -73,17 +73,15 @@ def charged(
     Raises:
         RateLimitExceeded: it is.
     """
-    now = datetime.now(timezone.utc)
-    model = str(fields.get("model") or "")
     found = []
     for limit, scope in rules.of(fields):
-        start, end = (int(at.timestamp()) for at in limit.span(now))
+        start, end = rules.span(limit)
         policy = limit.unpriced if strict else "allow"
-        taken = reserved(limit.kind, policy, ask, model, limit.says(scope))
+        taken = reserved(limit.kind, policy, ask, partial(limit.says, scope))
         found.append(Held(Charge(limit.key(scope), start, end, limit.kind, taken, limit.most), limit, scope))
     for budget in budgets:
         for kind, most in budget.most.items():
             policy = budget.unpriced if strict else "allow"
-            taken = reserved(kind, policy, ask, model, budget.says(kind))
+            taken = reserved(kind, policy, ask, partial(budget.says, kind))
             found.append(Held(Charge(budget.key(kind), 0, 0, kind, taken, most), None, (), budget))
     return sorted(found, key=lambda each: each.charge[:2])

@@ -13,16 +13,15 @@ import time
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import datetime, timezone
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from llmguard.errors import RateLimitExceeded, UsageError
+from llmguard.errors import LLMGuardError, RateLimitExceeded, UsageError
 from llmguard.usage import forks
 from llmguard.usage.limits import look, warnings
 from llmguard.usage.limits.charged import Held, charged
 from llmguard.usage.limits.counting import Charge, Counters, Outcome, has_room
 from llmguard.usage.limits.limit import amount
-from llmguard.usage.limits.reserve import Ask, ask_of
+from llmguard.usage.limits.reserve import Ask
 from llmguard.usage.limits.runs import active
 from llmguard.usage.limits.workers import Job, Workers
 
@@ -77,7 +76,7 @@ class Gate:
             if not self._in_memory:
                 self.looker.start()
             return False
-        return not self.looker.rules and not self.looker.blind and not active()
+        return not self.looker.rules and not active() and not (self.looker.blind and look.refuses_blind())
 
     def admit(self, fields: Mapping[str, Any], request: Any, prompt: int) -> list[list[Any]]:
         """Let a call pass; it waits in this thread.
@@ -130,7 +129,7 @@ class Gate:
 
     def unasked(self, fields: Mapping[str, Any]) -> list[list[Any]]:
         """What the lines of a call say that goes out without being asked, or has gone: it is counted at its end."""
-        found = self._held(fields, Ask(0, 0, Decimal(0)), strict=False)
+        found = self._held(fields, Ask(fields, {}, 0), strict=False)
         return [each.charge.unreserved for each in found]
 
     def release(self, claims: Iterable[list[Any]]) -> None:
@@ -173,12 +172,12 @@ class Gate:
         if not self.looker.known.is_set():
             self.looker.start()
             yield from self._first_look()
-        if self.looker.blind:
-            look.refuse_blind(self.looker.blind)
+        if self.looker.blind and look.refuses_blind():
+            raise LLMGuardError(f"nobody knows the limits of calls: {self.looker.blind}")
         self.looker.rules.refuse_stopped(fields)
         if not active() and not self.looker.rules:
             return []
-        held = self._held(fields, ask_of(fields, request, prompt))
+        held = self._held(fields, Ask(fields, request, prompt))
         if not held:
             return []
         for each in held:

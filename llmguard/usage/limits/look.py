@@ -13,7 +13,6 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from llmguard.errors import LLMGuardError
 from llmguard.usage import forks
 from llmguard.usage.limits.rules import Rules, rules_from
 
@@ -145,14 +144,9 @@ class Looker:
             engine.dispose()
 
 
-def refuse_blind(reason: str) -> None:
-    """What happens to calls when nobody knows the limits: they go out, unless LLMGUARD_LIMITS_ON_OUTAGE=closed.
-
-    Raises:
-        LLMGuardError: they do not.
-    """
-    if os.environ.get("LLMGUARD_LIMITS_ON_OUTAGE", "").strip().lower() == "closed":
-        raise LLMGuardError(f"nobody knows the limits of calls: {reason}")
+def refuses_blind() -> bool:
+    """Whether no call goes out when nobody knows the limits (LLMGUARD_LIMITS_ON_OUTAGE=closed)."""
+    return os.environ.get("LLMGUARD_LIMITS_ON_OUTAGE", "").strip().lower() == "closed"
 
 
 def _uri(path: str) -> str:

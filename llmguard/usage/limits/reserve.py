@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 from llmguard.errors import ConfigError, RateLimitExceeded
 from llmguard.printable import printable
-from llmguard.usage.limits.limit import amount, units
+from llmguard.usage.limits.limit import units
 
 LOG = logging.getLogger("llmguard.usage")
 #: Fields of a request that cap its answer: OpenAI's (chat, responses), Anthropic's, Google's, Cohere's, Mistral's.
@@ -31,37 +32,39 @@ _MOST = 10**12
 _said: set[str] = set()
 
 
-class Ask(NamedTuple):
-    """What a call may take.
-
-    Attributes:
-        prompt: tokens of the request, estimated.
-        answer: tokens of the answer at most.
-        cost: US dollars of both, None when the model has no known price.
-    """
-
-    prompt: int
-    answer: int
-    cost: Decimal | None
-
-    @property
-    def tokens(self) -> int:
-        return self.prompt + self.answer
-
-
-def ask_of(fields: Mapping[str, Any], request: Any, prompt: int) -> Ask:
-    """What a call may take.
+class Ask:
+    """What a call may take; reckoned when a limit wants to know it.
 
     Args:
         fields: columns of its row.
         request: the body, or the arguments of the SDK's method.
         prompt: the estimate of its tokens.
-
-    Raises:
-        ConfigError: LLMGUARD_RESERVE_TOKENS is no number.
     """
-    answer = 0 if fields.get("operation") == "embeddings" else cap_of(request)
-    return Ask(prompt, answer, _cost(fields, prompt, answer))
+
+    def __init__(self, fields: Mapping[str, Any], request: Any, prompt: int) -> None:
+        self.model = str(fields.get("model") or "")
+        self._fields = fields
+        self._request = request
+        self._prompt = prompt
+
+    @cached_property
+    def answer(self) -> int:
+        """Tokens of the answer at most.
+
+        Raises:
+            ConfigError: LLMGUARD_RESERVE_TOKENS is no number.
+        """
+        return 0 if self._fields.get("operation") == "embeddings" else cap_of(self._request)
+
+    @property
+    def tokens(self) -> int:
+        """Those of the request and of the answer."""
+        return self._prompt + self.answer
+
+    @cached_property
+    def cost(self) -> Decimal | None:
+        """US dollars of both, None when the model has no known price."""
+        return _cost(self._fields, self._prompt, self.answer)
 
 
 def cap_of(request: Any) -> int:
@@ -95,15 +98,14 @@ def unpriced_rate() -> Decimal:
     return _number("LLMGUARD_UNPRICED_RATE", _UNPRICED)
 
 
-def reserved(kind: str, policy: str, ask: Ask, model: str, limit: str) -> int:
+def reserved(kind: str, policy: str, ask: Ask, limit: Callable[[], str]) -> int:
     """What a call is reserved of a limit, in the units of counters.
 
     Args:
         kind: of the limit.
         policy: of the limit, for models without a known price.
         ask: what the call may take.
-        model: that is asked.
-        limit: in words.
+        limit: says it in words.
 
     Raises:
         RateLimitExceeded: the model has no known price, and the limit refuses such.
@@ -116,18 +118,13 @@ def reserved(kind: str, policy: str, ask: Ask, model: str, limit: str) -> int:
     if ask.cost is not None:
         return units(kind, ask.cost)
     if policy == "refuse":
-        raise RateLimitExceeded(limit, f"no price is known of {printable(model or 'this model')}", kind=kind)
+        raise RateLimitExceeded(limit(), f"no price is known of {printable(ask.model or 'this model')}", kind=kind)
     rate = unpriced_rate() if policy == "count" else Decimal(0)
-    if model not in _said:
-        _said.add(model)
+    if ask.model not in _said:
+        _said.add(ask.model)
         how = f"count as {rate:f} USD a million" if policy == "count" else "do not count"
-        LOG.warning("no price is known of %s: under %s its tokens %s", printable(model or "a model"), limit, how)
+        LOG.warning("no price is known of %s: under %s its tokens %s", printable(ask.model or "a model"), limit(), how)
     return units(kind, rate * ask.tokens / 1_000_000)
-
-
-def as_reserved(kind: str, number: int | None) -> Decimal | None:
-    """An amount of a counter as people have it."""
-    return None if number is None else amount(kind, number)
 
 
 def _cost(fields: Mapping[str, Any], prompt: int, answer: int) -> Decimal | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -54,6 +56,7 @@ class Rules:
     def __init__(self, limits: Iterable[Limit] = (), stops: Iterable[Stop] = (), problems: Iterable[str] = ()) -> None:
         self.stops = list(stops)
         self.problems = list(problems)
+        self._spans: dict[tuple[str, str], tuple[int, int]] = {}
         self._groups: dict[tuple[str, str, tuple[str, ...]], dict[tuple[str, ...], Limit]] = {}
         for limit in limits:
             names = tuple(name for name, _ in limit.scope)
@@ -66,6 +69,16 @@ class Rules:
     @property
     def limits(self) -> list[Limit]:
         return [limit for group in self._groups.values() for limit in group.values()]
+
+    def span(self, limit: Limit) -> tuple[int, int]:
+        """The window at hand of a limit, in seconds since 1970."""
+        now = time.time()
+        name = (limit.window, limit.time_zone)
+        found = self._spans.get(name)
+        if found is None or not found[0] <= now < found[1]:
+            since, until = limit.span(datetime.fromtimestamp(now, timezone.utc))
+            found = self._spans[name] = (int(since.timestamp()), int(until.timestamp()))
+        return found
 
     def refuse_stopped(self, fields: Mapping[str, Any]) -> None:
         """Refuse a call that somebody has stopped.

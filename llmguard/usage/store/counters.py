@@ -30,6 +30,12 @@ _CHANGE = text(
     "UPDATE llm_rate_limit_counters SET used = used + :used, over = over + :over, calls = calls + :calls, "
     "unpriced = unpriced + :unpriced WHERE limit_key = :key AND window_start = :start"
 )
+_ALONE = (
+    "UPDATE {schema}llm_rate_limit_counters "
+    "SET used = used + :amount, admitted = admitted + :amount, calls = calls + 1 "
+    "WHERE limit_key = :key AND window_start = :start AND used + :amount <= :most + extra "
+    "RETURNING used - :amount AS used, extra"
+)
 _BEGIN = text(
     "INSERT INTO llm_rate_limit_counters (limit_key, window_start, window_end, used) "
     "VALUES (:key, :start, :end, :used) ON CONFLICT DO NOTHING"
@@ -48,7 +54,9 @@ class StoredCounters:
 
     def __init__(self, engine: Engine, schema: str, patience: float) -> None:
         self.engine = engine
-        self._reserve = text(_RESERVE.format(schema=f'"{schema}".' if schema else ""))
+        named = f'"{schema}".' if schema else ""
+        self._reserve = text(_RESERVE.format(schema=named))
+        self._alone = text(_ALONE.format(schema=named))
         self._patience = patience
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._lock = threading.Lock()
@@ -64,16 +72,16 @@ class StoredCounters:
             with self._lock, _Writing(self._driver(), self._patience) as connection:
                 return _reserve_in_sqlite(connection, charges)
         with self._connected() as connection:
-            found = connection.execute(
-                self._reserve,
-                {
-                    "keys": [charge.key for charge in charges],
-                    "starts": [charge.start for charge in charges],
-                    "ends": [charge.end for charge in charges],
-                    "amounts": [charge.amount for charge in charges],
-                    "most": [charge.most for charge in charges],
-                },
-            ).one()
+            if len(charges) == 1:  # nearly always: one row, written once
+                first = charges[0]
+                values = {"amount": first.amount, "key": first.key, "start": first.start, "most": first.most}
+                alone = connection.execute(self._alone, values).one_or_none()
+                if alone is not None:
+                    return Outcome(True, [alone.used], [alone.extra])
+            given = {"keys": _array(_quoted(charge.key) for charge in charges)}
+            for name, place in (("starts", 1), ("ends", 2), ("amounts", 4), ("most", 5)):
+                given[name] = _array(str(charge[place]) for charge in charges)
+            found = connection.execute(self._reserve, given).one()
         return Outcome(found.admitted, found.used, found.extra)
 
     def release(self, charges: list[Charge]) -> None:
@@ -151,6 +159,15 @@ class StoredCounters:
             connection.invalidate()
             connection.close()
             raise
+
+
+def _array(values: Iterable[str]) -> str:
+    """An array as PostgreSQL writes it: made here in a fraction of the time that the driver takes."""
+    return "{" + ",".join(values) + "}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 class _Writing:

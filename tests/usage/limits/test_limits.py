@@ -96,12 +96,12 @@ def test_the_documented_statements_work_as_written(recording: Recorder) -> None:
     )
     assert admitted(9, user_id="ann") == 6
     asked = 0
-    for _ in range(5):
-        try:
-            with llm_tracker.track_llm_call("groq", "m", user_id="ann"):
-                asked += 1
-        except RateLimitExceeded as error:
-            assert "provider groq" in str(error)
+    for _ in range(3):
+        with llm_tracker.track_llm_call("groq", "m", user_id="ann"):
+            asked += 1
+    another = llm_tracker.track_llm_call("groq", "m", user_id="ann")
+    with pytest.raises(RateLimitExceeded, match="provider groq"), another:
+        asked += 1
     assert asked == 3
     assert set_limit(4, "day", user_id="ann", provider="groq").identity
     assert remove_limit("minute", user_id="ann", provider="groq") == 1
@@ -127,7 +127,7 @@ def test_a_default_changes_existing_users_and_goes_back(recording: Recorder) -> 
 
 def test_rows_that_make_no_sense_are_refused_or_passed_over(recording: Recorder, caplog: Any) -> None:
     for values in ("'fortnight', 5", "'minute', -1"):
-        with pytest.raises(Exception, match="ck_llm_rate_limits|CHECK"):
+        with pytest.raises(Exception, match=r"ck_llm_rate_limits|CHECK"):
             execute(recording, f"INSERT INTO llm_rate_limits (limit_type, limit_value) VALUES ({values})")
     execute(recording, "INSERT INTO llm_rate_limits (limit_type, limit_value, time_zone) VALUES ('day', 1, 'Mars')")
     assert admitted(3, user_id="ann") == 3
@@ -187,13 +187,12 @@ def test_tokens_are_reserved_and_settled(recording: Recorder, provider: FakeProv
     call(78)
     assert recording.flush(10)
     call(78)  # 80 reserved, 5 taken: there is room
-    with pytest.raises(RateLimitExceeded, match="98 tokens left|93 tokens left|15 tokens left"):
+    with pytest.raises(RateLimitExceeded, match=r"(98|93|15) tokens left"):
         call(90)
     with pytest.raises(RateLimitExceeded, match="the call may take more than all of it: 1,002 tokens"):
         call(1000)
     with pytest.raises(RateLimitExceeded, match="1,026 tokens"):  # without a cap, 1,024 are reserved
-        block_of = {**asked, "messages": MESSAGES}
-        llm_wrapper.chat_completion_sync(**block_of)
+        llm_wrapper.chat_completion_sync(MESSAGES, **asked)
     assert recording.flush(10)
     provider.answer = Answer(prompt_tokens=2, completion_tokens=95)  # more than it had reserved
     call(10)
