@@ -50,8 +50,8 @@ def main() -> int:
 
 
 def throughput() -> bool:
-    """Whether admissions of different keys do not wait for each other: the statement alone, and with what is round it (a
-    thread, so that a deadline can be kept). Best of three, by turns."""
+    """Whether admissions of different keys do not wait for each other: the statement alone, and with what is round it
+    (a thread, so that a deadline can be kept). Best of three, by turns."""
     with databases() as found:
         settings = found["PostgreSQL"]._replace(limits_deadline=30.0)
         _limited(settings, 10**8)

@@ -89,6 +89,22 @@ def test_the_python_about_the_wrapper_runs(source: str) -> None:
     exec(compile(source, "wrapper.md", "exec"), {})
 
 
+LIMITS = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+
+
+def test_the_python_about_limits_runs() -> None:
+    """In a process of its own: it chooses a database."""
+    optional("sqlalchemy")
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks("python", LIMITS))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_migration_in_the_guide_is_the_real_one() -> None:
     from llmguard.migrate import migrate_source
 
@@ -97,9 +113,9 @@ def test_the_migration_in_the_guide_is_the_real_one() -> None:
 
 
 def test_every_setting_of_the_ledger_is_documented() -> None:
-    source = (ROOT / "llmguard" / "usage" / "settings.py").read_text(encoding="utf-8")
-    for name in set(re.findall(r"LLMGUARD_[A-Z_]+", source)):
-        assert f"`{name}`" in LEDGER, name
+    files = [ROOT / "llmguard" / "usage" / "settings.py", *(ROOT / "llmguard" / "usage" / "limits").glob("*.py")]
+    for name in {name for file in files for name in re.findall(r"LLMGUARD_[A-Z_]+", file.read_text(encoding="utf-8"))}:
+        assert f"`{name}`" in LEDGER + LIMITS, name
 
 
 def test_every_hook_id_is_in_the_readme_and_has_an_entry_that_exists() -> None:
@@ -152,9 +168,10 @@ def test_every_option_of_the_readme_exists() -> None:
 
     from llmguard.cli.app import app
 
-    commands = (["check"], ["coverage"], ["suppress"], ["init"], ["migrate"], ["usage", "summary"])
+    commands = [["check"], ["coverage"], ["suppress"], ["init"], ["migrate"], ["usage", "summary"]]
+    commands += [["limits", name] for name in ("set", "test", "stop", "resume")]
     text = "".join(CliRunner().invoke(app, [*command, "--help"]).output for command in commands)
-    for option in set(re.findall(r"--[a-z][a-z-]+", README)) - {"--strict"}:
+    for option in set(re.findall(r"--[a-z][a-z-]+", README + LIMITS)) - {"--strict"}:
         assert option in text, option
 
 

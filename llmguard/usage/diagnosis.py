@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmguard.config.source import how_to_install
@@ -62,6 +63,7 @@ def _database(settings: UsageSettings) -> Iterator[Finding]:
         return
     try:
         yield from _contents(opened)
+        yield from _limits(opened)
     except DatabaseError as error:
         yield Finding("", f"does not answer: {one_line(error)}", True)
     finally:
@@ -86,6 +88,24 @@ def _contents(opened: Ledger) -> Iterator[Finding]:
         )
         text = f"{unpriced:,} calls of models without a known price, their cost is NULL: {named}"
         yield Finding("", text, unpriced * 10 > calls)
+
+
+def _limits(opened: Ledger) -> Iterator[Finding]:
+    from llmguard.usage.store.limits import load
+
+    rules = load(opened.engine)
+    number = len(rules.limits)
+    text = (
+        f"{number:,} enforced: llmguard limits show" if number else "none is enforced; the shipped ones are shown only"
+    )
+    yield Finding("limits", text)
+    if rules and find_spec("litellm") is not None:
+        text = "LiteLLM's own synchronous calls outside of blocks are counted; LiteLLM lets nobody refuse them"
+        yield Finding("", text)
+    for stop in rules.stops:
+        yield Finding("", printable(f"{stop.says()}: stopped" + (f" ({stop.reason})" if stop.reason else "")), True)
+    for problem in rules.problems:
+        yield Finding("", printable(f"not enforced: {problem}"), True)
 
 
 def _sqlite(path: str) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
-from llmguard.usage.call import Recorded
+from llmguard.usage.recorded import Recorded
 
 LOG = logging.getLogger("llmguard.usage")
 _open: weakref.WeakSet[Tracking] = weakref.WeakSet()

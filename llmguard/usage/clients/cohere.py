@@ -10,10 +10,10 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
-from llmguard.usage.call import Recorded
 from llmguard.usage.clients.methods import Bound, watched_members
 from llmguard.usage.clients.tracked import become, begin, failed, folders, subclass_of
 from llmguard.usage.clients.wire import ended
+from llmguard.usage.recorded import Recorded
 
 _CLIENTS = ("BaseCohere", "AsyncBaseCohere", "V2Client", "AsyncV2Client")
 

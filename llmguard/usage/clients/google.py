@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Recorded
 from llmguard.usage.clients import speakeasy
 from llmguard.usage.clients.methods import watch_below, watched_members
 from llmguard.usage.clients.tracked import become, begin, failed, subclass_of
 from llmguard.usage.clients.wire import event_of
+from llmguard.usage.recorded import Recorded
 from llmguard.usage.streams import TrackedAsyncIterator, TrackedIterator, Tracking
 
 _CLIENTS = frozenset({"google.genai.client.Client", "google.genai.client.AsyncClient"})

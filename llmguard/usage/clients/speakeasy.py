@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from llmguard.usage.call import Recorded
 from llmguard.usage.clients.methods import watched_members
 from llmguard.usage.clients.tracked import DEFAULTS, begin, failed, fetch, subclass_of
 from llmguard.usage.clients.wire import ended
+from llmguard.usage.recorded import Recorded
 
 _PROVIDER = "_llmguard_provider"
 

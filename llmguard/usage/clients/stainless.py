@@ -13,10 +13,10 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from llmguard.providers.index import by_host, client_class
-from llmguard.usage.call import Recorded
 from llmguard.usage.clients.methods import watch_below, watched_members
 from llmguard.usage.clients.tracked import DEFAULTS, FIELDS, become, begin, failed, fetch, subclass_of
 from llmguard.usage.clients.wire import is_raw, track_raw
+from llmguard.usage.recorded import Recorded
 from llmguard.usage.streams import track_stream
 
 #: Attribute of a tracked client: its base URL and the provider that it means.

@@ -7,9 +7,10 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call, InnerCall, Recorded, started
+from llmguard.usage.call import Call, InnerCall, started
 from llmguard.usage.context import enclosing
 from llmguard.usage.operations import operation_of, settles
+from llmguard.usage.recorded import Recorded
 from llmguard.usage.recorder import recorder
 from llmguard.usage.settlement import Settlement
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Recorded
+from llmguard.usage.recorded import Recorded
 from llmguard.usage.streams import Tracking
 
 _MOST_BODY = 8 * 1024 * 1024  # of a JSON body that is kept until its end, to read its usage

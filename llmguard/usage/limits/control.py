@@ -13,7 +13,7 @@ from llmguard.usage.limits.rules import Rules
 from llmguard.usage.recorder import recorder
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    Engine = Any  # of SQLAlchemy, which only the store imports
 
 R = TypeVar("R")
 

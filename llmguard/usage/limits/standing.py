@@ -12,7 +12,7 @@ from llmguard.usage.limits.rules import SHIPPED, Scope
 from llmguard.usage.limits.windows import window
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    Engine = Any  # of SQLAlchemy, which only the store imports
 
     from llmguard.usage.recorder import Recorder
 
