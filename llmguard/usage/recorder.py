@@ -161,6 +161,8 @@ class Recorder:
     def after_fork(self) -> None:
         """In a child: its own segment, its own thread, its own connections."""
         self.spool.reopen()
+        if self._gate is not None:
+            _of_the_parent.append(self._gate)  # its connections are: what would be collected would be closed
         self._gate = None
         self._gating = threading.RLock()
         self.underway = Underway()
@@ -202,6 +204,7 @@ class Recorder:
             LOG.warning("usage records are being dropped (said once; llmguard usage doctor counts them): %s", why)
 
 
+_of_the_parent: list[Gate] = []
 _recorder: Recorder | None = None
 _lock = threading.RLock()  # a finaliser may record while this thread holds it
 

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from llmguard.errors import UsageError
+from llmguard.usage.context import request_context
 from llmguard.usage.limits import runs
 from llmguard.usage.limits.limit import POLICIES, amount, units, value_of
 from llmguard.usage.limits.runs import OnExceed, Open
@@ -89,7 +90,7 @@ class Budget:
             chain = chain[: chain.index(same)]
             self.opened = Open(same.name, same.run_id, same.most, self._terms, self)
         else:
-            run_id = chain[-1].run_id if chain else self._run_id or runs.run_at_hand()
+            run_id = chain[-1].run_id if chain else self._run_id or runs.run_at_hand(request_context().get("run_id"))
             name = f"{chain[-1].name}/{self.name}" if chain else self.name
             self.opened = Open(name, run_id, self._most, self._terms, self)
         runs.open_in((*chain, self.opened))

@@ -136,7 +136,7 @@ class Gate:
         """Give back what was reserved for a call that was never made."""
         charges = [Charge(key, start, 0, kind, taken, 0) for key, start, kind, taken in claims if taken is not None]
         if charges:
-            self._workers.submit(Job(lambda: self._opened().release(charges)))
+            self._workers.submit(Job(lambda: self._release(charges)))
 
     def used(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
         """What counters say; it waits for the database.
@@ -346,8 +346,11 @@ class Gate:
 
     def _undo(self, charges: list[Charge], outcome: Outcome) -> None:
         if outcome.admitted:
-            with forks.connected(self._settings.database_url):
-                self._opened().release(charges)
+            self._release(charges)
+
+    def _release(self, charges: list[Charge]) -> None:
+        with forks.connected(self._settings.database_url):
+            self._opened().release(charges)
 
     def _opened(self) -> Any:
         with self._lock:

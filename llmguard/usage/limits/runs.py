@@ -15,7 +15,6 @@ from typing import Any
 
 from llmguard.errors import BudgetExceeded, RateLimitExceeded
 from llmguard.printable import printable
-from llmguard.usage.context import request_context
 from llmguard.usage.limits.limit import amount, key_of, shown
 
 LOG = logging.getLogger("llmguard.usage")
@@ -126,9 +125,8 @@ def joined(chain: tuple[Open, ...], name: str) -> Open | None:
     return next((each for each in reversed(chain) if each.name.rpartition("/")[2] == name), None)
 
 
-def run_at_hand() -> str:
-    """The run that a budget begins in: that of the process, of the request, or a new one."""
-    asked = request_context().get("run_id")
+def run_at_hand(asked: object) -> str:
+    """The run that a budget begins in: that of the process, of the request at hand (`asked`), or a new one."""
     return _given()[0] or (str(asked) if asked else "") or uuid.uuid4().hex
 
 

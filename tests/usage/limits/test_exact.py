@@ -36,8 +36,11 @@ def used(ledger: Ledger) -> dict[str, int]:
         return {key: amount for (key, _), (amount, _) in read_counters(connection, [tuple(k) for k in keys]).items()}
 
 
+WAYS = [("sqlite", way) for way in ("wrapper", "using", "track", "block", "async")]
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("way", ["wrapper", "using", "track", "block", "async"])
+@pytest.mark.parametrize(("settings", "way"), [*WAYS, ("postgresql", "async")], indirect=["settings"])
 def test_eight_processes_and_three_scopes(
     ledger: Ledger, settings: UsageSettings, provider: FakeProvider, way: str
 ) -> None:

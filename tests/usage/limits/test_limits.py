@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import pickle
+import subprocess
+import sys
 import time
 from datetime import datetime, timezone
 from typing import Any
@@ -26,6 +29,7 @@ from llmguard.usage.limits.windows import window
 from llmguard.usage.recorder import Recorder
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.ledger import Ledger
+from tests.command import ROOT
 from tests.optional import optional
 from tests.usage.recorded import rows_of
 
@@ -454,3 +458,34 @@ def test_a_memory_ledger_has_no_limits_of_a_database() -> None:
         block(user_id="ann")
     assert len(ledger.rows) == 1
     assert isinstance(ledger.gate, gating.Gate)
+
+
+_FORKS = """
+import gc, os, sys
+from llmguard import llm_tracker
+from llmguard.usage import recorder
+from llmguard.usage.settings import UsageSettings
+recorder.configure(UsageSettings(*sys.argv[1:4], limits_deadline=20.0))
+def call():
+    with llm_tracker.track_llm_call("p", "m", user_id="ann"):
+        pass
+for number in range(4):
+    call()
+    child = os.fork()
+    if child == 0:
+        gc.collect()
+        call()
+        sys.exit(0) if number % 2 else os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    call()
+print(llm_tracker.check_rate_limit_sync("ann", "day")["current_count"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_child_has_connections_of_its_own(recording: Recorder, settings: UsageSettings) -> None:
+    set_limit(100, "day", user_id="ann")
+    where = (settings.database_url, settings.schema, settings.spool_dir)
+    command = [sys.executable, "-W", "error::ResourceWarning", "-c", _FORKS, *where]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("12\n", "")
