@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("llmguard.usage")
 _THREADS = 3  # each has a connection of its own in PostgreSQL
-_FIRST_LOOK = 5.0  # deadlines that the first call of a process waits to know the limits
+_FIRST = 5.0  # deadlines that the first call of a process waits: a library is loaded, a database opened, or made
 _FULL_FOR = 1.0  # seconds in which a full counter of calls is not asked again: it does not get emptier
 _AGAIN = 1.0  # seconds after an outage in which nobody waits for the database
 _SAID_EVERY = 60.0
@@ -196,7 +196,7 @@ class Gate:
 
     def _first_look(self) -> Generator[Wait, Any, None]:
         try:
-            yield Workers.apart(self.looker.known.wait), _FIRST_LOOK * self._settings.limits_deadline
+            yield Workers.apart(self.looker.known.wait), _FIRST * self._settings.limits_deadline
         except _TIMEOUTS:
             self.looker.give_up()
 
@@ -208,10 +208,11 @@ class Gate:
             self._decide(held, "the database does not answer")
             return None
         job = Job(lambda: self._reserve(held, charges), lambda outcome: self._undo(charges, outcome))
+        deadline = self._settings.limits_deadline * (_FIRST if self._counters is None else 1)
         try:
-            outcome: Outcome = yield self._workers.submit(job), self._settings.limits_deadline
+            outcome: Outcome = yield self._workers.submit(job), deadline
         except _TIMEOUTS:
-            self._decide(held, f"the database has not answered in {self._settings.limits_deadline:g} s")
+            self._decide(held, f"the database has not answered in {deadline:g} s")
             return None
         except Exception as error:  # noqa: BLE001  (a driver, a database)
             self._decide(held, " ".join(str(getattr(error, "orig", None) or error).split())[:200])
