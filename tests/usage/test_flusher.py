@@ -129,8 +129,11 @@ def test_kills_at_random_moments_lose_nothing(settings: UsageSettings, tmp_path:
     log = tmp_path / "oracle"
     for number in range(kills):
         command = [sys.executable, "-c", KILLED, settings.database_url, settings.schema, settings.spool_dir, str(log)]
+        size = log.stat().st_size if log.exists() else 0
         process = subprocess.Popen(command, cwd=ROOT)
-        time.sleep(0.5 + 0.07 * number)
+        while not (log.exists() and log.stat().st_size > size):  # it has begun
+            time.sleep(0.01)
+        time.sleep(0.2 + 0.07 * number)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     adopt_all(settings)
