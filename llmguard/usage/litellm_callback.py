@@ -77,8 +77,10 @@ class LLMUsageCallback(CustomLogger):
         # The one hook whose exception LiteLLM hands on: limits can refuse here.
         logging_obj = kwargs.get("litellm_logging_obj")
         details = getattr(logging_obj, "model_call_details", None)
-        attempt = self._mine(details) if isinstance(details, dict) else None
-        if attempt is not None and not attempt.begun:
+        # Whichever instance is asked first asks; who reports the call is found out when it begins.
+        attempt = details.setdefault(KEY, Attempt()) if isinstance(details, dict) else None
+        if attempt is not None and not attempt.begun and not attempt.asked:
+            attempt.asked = True
             await attempt.ask(_asked(kwargs, str(getattr(logging_obj, "call_type", "") or "")), kwargs)
 
     async def async_post_call_success_deployment_hook(

@@ -53,6 +53,7 @@ class Attempt:
         seen_by: identity of the callback that reports it.
         claims: what limits have said of it, before it began.
         refused: whether they have refused it: it has no row.
+        asked: whether limits were asked.
         begun: whether it was looked at.
     """
 
@@ -64,6 +65,7 @@ class Attempt:
         self.seen_by = 0
         self.claims: list[list[Any]] | None = None
         self.refused = False
+        self.asked = False
         self.begun = False
         self._named: dict[str, Any] = {}
 

@@ -148,14 +148,17 @@ def test_4_running_calls_count_in_the_loop_of_the_seed(recording: Recorder) -> N
             await asyncio.sleep(0.2)
         running, end = [], asyncio.Event()
 
-        async def call() -> None:
+        async def call(begun: asyncio.Event) -> None:
             async with llm_tracker.track_llm_call("openai", "m", user_id="ann"):
+                begun.set()
                 await end.wait()
 
         for _ in range(60):
             said = await llm_usage_tracker.check_rate_limit(user_id="ann", limit_type="minute")
             if said["can_call"]:
-                running.append(asyncio.create_task(call()))
+                begun = asyncio.Event()
+                running.append(asyncio.create_task(call(begun)))
+                await begun.wait()
         end.set()
         await asyncio.gather(*running)
         return len(running)
