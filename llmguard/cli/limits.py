@@ -277,20 +277,15 @@ def _scope_or_all(command: str, everything: bool, *given: str) -> dict[str, Any]
 def _used(engine: Engine, limit: Limit, scope: Any = None) -> int:
     """What is used of a limit in the window at hand, by one counter: of a limit for each, by the fullest."""
     from llmguard.usage.limits.limit import EACH
-    from llmguard.usage.store.counters import fullest, read_counters
-    from llmguard.usage.store.limits import used_before
+    from llmguard.usage.store.counters import fullest
+    from llmguard.usage.store.limits import used_of
 
-    since, until = limit.span(datetime.now(timezone.utc))
     chosen = limit.scope if scope is None else scope
-    start = int(since.timestamp())
+    if all(value != EACH for _, value in chosen):
+        return used_of(engine, limit, chosen)
+    since, _ = limit.span(datetime.now(timezone.utc))
     with engine.connect() as connection:
-        if any(value == EACH for _, value in chosen):
-            return fullest(connection, limit.key(chosen), start)
-        place = (limit.key(chosen), start)
-        found = read_counters(connection, [place]).get(place)
-    if found is not None:
-        return found[0]
-    return used_before(engine, limit, chosen, since, until) if limit.since is not None and limit.since > since else 0
+        return fullest(connection, limit.key(chosen), int(since.timestamp()))
 
 
 def _described(limit: Limit, used: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
-from llmguard.usage import forks, recent
+from llmguard.usage import recent
 from llmguard.usage.block import TrackedBlock
 from llmguard.usage.call import Call
 from llmguard.usage.context import Part, enclosing, set_request_fields
@@ -267,15 +267,10 @@ def _whole(tokens: Tokens) -> Tokens:
 @contextmanager
 def _reading() -> Iterator[Any]:
     """The ledger, for a question."""
-    from llmguard.usage.store.ledger import Ledger
+    from llmguard.usage.store.ledger import opened
 
-    settings = recorder().settings
-    with forks.connected(settings.database_url):
-        ledger = Ledger.open(settings)
-        try:
-            yield ledger.engine
-        finally:
-            ledger.close()
+    with opened(recorder().settings) as ledger:
+        yield ledger.engine
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def limits(*arguments: str, code: int = 0) -> str:
     done = CliRunner().invoke(app, ["limits", *arguments], catch_exceptions=False)
     assert done.exit_code == code, done.output
-    return done.output
+    return done.output if code == 2 else done.stdout
 
 
 def test_set_show_test_and_remove() -> None:

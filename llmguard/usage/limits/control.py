@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from llmguard.usage import forks
 from llmguard.usage.limits.limit import Limit, checked, scope_of
 from llmguard.usage.limits.rules import Rules
 from llmguard.usage.recorder import recorder
@@ -124,12 +123,7 @@ def _done(work: Callable[[Engine], R]) -> R:
 
 @contextmanager
 def _ledger() -> Iterator[Engine]:
-    from llmguard.usage.store.ledger import Ledger
+    from llmguard.usage.store.ledger import opened
 
-    settings = recorder().settings
-    with forks.connected(settings.database_url):
-        opened = Ledger.open(settings)
-        try:
-            yield opened.engine
-        finally:
-            opened.close()
+    with opened(recorder().settings) as ledger:
+        yield ledger.engine

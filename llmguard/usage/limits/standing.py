@@ -67,18 +67,9 @@ def standing(recording: Recorder, engine: Engine, user_id: str, limit_type: str)
 
 
 def _enforced(engine: Engine, limit: Limit, scope: Scope, now: datetime) -> dict[str, Any]:
-    from llmguard.usage.store.counters import read_counters
-    from llmguard.usage.store.limits import used_before
+    from llmguard.usage.store.limits import used_of
 
-    since, until = limit.span(now)
-    place = (limit.key(scope), int(since.timestamp()))
-    with engine.connect() as connection:
-        found = read_counters(connection, [place])
-    if place in found:
-        used = found[place][0]
-    else:
-        used = used_before(engine, limit, scope, since, until) if limit.since is not None and limit.since > since else 0
-    return _said(now, until, used, limit.most, limit.origin)
+    return _said(now, limit.span(now)[1], used_of(engine, limit, scope), limit.most, limit.origin)
 
 
 def _default(engine: Engine, limit_type: str) -> int | None:

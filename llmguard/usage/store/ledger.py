@@ -6,10 +6,13 @@ import logging
 import os
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from llmguard.config.source import how_to_install
 from llmguard.errors import ConfigError
+from llmguard.usage import forks
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -126,3 +129,18 @@ class Ledger:
     def close(self) -> None:
         """Close its connections."""
         self.engine.dispose()
+
+
+@contextmanager
+def opened(settings: UsageSettings) -> Iterator[Ledger]:
+    """The ledger, while the block runs; this process is not forked meanwhile.
+
+    Raises:
+        ConfigError, SQLAlchemyError: see `Ledger.open`.
+    """
+    with forks.connected(settings.database_url):
+        ledger = Ledger.open(settings)
+        try:
+            yield ledger
+        finally:
+            ledger.close()

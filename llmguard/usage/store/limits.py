@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select
 from llmguard.errors import UsageError
 from llmguard.usage.limits.limit import EACH, Limit, checked, scope_of, units
 from llmguard.usage.limits.rules import SHIPPED, Rules, Scope, rules_from
+from llmguard.usage.store.counters import read_counters
 from llmguard.usage.store.tables import rate_limit_configs, rate_limits, stops, usage_hourly, usage_logs
 
 #: What tells whether anything has changed: a number of rows, their last change, their sum.
@@ -187,6 +188,21 @@ def used_before(engine: Engine, limit: Limit, scope: Scope, since: datetime, unt
     with engine.connect() as connection:
         found = connection.execute(statement).scalar_one()
     return units(limit.kind, Decimal(found or 0))
+
+
+def used_of(engine: Engine, limit: Limit, scope: Scope) -> int:
+    """What is used of a limit in the window at hand, in the units of counters: as its counter says, or will say.
+
+    Raises:
+        SQLAlchemyError: the database does not answer.
+    """
+    since, until = limit.span(datetime.now(timezone.utc))
+    place = (limit.key(scope), int(since.timestamp()))
+    with engine.connect() as connection:
+        found = read_counters(connection, [place]).get(place)
+    if found is not None:
+        return found[0]
+    return used_before(engine, limit, scope, since, until) if limit.since is not None and limit.since > since else 0
 
 
 def _is_default(limit: Limit) -> bool:
