@@ -29,7 +29,14 @@ from tests.usage.test_weaknesses import refutes
 
 
 def in_threads(number: int, work: Callable[[], Any]) -> None:
-    threads = [threading.Thread(target=work) for _ in range(number)]
+    """Runs it in so many threads, which all begin when the last one is there."""
+    together = threading.Barrier(number)
+
+    def begin() -> None:
+        together.wait()
+        work()
+
+    threads = [threading.Thread(target=begin) for _ in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -219,7 +226,7 @@ def test_7_first_calls_at_once_are_all_counted(recording: Recorder) -> None:
 
     def check_then_insert() -> None:
         if "ann" not in counter:
-            time.sleep(0.005)
+            time.sleep(0.05)
             counter["ann"] = 1
         else:
             counter["ann"] += 1
