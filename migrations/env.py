@@ -13,6 +13,7 @@ if connection is None:
         url=context.config.get_main_option("sqlalchemy.url"),
         target_metadata=metadata,
         literal_binds=True,
+        dialect_opts={"paramstyle": "named"},  # which leaves a % as it is
         version_table=VERSION_TABLE,
     )
     with context.begin_transaction():
@@ -25,6 +26,9 @@ else:
         render_as_batch=connection.dialect.name == "sqlite",
         transaction_per_migration=True,
     )
-    with context.begin_transaction():
+    if context.config.attributes.get("within"):  # the transaction of who calls: all of it, or nothing
         context.run_migrations()
-    connection.commit()
+    else:
+        with context.begin_transaction():
+            context.run_migrations()
+        connection.commit()

@@ -20,25 +20,72 @@ app = typer.Typer(
 @app.command()
 def upgrade(
     revision: Annotated[str, typer.Argument(help="To which revision.")] = "head",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL, and run nothing.")] = False,
     database_url: asked.Database = "",
 ) -> None:
     """Bring the database to a revision. Of several at once, one does it and the others wait.
 
+    Tables that an older tracker has left (groq_usage_logs, its successor llm_usage_logs, or those of a schema
+    migration) are set aside and taken over, and views stand in their places; whatever breaks off goes on at the next
+    upgrade.
+
     Exit code: 0, 2 it cannot be done; the database keeps its revision, and may be upgraded again.
     """
     from llmguard.usage.store.engine import connect, shown
-    from llmguard.usage.store.schema import current
+    from llmguard.usage.store.schema import current, planned
     from llmguard.usage.store.schema import upgrade as bring_to
 
     given = asked.settings(database_url)
     with asked.answering(given):
         engine = connect(given.database_url, given.schema)
         try:
-            bring_to(engine, given.schema, revision)
+            if dry_run:
+                for statement in planned(engine, given.schema):
+                    typer.echo(statement if statement.startswith("--") else f"{statement};")
+                return
+            adopted = bring_to(engine, given.schema, revision)
+            for place, lies_in, rows in adopted.tables:
+                typer.echo(printable(f"{place}: {rows:,} calls taken over; the table itself is {lies_in} now."))
+            for note in adopted.notes:
+                typer.echo(printable(f"Note: {note}."))
             with engine.connect() as connection:
                 typer.echo(f"{shown(given.database_url)} is at revision {current(connection)}.")
         finally:
             engine.dispose()
+
+
+@app.command()
+def downgrade(
+    revision: Annotated[str, typer.Argument(help='To which revision; "base" is before the first.')],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    without_new_calls: Annotated[
+        bool, typer.Option("--without-new-calls", help="Give up calls that fit no older table.")
+    ] = False,
+    database_url: asked.Database = "",
+) -> None:
+    """Take the database back to a revision. What the later ones have added is gone then.
+
+    At base there is no ledger any more. Where it took over an older tracker's tables, these are put back as they were,
+    with the calls that came since.
+
+    Exit code: 0, 1 you said no, 2 it cannot be done; the database is as it was then.
+    """
+    from llmguard.usage.store.engine import connect, shown
+    from llmguard.usage.store.schema import downgrade as take_back
+
+    given = asked.settings(database_url)
+    where = shown(given.database_url)
+    if not yes and not typer.confirm(f"Take {where} back to {revision}?"):
+        raise typer.Exit(1)
+    with asked.answering(given):
+        engine = connect(given.database_url, given.schema)
+        try:
+            put = take_back(engine, given.schema, revision, without_new=without_new_calls)
+        finally:
+            engine.dispose()
+    if put:
+        typer.echo(f"{put:,} calls that came since went into the older tables.")
+    typer.echo(f"{where} is back at {revision}.")
 
 
 @app.command()
@@ -77,14 +124,20 @@ def history() -> None:
 @app.command()
 def sql(
     revision: Annotated[str, typer.Argument(help="To which revision.")] = "head",
-    database_url: asked.Database = "",
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where to; - for stdout.")] = "-",
 ) -> None:
-    """Print the SQL of an upgrade from nothing, for those who run it by hand. The database is not opened.
+    """Print a script that makes the tables in PostgreSQL, for those who run it by hand.
 
-    Exit code: 0, 2 wrong usage.
+    It may be run again, and upgrades what an earlier one has made. No database is opened.
+
+    Exit code: 0, 2 wrong usage, or a file that cannot be written.
     """
-    from llmguard.usage.store.schema import statements
+    from llmguard.cli.usage.files import written_whole
 
-    given = asked.settings(database_url)
+    given = asked.settings()
     with asked.answering(given):
-        typer.echo(statements(given.database_url, given.schema, revision), nl=False)
+        from llmguard.usage.store.script import script
+
+        text = script(given.schema, revision)
+    with written_whole(output) as out:
+        out.write(text)

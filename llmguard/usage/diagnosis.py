@@ -74,6 +74,7 @@ def _database(settings: UsageSettings) -> Iterator[Finding]:
 
 
 def _contents(opened: Ledger) -> Iterator[Finding]:
+    from llmguard.usage.store.older.adopt import waiting
     from llmguard.usage.store.query import contents
     from llmguard.usage.store.query import unpriced as unpriced_models
     from llmguard.usage.store.schema import HEAD
@@ -81,6 +82,11 @@ def _contents(opened: Ledger) -> Iterator[Finding]:
     calls, last, unpriced = contents(opened.engine)
     when = last.isoformat(" ", "seconds") if last else "never"
     yield Finding("", f"revision {HEAD}, {calls:,} calls, the last {when}")
+    with opened.engine.connect() as connection:
+        older = waiting(connection)
+    if older:
+        text = f"calls of an older tracker are not all here yet ({', '.join(older)}): llmguard db upgrade"
+        yield Finding("", printable(text), True)
     if unpriced:
         named = ", ".join(
             f"{printable(provider or '?')} {printable(model or '?')} ({number:,})"

@@ -116,8 +116,8 @@ WAIT = "2s"  # how long a step of PostgreSQL waits for its lock, and holds up wh
 def upgrade() -> None:
     if op.get_context().dialect.name == "sqlite":
         _upgrade_sqlite()
-    elif context.is_offline_mode():
-        _upgrade_postgresql_offline()
+    elif context.is_offline_mode() or context.config.attributes.get("within"):
+        _upgrade_postgresql_at_once()
     else:
         _upgrade_postgresql()
 
@@ -259,7 +259,7 @@ def _calls_anew(added: list[sa.Column], defaults: dict[str, str]) -> None:
 # -- PostgreSQL -------------------------------------------------------------------------------------------------------
 
 
-def _upgrade_postgresql_offline() -> None:
+def _upgrade_postgresql_at_once() -> None:
     op.execute("DROP VIEW llm_usage_report")
     for column in _new_columns(JSONB):
         op.add_column("llm_usage_logs", column)

@@ -5,23 +5,31 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from llmguard.errors import ConfigError, LLMGuardError
 from llmguard.usage import private
 from llmguard.usage.store.engine import checkpoint
+from llmguard.usage.store.older import adopt
+from llmguard.usage.store.older.adopt import Adopted
+from llmguard.usage.store.older.found import Found
+from llmguard.usage.store.older.restore import restore
 
 #: Every revision, oldest first; a test holds the migrations against it.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "llmguard_alembic_version"
 _ADVISORY_KEY = 0x6C6C6D67  # "llmg"
 _LOCK = threading.Lock()
+_WAIT = "2s"  # how long a try waits for a table that somebody uses
+_TRIES = 150
 
 
 class SchemaError(LLMGuardError):
@@ -63,8 +71,14 @@ def ensure(engine: Engine, schema: str = "") -> None:
     """
     with engine.connect() as connection:
         found = current(connection)
+        old = None if found else adopt.to_adopt(connection, found)
     if found == HEAD:
         return
+    if old is not None:
+        places = ", ".join(table.place for table in old.tables)
+        raise SchemaError(
+            f"the usage database holds tables of an older tracker ({places}): llmguard db upgrade takes them over"
+        )
     if found and found not in REVISIONS:
         raise SchemaError(
             f"the usage database is at revision {found}, which this llmguard does not know: it is newer than the code"
@@ -76,25 +90,82 @@ def ensure(engine: Engine, schema: str = "") -> None:
     raise SchemaError(f"the usage database {state}: run llmguard db upgrade")
 
 
-def upgrade(engine: Engine, schema: str = "", revision: str = "head") -> None:
-    """Bring a database to a revision; whoever comes second waits and finds it done.
+def upgrade(engine: Engine, schema: str = "", revision: str = "head") -> Adopted:
+    """Bring a database to a revision, and take over what an older tracker has left in it; whoever comes second waits
+    and finds it done.
+
+    Returns:
+        What was taken over.
 
     Raises:
         SchemaError: the database is newer than this version.
+        LLMGuardError: it holds tables that nobody knows, and that are in the way.
         SQLAlchemyError: the database refused.
     """
-    with _alone(engine), _writing(engine) as connection:
-        if schema and engine.dialect.name == "postgresql":
-            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
-            connection.commit()
-        found = current(connection)
-        connection.rollback()
-        if found and found not in REVISIONS:
-            raise SchemaError(
-                f"the usage database is at revision {found}, which is newer than this llmguard; update it"
-            )
-        _run("upgrade", connection, schema, revision)
+    with _alone(engine):
+        with _writing(engine) as connection:
+            if schema and engine.dialect.name == "postgresql":
+                connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+                connection.commit()
+            found = current(connection)
+            old = adopt.to_adopt(connection, found) if revision == "head" else None
+            connection.rollback()
+            if found and found not in REVISIONS:
+                raise SchemaError(
+                    f"the usage database is at revision {found}, which is newer than this llmguard; update it"
+                )
+            if old is None:
+                _run("upgrade", connection, schema, revision)
+            else:
+                _with_patience(connection, lambda: _make_room(connection, schema, old))
+        adopted = adopt.finish(engine, old.notes if old is not None else ())
     checkpoint(engine)
+    return adopted
+
+
+def _make_room(connection: Connection, schema: str, old: Found) -> None:
+    """Older tables are set aside, the ledger's are made, and the old places are filled: all in one transaction."""
+    with connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT}'"))
+        lines, aside = adopt.before(connection, old)
+        adopt.run(connection, lines)
+        _run("upgrade", connection, schema, "head", within=True)
+        adopt.run(connection, adopt.after(connection, old, aside))
+
+
+def _with_patience(connection: Connection, work: Callable[[], object]) -> None:
+    """Whoever waits for a table holds up all that come behind: each try waits briefly."""
+    for left in range(_TRIES, -1, -1):
+        try:
+            work()
+        except OperationalError as error:  # noqa: PERF203  (it is waited, not computed)
+            if getattr(error.orig, "sqlstate", "") != "55P03" or not left:
+                raise
+            connection.rollback()
+            time.sleep(0.2)
+        else:
+            return
+
+
+def planned(engine: Engine, schema: str = "") -> list[str]:
+    """The statements that an upgrade would run, nothing of which is run.
+
+    Raises:
+        LLMGuardError, SQLAlchemyError: as of `upgrade`.
+    """
+    with engine.connect() as connection:
+        found = current(connection)
+        old = adopt.to_adopt(connection, found)
+        own = (
+            [] if found == HEAD else [offline(engine.dialect.name, f"{found}:head" if found else "head").rstrip("\n;")]
+        )
+        if old is None:
+            return own
+        before, aside = adopt.before(connection, old)
+        after = adopt.after(connection, old, aside)
+        pieces = ["-- the calls, in pieces of 10,000 by their ids:", *adopt.pieces(old, aside)]
+    return [*before, *own, *after, *pieces, *(f"-- {note}" for note in old.notes)]
 
 
 def _writing(engine: Engine) -> Connection:
@@ -102,19 +173,46 @@ def _writing(engine: Engine) -> Connection:
     return engine.connect().execution_options(llmguard_write=True)
 
 
-def downgrade(engine: Engine, schema: str, revision: str) -> None:
-    """Take a database back to a revision ("base" for none)."""
+def downgrade(engine: Engine, schema: str, revision: str, *, without_new: bool = False) -> int:
+    """Take a database back to a revision ("base" for none, which puts back what was taken over).
+
+    Args:
+        engine: of the database.
+        schema: of its tables.
+        revision: to go to.
+        without_new: calls that were recorded since, and fit no older table, are given up.
+
+    Returns:
+        How many calls went into an older tracker's tables.
+
+    Raises:
+        LLMGuardError: calls would be lost.
+        SQLAlchemyError: the database refused; it is as it was.
+    """
     with _alone(engine), _writing(engine) as connection:
-        _run("downgrade", connection, schema, revision)
+        is_adopted = bool(adopt.marks(connection))
+        connection.rollback()
+        if not is_adopted:
+            _run("downgrade", connection, schema, revision)
+            return 0
+        if revision != "base":
+            raise ConfigError("revision", "", "a ledger that took over older tables goes back to base only")
+        with connection.begin():
+            back = lambda: _run("downgrade", connection, schema, "base", within=True)  # noqa: E731
+            put = restore(connection, back, without_new=without_new)
+            connection.execute(text(f"DROP TABLE {VERSION_TABLE}"))
+        return put
 
 
-def _run(action: str, connection: Connection, schema: str, revision: str) -> None:
+def _run(action: str, connection: Connection, schema: str, revision: str, *, within: bool = False) -> None:
     from alembic import command
     from alembic.util.exc import CommandError
 
+    given = configuration(connection, schema)
+    given.attributes["within"] = within
     try:
         with _silently():
-            getattr(command, action)(configuration(connection, schema), revision)
+            getattr(command, action)(given, revision)
     except CommandError as error:
         raise ConfigError("revision", "", " ".join(str(error).split())) from None
 
@@ -144,27 +242,26 @@ def descriptions() -> list[tuple[str, str]]:
     return [(script.revision, script.doc) for script in reversed(list(scripts.walk_revisions()))]
 
 
-def statements(database_url: str, schema: str, revision: str) -> str:
-    """The SQL of an upgrade from nothing to a revision, in the dialect of a database URL."""
+def offline(dialect: str, revisions: str) -> str:
+    """The SQL of an upgrade ("0001:0002", "head" from nothing), without transactions.
+
+    Raises:
+        ConfigError: there is no such revision.
+    """
     import io
 
     from alembic import command
     from alembic.util.exc import CommandError
 
-    from llmguard.usage.store.engine import connect
-
-    engine = connect(database_url, schema)
-    config = configuration(None, schema)
-    config.set_main_option("sqlalchemy.url", f"{engine.dialect.name}://")
+    config = configuration()
+    config.set_main_option("sqlalchemy.url", f"{dialect}://")
     config.output_buffer = io.StringIO()
     try:
-        command.upgrade(config, revision, sql=True)
+        command.upgrade(config, revisions, sql=True)
     except CommandError as error:
         raise ConfigError("revision", "", " ".join(str(error).split())) from None
-    finally:
-        engine.dispose()
-    head = f'CREATE SCHEMA IF NOT EXISTS "{schema}";\nSET search_path TO "{schema}";\n\n' if schema else ""
-    return f"{head}{config.output_buffer.getvalue()}"
+    lines = config.output_buffer.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines if line not in ("BEGIN;", "COMMIT;")).strip() + "\n"
 
 
 @contextmanager
@@ -190,8 +287,6 @@ def _alone(engine: Engine) -> Iterator[None]:
 
 
 def _wait_for(descriptor: int) -> None:
-    import time
-
     from llmguard.usage.locks import Lock, try_lock
 
     ends = time.monotonic() + 60

@@ -219,6 +219,30 @@ stops = Table(
     Column("created_at", UTC, nullable=False),
 )
 
+#: What somebody pays for a model, from one day to another: a price of its own, or so much per cent less than the list.
+model_pricing = Table(
+    "llm_model_pricing",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("model_name", Text, nullable=False),  # '*' for all of the provider
+    Column("model_version", Text),
+    Column("input_cost_per_1k_tokens", Numeric(20, 9)),
+    Column("output_cost_per_1k_tokens", Numeric(20, 9)),
+    Column("cache_read_cost_per_1k_tokens", Numeric(20, 9)),
+    Column("cache_write_cost_per_1k_tokens", Numeric(20, 9)),
+    Column("discount_percent", Numeric(7, 4)),
+    Column("currency", String(3), nullable=False),
+    Column("effective_from", UTC, nullable=False),
+    Column("effective_to", UTC),
+    Column("is_active", Boolean, nullable=False),
+    Column("source", Text),
+    Column("notes", Text),
+    Column("created_at", UTC, nullable=False),
+    Column("updated_at", UTC, nullable=False),
+    UniqueConstraint("provider", "model_name", "model_version", "effective_from", name="uq_llm_model_pricing"),
+)
+
 #: What a row adds to the roll-ups.
 SUMS = (
     "calls",

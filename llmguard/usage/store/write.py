@@ -216,10 +216,10 @@ def _as_json(value: Any) -> str:
 
 
 def _named(row: Row) -> Row:
-    """A row with its key."""
+    """A row with its key; one without a word on its price would be taken for one that somebody else has inserted."""
     attempt = row.get("attempt_no") or 0
     identity = row["call_id"] if not attempt else f"{row['call_id']}:{attempt}"
-    return {**row, "attempt_no": attempt, "id": identity}
+    return {**row, "attempt_no": attempt, "id": identity, "price_status": row.get("price_status") or "unknown"}
 
 
 def _present(connection: Connection, call_ids: list[str]) -> dict[tuple[str, int], Row]:

@@ -1,0 +1,1 @@
+"""Databases in which an older tracker has kept its calls: its tables are recognised, set aside and taken over."""

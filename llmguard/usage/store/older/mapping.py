@@ -1,0 +1,168 @@
+"""From the columns of an older tracker to the ledger's, and back, as SQL."""
+
+from __future__ import annotations
+
+from llmguard.usage.store.older.found import OldColumn, OldTable
+from llmguard.usage.store.tables import usage_logs
+
+_EPOCH = "1970-01-01 00:00:00"
+_COSTS = ("input_cost", "output_cost", "total_cost")
+#: Columns of the ledger that are made here, not taken as they are.
+_MADE = frozenset({"id", "call_id", "attempt_no", "created_at", "status", "price_status", "metadata", "cost_currency"})
+_OBJECTS = ("metadata", "request_data", "response_data")
+
+
+def quoted(name: str) -> str:
+    """An identifier, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def mark(table: OldTable, source: str, state: str) -> str:
+    """The statement that notes an old table: where it was, where it lies, how far it is taken over."""
+    values = ", ".join("'" + each.replace("'", "''") + "'" for each in (table.place, table.layout.kind, source, state))
+    return f"INSERT INTO llmguard_adoption (place, kind, lies_in, state) VALUES ({values})"
+
+
+def taken(table: OldTable) -> dict[str, OldColumn]:
+    """Column of the ledger -> column of the old table that goes into it."""
+    known = {column.name for column in usage_logs.columns}
+    found: dict[str, OldColumn] = {}
+    for column in table.columns:
+        name = table.layout.renames.get(column.name, column.name)
+        if name in known and name not in ("call_id", "attempt_no"):
+            found[name] = column
+    return found
+
+
+def left_out(table: OldTable) -> list[str]:
+    """Columns of an old table of calls that the ledger has no place for."""
+    names = {column.name for column in taken(table).values()} | {"success", "updated_at"}
+    return [column.name for column in table.columns if column.name not in names]
+
+
+def expressions(table: OldTable, row: str, dialect: str, *, from_view: bool = False) -> dict[str, str]:
+    """Column of the ledger -> the expression that makes it of a row of the old table.
+
+    Args:
+        table: of calls or reports.
+        row: alias of the row ("o", "NEW").
+        dialect: "postgresql" or "sqlite".
+        from_view: the row comes by a view in the old place, so it is new: the ledger's triggers fill it in.
+    """
+    columns = taken(table)
+    made: dict[str, str] = {}
+    for name, column in columns.items():
+        if name not in _MADE:
+            made[name] = _plain(name, column, f"{row}.{quoted(column.name)}", dialect)
+    identity = f"CAST({row}.id AS TEXT)"
+    made["id"] = made["call_id"] = identity
+    made["attempt_no"] = "0"
+    if "metadata" in columns:
+        made["metadata"] = _object(columns["metadata"], f"{row}.{quoted(columns['metadata'].name)}", dialect)
+    created = f"{row}.created_at"
+    made["created_at"] = _moment(table, created, dialect, "now()" if from_view else f"'{_EPOCH}+00'")
+    made["status"] = _status(table, row)
+    made["usage_source"] = "'caller'"
+    currency = columns.get("cost_currency")
+    dollars = "'USD'" if currency is None else f"COALESCE({row}.{quoted(currency.name)}, 'USD')"
+    made["cost_currency"] = dollars
+    if currency is not None:  # sums are of dollars
+        for name in _COSTS:
+            if name in made:
+                made[name] = f"CASE WHEN {dollars} = 'USD' THEN {made[name]} END"
+    if not from_view and "total_cost" in made:
+        made["price_status"] = f"CASE WHEN {made['total_cost']} IS NOT NULL THEN 'given' END"
+    if table.layout.kind == "calls" and not from_view:
+        made.update(_told(table, made, dialect))
+    if table.name.startswith("groq_"):
+        made["provider"] = f"COALESCE({made.get('provider', 'NULL')}, 'groq')"
+    return made
+
+
+def _told(table: OldTable, made: dict[str, str], dialect: str) -> dict[str, str]:
+    """What the metadata of a call say of it."""
+    if "metadata" not in made:
+        return {}
+    found = {}
+    for name, key in (("provider", "provider"), ("service_name", "service")):
+        value = made["metadata"]
+        told = (
+            f"CASE WHEN json_valid({value}) THEN json_extract({value}, '$.{key}') END"
+            if dialect == "sqlite"
+            else f"({value}) ->> '{key}'"
+        )
+        found[name] = f"COALESCE({made[name]}, {told})" if name in made else told
+    return found
+
+
+def _plain(name: str, column: OldColumn, value: str, dialect: str) -> str:
+    if name in _OBJECTS:
+        return _object(column, value, dialect)
+    kind = usage_logs.c[name].type.__class__.__name__
+    if kind == "Money":
+        nano = f"CAST(ROUND({value} * 1000000000) AS INTEGER)"
+        return nano if dialect == "sqlite" else f"CAST({value} AS numeric)"
+    if kind in ("BigInteger", "Integer"):
+        return f"CAST({value} AS {'INTEGER' if dialect == 'sqlite' else 'bigint'})"
+    if kind == "Boolean":
+        return value
+    return f"CAST({value} AS TEXT)"
+
+
+def _object(column: OldColumn, value: str, dialect: str) -> str:
+    if dialect == "sqlite":
+        return f"CASE WHEN {value} IS NULL OR json_valid({value}) THEN {value} ELSE json_quote({value}) END"
+    if column.type == "jsonb":
+        return value
+    return f"CAST({value} AS jsonb)" if column.type == "json" else f"to_jsonb({value})"
+
+
+def _moment(table: OldTable, value: str, dialect: str, otherwise: str) -> str:
+    if dialect == "sqlite":
+        missing = "strftime('%Y-%m-%d %H:%M:%f', 'now')" if "now" in otherwise else f"'{_EPOCH}.000'"
+        return f"COALESCE(strftime('%Y-%m-%d %H:%M:%f', {value}), {missing}) || '000'"
+    types = {column.name: column.type for column in table.columns}
+    if types["created_at"].endswith("without time zone"):
+        value = f"({value} AT TIME ZONE 'UTC')"
+    return f"COALESCE({value}, {otherwise})" if otherwise == "now()" else f"COALESCE({value}, timestamptz {otherwise})"
+
+
+def _status(table: OldTable, row: str) -> str:
+    names = {column.name for column in table.columns}
+    if "success" in names:
+        return f"CASE WHEN {row}.success IS NULL THEN 'unknown' WHEN {row}.success THEN 'ok' ELSE 'error' END"
+    if "status_code" in names:
+        return f"CASE WHEN {row}.status_code >= 400 THEN 'error' ELSE 'ok' END"
+    return "'ok'"
+
+
+def shown(table: OldTable, column: OldColumn, dialect: str) -> str:
+    """The expression that shows a column of an old table of calls out of the ledger's row `l`."""
+    name = table.layout.renames.get(column.name, column.name)
+    if column.name == "success":
+        return "CASE WHEN l.status = 'unknown' THEN NULL ELSE l.status = 'ok' END"
+    if column.name == "updated_at":
+        name = "created_at"
+    if name not in usage_logs.c:
+        return "NULL" if dialect == "sqlite" else f"CAST(NULL AS {column.type})"
+    value = f"l.{quoted(name)}"
+    if dialect == "sqlite":
+        return f"{value} / 1e9" if name in _COSTS else value
+    return typed(value, column.type, name)
+
+
+def _is_text(name: str) -> bool:
+    return usage_logs.c[name].type.__class__.__name__ in ("Text", "String")
+
+
+def typed(value: str, kind: str, name: str = "") -> str:
+    """A value of the ledger in the type that a column had: what is none of that type is NULL."""
+    if kind == "uuid":
+        return f"llmguard_uuid({value})"
+    if kind in ("integer", "bigint", "smallint") and (name not in usage_logs.c or _is_text(name)):
+        return f"CASE WHEN {value} ~ '^[0-9]{{1,9}}$' THEN CAST({value} AS {kind}) END"
+    if kind.endswith("without time zone"):
+        return f"({value} AT TIME ZONE 'UTC')"
+    if kind == "json":
+        return f"CAST({value} AS json)"
+    return value
