@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from llmguard import __version__
-from llmguard.cli import baseline, config, db, limits, usage
+from llmguard.cli import baseline, config, db, limits, prices, usage
 from llmguard.cli.check import check
 from llmguard.cli.coverage import coverage
 from llmguard.cli.init import init
@@ -33,6 +33,7 @@ app.command()(suppress)
 app.add_typer(config.app, name="config")
 app.add_typer(usage.app, name="usage")
 app.add_typer(limits.app, name="limits")
+app.add_typer(prices.app, name="prices")
 app.add_typer(db.app, name="db")
 app.command()(explain)
 app.command()(rules)

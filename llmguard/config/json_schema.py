@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmguard.config.keys import CHOICES, TABLE
+from llmguard.config.prices import PRICE_KEYS
 from llmguard.config.rows import CLIENT_KEYS, DOOR_KEYS, FAMILIES, KNOWN_CALLS, PROVIDER_KEYS
 from llmguard.config.settings import SEVERITIES
 from llmguard.doors import DOOR_KINDS
@@ -56,6 +57,21 @@ def _provider() -> dict[str, Any]:
     return _table(properties, PROVIDER_KEYS, "name")
 
 
+def _price() -> dict[str, Any]:
+    rate = {"type": ["number", "string"], "description": "Dollars per million tokens."}
+    day = {"type": "string", "format": "date"}
+    properties = {
+        "provider": {**_STRING, "description": "As the ledger names it."},
+        "model": {**_STRING, "default": "*", "description": "As requests name it, or a glob."},
+        **dict.fromkeys(("input", "output", "cache-read", "cache-write"), rate),
+        "discount": {"type": ["number", "string"], "description": "Per cent off the list price."},
+        "from": {**day, "description": "The first day it holds (UTC)."},
+        "to": {**day, "description": "The first day it does not hold any more."},
+        "source": {**_STRING, "description": "Where it is from."},
+    }
+    return _table(properties, PRICE_KEYS, "provider")
+
+
 def schema() -> dict[str, Any]:
     """The schema (draft 2020-12) of llmguard.yaml, and of `[tool.llmguard]`."""
     kinds: dict[str, dict[str, Any]] = {
@@ -69,6 +85,7 @@ def schema() -> dict[str, Any]:
         "dotted": _DOTTED,
         "doors": {"type": "array", "items": _door()},
         "providers": {"type": "array", "items": _provider()},
+        "prices": {"type": "array", "items": _price()},
         **{kind: {"enum": list(known)} for kind, known in CHOICES.items()},
     }
     return {

@@ -28,8 +28,8 @@ TABLE: dict[str, Key] = {
     "extend": Key(
         "extend",
         "Configuration files to build on: paths relative to this file, or `package:path` for a file in an installed "
-        "package (a company's policy). Keys given here replace theirs; `per-file-ignores`, `severity`, `doors` and "
-        "`providers` are added to theirs.",
+        "package (a company's policy). Keys given here replace theirs; `per-file-ignores`, `severity`, `doors`, "
+        "`providers` and `prices` are added to theirs.",
         'extend = "acme_policy:llmguard.yaml"',
     ),
     "exclude": Key(
@@ -76,6 +76,12 @@ TABLE: dict[str, Key] = {
         "SDKs, endpoints and gateways that llmguard does not know, as rows like its own.",
         'providers = [{ name = "acme", hosts = ["llm.acme.example"] }]',
     ),
+    "prices": Key(
+        "prices",
+        "What you really pay: prices of your own in dollars per million tokens, or a discount in per cent off the list "
+        "price, each from one day to another. `model` is a glob; without it the row is about all models.",
+        'prices = [{ provider = "openai", discount = "15%", from = 2026-01-01, source = "contract" }]',
+    ),
     "litellm-callback": Key(
         "callback",
         "Whether the project installs the LiteLLM callback: auto looks for it.",
@@ -83,7 +89,7 @@ TABLE: dict[str, Key] = {
     ),
 }
 CHOICES = {"confidence": CONFIDENCES, "callback": CALLBACKS}
-_ADDED = ("per_file_ignores", "severity", "doors", "providers")
+_ADDED = ("per_file_ignores", "severity", "doors", "providers", "prices")
 
 
 def checked(layer: Layer, key: str, value: Any) -> tuple[str, Any]:
@@ -183,6 +189,12 @@ def _doors(layer: Layer, key: str, value: Any) -> Any:
     return doors(layer, value)
 
 
+def _prices(layer: Layer, key: str, value: Any) -> Any:
+    from llmguard.config.prices import prices
+
+    return prices(layer, value)
+
+
 def _providers(layer: Layer, key: str, value: Any) -> Any:
     from llmguard.config.rows import providers
 
@@ -198,6 +210,7 @@ _CHECKS: dict[str, Any] = {
     "bool": _bool,
     "dotted": dotted,
     "doors": _doors,
+    "prices": _prices,
     "providers": _providers,
     **{
         kind: (lambda layer, key, value, known=known: choice(layer, key, value, known))

@@ -42,8 +42,8 @@ def doors(layer: Layer, value: Any) -> tuple[OwnDoor, ...]:
         ConfigError: a row is of no use; the key in it says which, counted from 1.
     """
     found = []
-    for where, row in _rows(layer, "doors", value, DOOR_KEYS):
-        name = keys.dotted(layer, f"{where}.name", _needed(layer, where, row, "name"))
+    for where, row in rows_of(layer, "doors", value, DOOR_KEYS):
+        name = keys.dotted(layer, f"{where}.name", needed(layer, where, row, "name"))
         kind = keys.choice(layer, f"{where}.kind", row.get("kind", DOOR_KINDS[0]), DOOR_KINDS)
         methods = keys.strings(layer, f"{where}.methods", row.get("methods", []))
         family = keys.choice(layer, f"{where}.family", row.get("family", "chat"), FAMILIES)
@@ -59,8 +59,8 @@ def providers(layer: Layer, value: Any) -> tuple[Provider, ...]:
     """
     taken = {provider.name for provider in PROVIDERS}
     found = []
-    for where, row in _rows(layer, "providers", value, PROVIDER_KEYS):
-        name = keys.string(layer, f"{where}.name", _needed(layer, where, row, "name"))
+    for where, row in rows_of(layer, "providers", value, PROVIDER_KEYS):
+        name = keys.string(layer, f"{where}.name", needed(layer, where, row, "name"))
         if not name.strip():
             raise ConfigError(layer.source, f"{where}.name", "must not be empty")
         if name in taken:
@@ -100,9 +100,9 @@ def providers(layer: Layer, value: Any) -> tuple[Provider, ...]:
 
 def _clients(layer: Layer, where: str, value: Any) -> tuple[Client, ...]:
     found = []
-    for place, row in _rows(layer, f"{where}.clients", value, CLIENT_KEYS):
-        names = keys.strings(layer, f"{place}.names", _needed(layer, place, row, "names"))
-        calls = _needed(layer, place, row, "calls")
+    for place, row in rows_of(layer, f"{where}.clients", value, CLIENT_KEYS):
+        names = keys.strings(layer, f"{place}.names", needed(layer, place, row, "names"))
+        calls = needed(layer, place, row, "calls")
         if isinstance(calls, str):
             known = KNOWN_CALLS[keys.choice(layer, f"{place}.calls", calls, tuple(KNOWN_CALLS))]
         else:
@@ -117,7 +117,12 @@ def _families(layer: Layer, key: str, value: Any) -> dict[str, Family]:
     return {path: Family(keys.choice(layer, f"{key}.{path}", family, FAMILIES)) for path, family in rows.items()}
 
 
-def _rows(layer: Layer, key: str, value: Any, known: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+def rows_of(layer: Layer, key: str, value: Any, known: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """(name of the row for errors, row) of a list of tables.
+
+    Raises:
+        ConfigError: it is none, or a row has a key that is not known.
+    """
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise ConfigError(layer.source, key, "must be a list of tables")
     for number, row in enumerate(value, 1):
@@ -129,7 +134,12 @@ def _rows(layer: Layer, key: str, value: Any, known: tuple[str, ...]) -> list[tu
     return [(f"{key}[{number}]", row) for number, row in enumerate(value, 1)]
 
 
-def _needed(layer: Layer, where: str, row: dict[str, Any], key: str) -> Any:
+def needed(layer: Layer, where: str, row: dict[str, Any], key: str) -> Any:
+    """The value of a key that a row must have.
+
+    Raises:
+        ConfigError: it has none.
+    """
     if key not in row:
         raise ConfigError(layer.source, f"{where}.{key}", "is missing")
     return row[key]

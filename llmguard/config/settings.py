@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from llmguard.doors import DEFAULT_WRAPPER, OwnDoor
 
 if TYPE_CHECKING:
+    from llmguard.config.prices import PriceRow
     from llmguard.providers.provider import Provider
 
 #: Folders that nobody means: environments, caches, vendored trees.
@@ -47,6 +48,7 @@ class Settings(NamedTuple):
         wrapper: what findings tell people to call: a dotted name.
         doors: the project's own sanctioned ways to call a model.
         providers: rows of the project's own.
+        prices: what somebody really pays for models.
         litellm_callback: whether the project installs the LiteLLM callback: auto (look for it), installed, absent.
         root: absolute folder that paths in reports' sites are relative to, and that imports are followed in.
         source: the configuration file that was read, "" for none.
@@ -65,6 +67,7 @@ class Settings(NamedTuple):
     wrapper: str = DEFAULT_WRAPPER
     doors: tuple[OwnDoor, ...] = ()
     providers: tuple[Provider, ...] = ()
+    prices: tuple[PriceRow, ...] = ()
     litellm_callback: str = "auto"
     root: str = ""
     source: str = ""

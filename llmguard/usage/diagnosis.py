@@ -45,7 +45,7 @@ def examine(settings: UsageSettings) -> Iterator[Finding]:
     yield from _database(settings)
     yield from _spool(settings)
     yield from _lost(settings)
-    yield _prices()
+    yield from _prices(settings)
 
 
 def _database(settings: UsageSettings) -> Iterator[Finding]:
@@ -164,10 +164,17 @@ def _lost(settings: UsageSettings) -> Iterator[Finding]:
     yield Finding("lost", f"{lost.dropped:,} records dropped, {lost.corrupt:,} corrupt lines, the last {when}", True)
 
 
-def _prices() -> Finding:
-    from llmguard.usage.prices import bundled
+def _prices(settings: UsageSettings) -> Iterator[Finding]:
+    from llmguard.usage.prices import in_force, own
+    from llmguard.usage.prices.known import refresh
 
-    return Finding("prices", f"snapshot of {bundled().version}")
+    problems = refresh(settings, None)
+    mine = len(own.current().prices)
+    yield Finding(
+        "prices", f"list of {in_force().version}" + (f"; {mine:,} of your own in the configuration" if mine else "")
+    )
+    for problem in problems:
+        yield Finding("", printable(problem), True)
 
 
 def _nearest(path: str) -> str:

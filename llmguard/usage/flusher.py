@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("llmguard.usage")
 _INTERVAL = 1.0  # seconds between looks while there is something to do: larger batches cost less a row
 _HOUSEKEEPING = 15.0  # seconds between looks for segments without an owner
+_PRICES = 60.0  # seconds between looks at the prices
 _BACKOFF = (0.25, 30.0)
 
 
@@ -56,7 +57,7 @@ class Flusher:
         self._stopping = False
         self._failures = 0
         self._said = ""  # the last failure that was said, until all is well again
-        self._next_housekeeping = 0.0
+        self._next_housekeeping = self._next_prices = 0.0
         self._thread = threading.Thread(target=self._work, name="llmguard-flusher", daemon=True)
         self._thread.start()
 
@@ -131,8 +132,10 @@ class Flusher:
 
     def step(self) -> bool:
         """Read a batch and write it; whether there may be more."""
-        more = self._read_own()
         now = time.monotonic()
+        if self._ledger is None or now >= self._next_prices:
+            self._know_prices(now)
+        more = self._read_own()
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + _HOUSEKEEPING
             self.writer.measure()
@@ -151,6 +154,16 @@ class Flusher:
             self._write()
             self.writer.measure()
         return more
+
+    def _know_prices(self, now: float) -> None:
+        """Learn what models cost, before calls are priced."""
+        from llmguard.usage.prices.known import refresh
+
+        if not self.writer.own() and self._ledger is None:
+            return
+        with forks.connected(self.settings.database_url):
+            refresh(self.settings, self._open_ledger().engine)
+        self._next_prices = now + _PRICES
 
     def _read_own(self) -> bool:
         paths = self.writer.own()
@@ -250,12 +263,14 @@ class Flusher:
 
 def insert_directly(settings: UsageSettings, data: dict[str, Any], *, amends: bool = False) -> bool:
     """Write one row, or amend it, without a spool; whether it is there. A failure is logged."""
+    from llmguard.usage.prices.known import refresh
     from llmguard.usage.store.ledger import Ledger
 
     try:
         with forks.connected(settings.database_url):
             ledger = Ledger.open(settings)
             try:
+                refresh(settings, ledger.engine)
                 if amends:
                     ledger.write([], [amendment_of(data)])
                 else:

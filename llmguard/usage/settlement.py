@@ -132,14 +132,14 @@ class ResultsMeter(StreamMeter):
 
     def add(self, chunk: Any) -> None:
         """Count a line of Anthropic's results (https://docs.anthropic.com/en/api/retrieving-message-batch-results)."""
-        from llmguard.usage.prices import bundled  # batches are rare, and the list is long
+        from llmguard.usage.prices import in_force  # batches are rare, and the list is long
 
         self.chunks += 1
         message = field(field(chunk, "result"), "message")
         counts = tokens_of(message)
         if counts.known:
             size = counts.prompt or 0
-            key = (str(field(message, "model") or ""), bisect_left(bundled().sizes, size))
+            key = (str(field(message, "model") or ""), bisect_left(in_force().sizes, size))
             before, largest = self._known.get(key, (Tokens(), 0))
             self._known[key] = summed((before, counts)), max(largest, size)
 

@@ -201,6 +201,25 @@ class LLMUsageTracker:
         with _reading() as engine:
             return standing(recorder(), engine, str(user_id), limit_type)
 
+    async def initialize_default_pricing(self) -> int:
+        """Show the list prices of OpenAI, Anthropic and DeepInfra as rows of `llm_model_pricing`, where it has none of
+        a model. They say where they are from, and nothing is priced by them: the list itself counts.
+
+        Returns:
+            How many rows are new.
+
+        Raises:
+            SQLAlchemyError: the database does not answer.
+        """
+        from llmguard.usage.prices import in_force
+        from llmguard.usage.store.pricing import write_list
+
+        def write() -> int:
+            with _reading() as engine:
+                return write_list(engine, in_force(), ("openai", "anthropic", "deepinfra"))
+
+        return await asyncio.to_thread(write)
+
     async def get_usage_report(
         self,
         client_account_id: Any = None,

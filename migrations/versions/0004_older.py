@@ -1,4 +1,4 @@
-"""Rows that others write, ids as UUIDs, and prices of one's own.
+"""Rows that others write, ids as UUIDs, prices of one's own, what was priced anew, and what was deleted.
 
 Revision: 0004
 Revises: 0003
@@ -19,6 +19,7 @@ depends_on = None
 
 TIME = sa.DateTime(timezone=True)
 RATE = sa.Numeric(20, 9)
+MONEY = sa.Numeric(20, 9).with_variant(sa.BigInteger(), "sqlite")  # nano-dollars in SQLite
 KEY = ("tenant", "environment", "user_id", "service_name", "feature_context", "provider", "model")
 SITE_KEY = (
     *("tenant", "environment", "service_name", "feature_context", "provider", "model"),
@@ -90,13 +91,54 @@ END
 """
 
 
+AMOUNTS = """COUNT(*), COUNT(*) FILTER (WHERE status IN ('error', 'timeout')),
+  COUNT(*) FILTER (WHERE status = 'unknown'), COUNT(*) FILTER (WHERE total_cost IS NULL),
+  COUNT(*) FILTER (WHERE {estimated}),
+  COALESCE(SUM(tokens_used), 0), COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(completion_tokens), 0),
+  COALESCE(SUM(duration_ms), 0), COALESCE(SUM(total_cost), 0),
+  COALESCE(SUM(total_cost) FILTER (WHERE {estimated}), 0)"""
+ESTIMATED = "total_cost IS NOT NULL AND (usage_source = 'estimated' OR price_status IN ('estimated', 'approximate'))"
+#: Sums of hours whose calls have been deleted stay as they are.
+REFRESH = """
+CREATE OR REPLACE FUNCTION refresh_llm_usage_summary() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  kept_since timestamptz;
+BEGIN
+  SELECT COALESCE(max(rows_since), '-infinity') INTO kept_since FROM llm_usage_retention;
+  LOCK TABLE llm_usage_hourly, llm_usage_hourly_sites IN EXCLUSIVE MODE;
+  DELETE FROM llm_usage_hourly WHERE hour >= kept_since;
+  {hourly};
+  DELETE FROM llm_usage_hourly_sites WHERE hour >= kept_since;
+  {sites};
+END $$
+"""
+OLD_REFRESH = """
+CREATE OR REPLACE FUNCTION refresh_llm_usage_summary() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  LOCK TABLE llm_usage_hourly, llm_usage_hourly_sites IN EXCLUSIVE MODE;
+  DELETE FROM llm_usage_hourly;
+  {hourly};
+  DELETE FROM llm_usage_hourly_sites;
+  {sites};
+END $$
+"""
+
+
 def upgrade() -> None:
     dialect = op.get_context().dialect.name
     _pricing(dialect)
+    _repricing(dialect)
+    op.create_table(
+        "llm_usage_retention",
+        sa.Column("rows_since", TIME, primary_key=True),
+        sa.Column("noted_at", TIME, nullable=False, server_default=sa.text(NOW[dialect])),
+    )
     hourly, sites = _adding("llm_usage_hourly", KEY, dialect), _adding("llm_usage_hourly_sites", SITE_KEY, dialect)
     if dialect == "sqlite":
         op.execute(FILL_IN_SQLITE.format(now=NOW["sqlite"], hourly=hourly, sites=sites))
         return
+    filled = {name: _filling(table, key) for name, table, key in _TABLES}
+    op.execute(REFRESH.format(**filled))
     op.execute(AS_UUID)
     op.execute(BY_UUID)
     op.execute(FILL_IN)
@@ -137,6 +179,34 @@ def _adding(table: str, key: tuple[str, ...], dialect: str) -> str:
     return f"INSERT INTO {table} ({names}) {source} ON CONFLICT ({', '.join(('hour', *key))}) DO UPDATE SET {changes}"
 
 
+_TABLES = (("hourly", "llm_usage_hourly", KEY), ("sites", "llm_usage_hourly_sites", SITE_KEY))
+
+
+def _filling(table: str, key: tuple[str, ...]) -> str:
+    """PostgreSQL's statement that adds up all rows that are kept."""
+    keys = [f"COALESCE({each}, {0 if each == 'code_line' else chr(39) * 2})" for each in key]
+    columns = ", ".join(("date_trunc('hour', created_at, 'UTC')", *keys))
+    groups = ", ".join(str(number + 1) for number in range(len(key) + 1))
+    amounts = AMOUNTS.format(estimated=ESTIMATED)
+    return (
+        f"INSERT INTO {table} ({', '.join(('hour', *key, *SUMS))}) SELECT {columns}, {amounts} "
+        f"FROM llm_usage_logs WHERE created_at >= kept_since GROUP BY {groups}"
+    )
+
+
+def _repricing(dialect: str) -> None:
+    """What a call cost before it was priced anew."""
+    op.create_table(
+        "llm_usage_repricings",
+        sa.Column("id", sa.String(64), primary_key=True, server_default=sa.text(IDENTITY[dialect])),
+        sa.Column("usage_id", sa.String(64), nullable=False),
+        sa.Column("repriced_at", TIME, nullable=False, server_default=sa.text(NOW[dialect])),
+        *(sa.Column(name, MONEY) for name in ("input_cost", "output_cost", "total_cost")),
+        *(sa.Column(name, sa.Text) for name in ("price_status", "price_version")),
+    )
+    op.create_index("idx_llm_usage_repricings_usage", "llm_usage_repricings", ["usage_id"])
+
+
 def _pricing(dialect: str) -> None:
     """What somebody pays for a model, from one day to another."""
     moments = [sa.Column(name, TIME, nullable=False, server_default=sa.text(NOW[dialect])) for name in _MOMENTS]
@@ -173,4 +243,9 @@ def downgrade() -> None:
             op.execute(f"DROP FUNCTION {name}()")
         op.execute("DROP VIEW llm_usage_logs_uuid")
         op.execute("DROP FUNCTION llmguard_uuid(text)")
-    op.drop_table("llm_model_pricing")
+        # Revision 0002's function added up all rows: so does this one, once nothing says which are kept.
+        gone = "WHERE created_at >= kept_since "
+        everything = {name: _filling(table, key).replace(gone, "") for name, table, key in _TABLES}
+        op.execute(OLD_REFRESH.format(**everything))
+    for name in ("llm_usage_retention", "llm_usage_repricings", "llm_model_pricing"):
+        op.drop_table(name)

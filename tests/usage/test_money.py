@@ -91,7 +91,7 @@ def test_litellm_says_what_a_model_costs_that_the_snapshot_lacks(how: str, ledge
     from llmguard import setup_litellm_tracking
 
     setup_litellm_tracking()
-    model = "deepinfra/google/gemma-3-4b-it"
+    model = "lambda_ai/llama3.1-8b-instruct"
     with FakeProvider() as provider:
         asked: dict[str, Any] = {"model": model, "messages": M, "api_key": "k", "api_base": provider.base_url}
 
@@ -108,7 +108,7 @@ def test_litellm_says_what_a_model_costs_that_the_snapshot_lacks(how: str, ledge
             for _ in litellm.completion(stream=True, **asked):
                 pass
         elif how == "in a block":
-            with llm_tracker.track_llm_call("deepinfra", model):
+            with llm_tracker.track_llm_call("lambda_ai", model):
                 litellm.completion(**asked)
         else:
             litellm.completion(**asked)

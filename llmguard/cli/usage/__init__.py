@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from llmguard.cli.usage import care, questions
+from llmguard.cli.usage import care, questions, upkeep
 
 app = typer.Typer(
     help="What the ledger says: calls, tokens and money; and the care of it.",
@@ -20,3 +20,4 @@ app.command()(care.flush)
 app.command()(care.recover)
 app.command()(care.doctor)
 app.command()(care.verify)
+app.command()(upkeep.reprice)

@@ -90,10 +90,12 @@ def _changes(row: dict[str, object], grain: tuple[str, ...]) -> list[tuple[str, 
 
 def _adopt(given: UsageSettings) -> Recovered:
     from llmguard.usage.adoption import adopt_all
+    from llmguard.usage.prices.known import refresh
     from llmguard.usage.store.ledger import Ledger
 
     opened = Ledger.open(given)
     try:
+        refresh(given, opened.engine)
         return adopt_all(given.spool_folder, set(), opened.write)
     finally:
         opened.close()

@@ -1,7 +1,10 @@
-"""Prices: a dated snapshot of what models cost, and the cost of a row by it. Nothing is fetched.
+"""Prices: a dated snapshot of what models cost, what somebody really pays, and the cost of a row by them.
 
-`snapshot.json` is made by `generate` from genai-prices (https://github.com/pydantic/genai-prices); it says its version
-and date, and each priced row keeps them as `price_version`.
+Nothing is fetched unless somebody asks for it.
+
+`snapshot.json` is made by `generate` from genai-prices (https://github.com/pydantic/genai-prices), and where that has
+no prices of a provider, from LiteLLM's table; it says its version and date, and each priced row keeps them as
+`price_version`.
 """
 
 from __future__ import annotations
@@ -10,10 +13,14 @@ from decimal import Decimal
 from typing import Any
 
 from llmguard.providers.index import maker_of
-from llmguard.usage.prices.catalog import bundled
+from llmguard.usage.prices.catalog import bundled, in_force
 from llmguard.usage.prices.cost import Cost, Counts, cost_of
 
-__all__ = ["Cost", "Counts", "bundled", "cost_of", "priced"]
+__all__ = ["Cost", "Counts", "bundled", "cost_of", "in_force", "priced"]
+
+
+#: What only a price depends on: it is kept in the details of the row, for those who price it anew.
+FOR_A_PRICE = ("cache_write_1h_tokens", "request_tokens", "inference_geo")
 
 
 def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -30,6 +37,11 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     """
     row["cost_currency"] = "USD"
     parts = data.get("parts")
+    kept = {name: data[name] for name in FOR_A_PRICE if data.get(name)}
+    if isinstance(parts, list) and len(parts) > 1:
+        kept["requests"] = len(parts)
+    if kept:
+        row["usage_details"] = {**(row.get("usage_details") or {}), **kept}
     if isinstance(parts, list) and parts and all(isinstance(part, dict) for part in parts):
         return _summed(row, [_priced({**_named_by(row), **part}, part) for part in parts])
     return _priced(row, data)
@@ -53,7 +65,9 @@ def _summed(row: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
             if all(part.get(name) is not None for part in parts):
                 row[name] = sum((part[name] for part in parts), Decimal(0))
         if any("price_version" in part for part in parts):
-            row["price_version"] = bundled().version
+            row["price_version"] = "; ".join(
+                dict.fromkeys(part["price_version"] for part in parts if "price_version" in part)
+            )
     return row
 
 
@@ -88,7 +102,7 @@ def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         if cost is not None:
             status = "estimated" if row.get("usage_source") == "estimated" else "priced"
             row.update(input_cost=cost.input, output_cost=cost.output, total_cost=cost.total)
-            row.update(price_status="approximate" if cost.approximate else status, price_version=bundled().version)
+            row.update(price_status="approximate" if cost.approximate else status, price_version=cost.version)
             return row
     if given is not None:
         return _given(row, given)

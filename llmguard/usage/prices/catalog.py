@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -80,6 +80,22 @@ class Catalog:
                 return spelled
         matching = (key for key, row in self._providers.items() if _matches(row.get("names", ()), name))
         return next(matching, None)
+
+    def version_of(self, name: str, model: str) -> str:
+        """What the price of a model is from, and of which day."""
+        found = self.find(name, model)
+        source = self._providers[found.provider].get("source") if found is not None else None
+        return str(source) if source else self.version
+
+    def batch_of(self, name: str) -> Decimal | None:
+        """What a batch costs of the usual price at a provider, None where nobody says."""
+        factor = self._document["batch"].get(self.provider(name))
+        return None if factor is None else Decimal(factor)
+
+    @property
+    def providers(self) -> dict[str, Any]:
+        """Name of a provider -> its row: `models`, by name, with their prices."""
+        return self._providers
 
     @cached_property
     def sizes(self) -> list[int]:
@@ -160,8 +176,80 @@ class Catalog:
 @lru_cache(maxsize=1)
 def bundled() -> Catalog:
     """The snapshot that came with this version."""
-    text = files(__package__).joinpath("snapshot.json").read_text(encoding="utf-8")
-    return Catalog(json.loads(text, parse_float=Decimal, parse_int=Decimal))
+    return Catalog(parsed(files(__package__).joinpath("snapshot.json").read_text(encoding="utf-8")))
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """A snapshot with its numbers as decimals.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    document = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    if not isinstance(document, dict):
+        raise ValueError("it is no JSON object")
+    return document
+
+
+def check(document: dict[str, Any]) -> None:
+    """Look whether a snapshot has all that is needed, and no price that is none.
+
+    Raises:
+        ValueError: it has not; it says where.
+    """
+    for name, kind in (("date", str), ("source", str), ("aliases", dict), ("batch", dict), ("providers", dict)):
+        if not isinstance(document.get(name), kind):
+            raise ValueError(f"{name} is missing")
+    if document.get("format") != 1:
+        raise ValueError(f"its format is {document.get('format')}, not 1")
+    for name, row in document["providers"].items():
+        if not isinstance(row, dict) or not isinstance(row.get("models"), dict):
+            raise ValueError(f"the provider {name} has no models")
+        for model, prices in row["models"].items():
+            if not isinstance(prices, dict):
+                raise ValueError(f"{name}/{model} has no prices")
+            for found in _amounts(prices.get("p") if {"m", "p"} & prices.keys() else prices):
+                if not isinstance(found, Decimal) or not found.is_finite() or found < 0:
+                    raise ValueError(f"{name}/{model} has a price that is none: {found!r}")
+    Catalog(document)
+
+
+def _amounts(prices: Any) -> Iterator[Any]:
+    """Every amount in the prices of a model."""
+    if prices is None:
+        return
+    if isinstance(prices, list):  # [[when, prices], ...]
+        for each in prices:
+            if not isinstance(each, list) or len(each) != 2:
+                yield f"{each} has no day and no prices"
+            else:
+                yield from _amounts(each[1])
+        return
+    if not isinstance(prices, dict):
+        yield prices
+        return
+    for price in prices.values():
+        if isinstance(price, list):
+            base, *tiers = price or [None]
+            yield base
+            for tier in tiers:
+                yield from tier if isinstance(tier, list) and len(tier) == 2 else [tier]
+        else:
+            yield price
+
+
+def in_force() -> Catalog:
+    """The list prices that count: those that somebody has adopted (`llmguard prices update`), else the bundled ones."""
+    return _adopted or bundled()
+
+
+def adopt(catalog: Catalog | None) -> None:
+    """Let these list prices count in this process; None for the bundled ones."""
+    global _adopted
+    _adopted = catalog
+
+
+_adopted: Catalog | None = None
 
 
 def _indexed(models: dict[str, Any]) -> tuple[dict[str, int], list[tuple[int, Any]], list[Any]]:

@@ -8,8 +8,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from llmguard.usage.prices import own
 from llmguard.usage.prices.aliases import REGIONS
-from llmguard.usage.prices.catalog import Catalog, bundled
+from llmguard.usage.prices.catalog import Catalog, Rates, in_force
 
 _MILLION = Decimal(1_000_000)
 _PLACES = Decimal("1E-9")
@@ -24,12 +25,14 @@ class Cost(NamedTuple):
         output: of the answer.
         total: of both, and of the request itself where there is a price for that.
         approximate: it was made with a stated discount, not with a price.
+        version: of the prices that it was made with.
     """
 
     input: Decimal
     output: Decimal
     total: Decimal
     approximate: bool = False
+    version: str = ""
 
 
 class Counts(NamedTuple):
@@ -73,13 +76,20 @@ def cost_of(
         moment: of the call, aware.
         counts: its tokens.
         tier: of the service ("batch", "flex", "priority"), "" for the usual one.
-        catalog: of prices; the bundled snapshot by default.
+        catalog: of list prices; by default that in force, and before it what somebody really pays (`own`).
         region: that the inference was kept in ("us"), "" for any.
     """
-    catalog = catalog or bundled()
     at = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
-    minute = at.strftime("%H:%M") if catalog.is_timed(provider, model) else ""
-    rates = catalog.rates(provider, model, at.date().isoformat(), minute, tier)
+    mine = own.current().find(provider, model, at) if catalog is None else None
+    catalog = catalog or in_force()
+    version = catalog.version_of(provider, model)
+    if mine is not None and mine.rates:
+        batch = catalog.batch_of(provider) if tier == "batch" else None
+        rates: Rates | None = Rates(dict(mine.rates), batch)
+        version = mine.version
+    else:
+        minute = at.strftime("%H:%M") if catalog.is_timed(provider, model) else ""
+        rates = catalog.rates(provider, model, at.date().isoformat(), minute, tier)
     if rates is None:
         return None
     into = _input(rates.prices, counts)
@@ -90,15 +100,19 @@ def cost_of(
         factor = Decimal(surcharge) * (1 if factor is None else factor)
     if factor is not None:
         into, out = into * factor, out * factor
+    off = Decimal(1)
+    if mine is not None and mine.discount is not None:
+        off = 1 - mine.discount / 100
+        into, out, version = into * off, out * off, f"{version} less {mine.discount.normalize():f} % ({mine.version})"
     into, out = (into / _MILLION).quantize(_PLACES), (out / _MILLION).quantize(_PLACES)
     total = into + out
     for name, key in (("web_searches", "s"), ("file_searches", "f")):
         searches = counts.details.get(name, 0)
         if searches and key in rates.prices:
-            total = (total + Decimal(rates.prices[key]) * searches / 1000).quantize(_PLACES)
+            total = (total + off * Decimal(rates.prices[key]) * searches / 1000).quantize(_PLACES)
     if "q" in rates.prices:
-        total = (total + Decimal(rates.prices["q"]) / 1000).quantize(_PLACES)
-    return Cost(into, out, total, factor is not None)
+        total = (total + off * Decimal(rates.prices["q"]) / 1000).quantize(_PLACES)
+    return Cost(into, out, total, factor is not None, version)
 
 
 _KINDS = (("audio", "a"), ("image", "m"), ("video", "v"))

@@ -1,6 +1,8 @@
-"""Make the price snapshot anew, from the installed genai-prices package. For maintainers:
+"""Make the price snapshot anew, from the installed packages genai-prices and litellm. For maintainers:
 
-    pip install -U genai-prices && python -m llmguard.usage.prices.generate
+    pip install -U genai-prices litellm && python -m llmguard.usage.prices.generate
+
+LiteLLM's table is read, not imported, and only for providers that genai-prices lacks.
 
 Prices are kept as genai-prices has them, in a compact form: dollars per million tokens, `[price, [start, price], ...]`
 where they depend on the size of the request. One line is one model, so that a change of prices reads as one.
@@ -13,6 +15,7 @@ import json
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,7 @@ def main() -> None:
     from genai_prices import data
 
     providers = {provider.id: _provider(provider) for provider in data.providers}
+    providers.update(_of_litellm({ALIASES.get(name, name) for name in providers}))
     document = {
         "format": 1,
         "date": date.today().isoformat(),
@@ -65,6 +69,56 @@ def main() -> None:
     SNAPSHOT.write_text("\n".join(lines) + "}}\n", encoding="utf-8")
     json.loads(SNAPSHOT.read_text(encoding="utf-8"))
     print(f"{SNAPSHOT}: {len(providers)} providers, {SNAPSHOT.stat().st_size:,} bytes")
+
+
+#: Providers that genai-prices lacks -> what LiteLLM calls them.
+LACKING = {
+    "deepinfra": "deepinfra",
+    "ai21": "ai21",
+    "anyscale": "anyscale",
+    "dashscope": "dashscope",
+    "featherless": "featherless_ai",
+    "hyperbolic": "hyperbolic",
+    "inception": "inception",
+    "nebius": "nebius",
+    "oci": "oci",
+    "replicate": "replicate",
+    "sambanova": "sambanova",
+    "sarvam": "sarvam",
+    "volcengine": "volcengine",
+    "watsonx": "watsonx",
+}
+_LITELLM = {
+    "input_cost_per_token": "i",
+    "output_cost_per_token": "o",
+    "cache_read_input_token_cost": "r",
+    "cache_creation_input_token_cost": "w",
+    "output_cost_per_reasoning_token": "n",
+}
+
+
+def _of_litellm(known: set[str | None]) -> dict[str, Any]:
+    """The providers that the other package lacks. A price of 0 stands there for one that nobody has looked up."""
+    spec = find_spec("litellm")
+    assert spec is not None
+    assert spec.origin is not None
+    table = json.loads(Path(spec.origin).with_name("model_prices_and_context_window_backup.json").read_text("utf-8"))
+    source = f"litellm {version('litellm')}, {date.today().isoformat()}"
+    found: dict[str, Any] = {}
+    for name, theirs in LACKING.items():
+        assert name not in known, name
+        models = {}
+        for model, row in table.items():
+            if row.get("litellm_provider") != theirs or not row.get("input_cost_per_token"):
+                continue
+            prices = {key: _number(row[given] * 1_000_000) for given, key in _LITELLM.items() if row.get(given)}
+            if row.get("mode") == "embedding":
+                prices.setdefault("o", 0)
+            if "o" in prices:  # else its answers would cost nothing
+                models[model.removeprefix(f"{theirs}/")] = prices
+        if models:
+            found[name] = {"source": source, "models": dict(sorted(models.items()))}
+    return found
 
 
 def _dump(value: Any) -> str:

@@ -125,7 +125,7 @@ def _of_rollup(rollup: Table, by: str, period: Period, filters: dict[str, str]) 
     sums = [func.sum(rollup.c[name]).label(name) for name in _SUMS]
     cost = func.sum(rollup.c.total_cost, type_=rollup.c.total_cost.type).label("cost")
     conditions = [rollup.c[FILTERS[name]] == value for name, value in filters.items()]
-    conditions += _within(rollup.c.hour, period)
+    conditions += within(rollup.c.hour, period)
     groups = [rollup.c[name] for name in _keys(by)] or [rollup.c.hour]
     return select(*columns, *sums, cost).where(*conditions).group_by(*groups)
 
@@ -150,7 +150,8 @@ def _of_rows(by: str, period: Period, filters: dict[str, str]) -> Select[Any]:
     return statement.group_by(*([logs[name] for name in _keys(by)] or [logs.created_at]))
 
 
-def _within(column: Any, period: Period) -> list[Any]:
+def within(column: Any, period: Period) -> list[Any]:
+    """The conditions that a moment is in a period."""
     conditions = []
     if period.since is not None:
         conditions.append(column >= period.since)
@@ -161,7 +162,7 @@ def _within(column: Any, period: Period) -> list[Any]:
 
 def _conditions(period: Period, filters: dict[str, str]) -> list[Any]:
     given = [usage_logs.c[FILTERS[name]] == value for name, value in filters.items()]
-    return given + _within(usage_logs.c.created_at, period)
+    return given + within(usage_logs.c.created_at, period)
 
 
 def _time_key(by: str, at: datetime, zone: tzinfo) -> tuple[str, ...]:
@@ -191,7 +192,7 @@ def unpriced(engine: Engine, period: Period | None = None, most: int = 5) -> lis
     logs = usage_logs.c
     number = func.count()
     statement = select(logs.provider, logs.model, number).where(logs.price_status == "unknown")
-    statement = statement.where(*_within(logs.created_at, period or Period())).group_by(logs.provider, logs.model)
+    statement = statement.where(*within(logs.created_at, period or Period())).group_by(logs.provider, logs.model)
     with engine.connect() as connection:
         found = connection.execute(statement.order_by(number.desc(), logs.provider, logs.model).limit(most)).all()
     return [(row[0] or "", row[1] or "", row[2]) for row in found]

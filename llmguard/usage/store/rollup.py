@@ -3,6 +3,7 @@ from them."""
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from decimal import Decimal
 from functools import lru_cache
 from operator import add, sub
@@ -19,6 +20,7 @@ from llmguard.usage.store.tables import (
     usage_hourly,
     usage_hourly_sites,
     usage_logs,
+    usage_retention,
 )
 
 Row = dict[str, Any]
@@ -107,11 +109,12 @@ def differences(engine: Engine) -> list[dict[str, Any]]:
     level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     found: list[dict[str, Any]] = []
     with engine.connect().execution_options(**level) as connection, connection.begin():
-        true = _summed(connection)
+        since = rows_since(connection)
+        true = _summed(connection, since)
         for (table, grain), sums in zip(_ROLLUPS, true, strict=True):
             kept = {
                 tuple(row[name] for name in grain): [row[name] for name in SUMS]
-                for row in connection.execute(select(table)).mappings()
+                for row in connection.execute(select(table).where(table.c.hour >= since)).mappings()
             }
             for key in sorted({*kept, *sums}):
                 ours, theirs = kept.get(key, _ZERO), sums.get(key, _ZERO)
@@ -124,19 +127,30 @@ def differences(engine: Engine) -> list[dict[str, Any]]:
 def recompute(engine: Engine) -> int:
     """Write the roll-ups anew from the rows, in one transaction; the number of rows of the one by user."""
     with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
+        since = rows_since(connection)
         for table, _ in _ROLLUPS:
             if connection.dialect.name == "postgresql":
                 connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
-            connection.execute(table.delete())
-        roll_up(connection, _summed(connection))
+            connection.execute(table.delete().where(table.c.hour >= since))
+        roll_up(connection, _summed(connection, since))
         return connection.execute(select(func.count()).select_from(usage_hourly)).scalar_one()
 
 
-def _summed(connection: Connection) -> Sums:
+def rows_since(connection: Connection) -> datetime:
+    """Since when the rows are there. The sums of before are all that is left of theirs, and stay as they are."""
+    found = connection.execute(select(func.max(usage_retention.c.rows_since))).scalar()
+    return found or _ALWAYS
+
+
+_ALWAYS = datetime(1, 1, 2, tzinfo=timezone.utc)
+
+
+def _summed(connection: Connection, since: datetime) -> Sums:
     """What all rows add up to."""
     sums: Sums = ({}, {})
     needed = [usage_logs.c[name] for name in (*_ROLLED, "created_at")]
-    for row in connection.execute(select(*needed), execution_options={"yield_per": 5000}).mappings():
+    statement = select(*needed).where(usage_logs.c.created_at >= since)
+    for row in connection.execute(statement, execution_options={"yield_per": 5000}).mappings():
         add_row(sums, dict(row), 1)
     return sums
 

@@ -243,6 +243,28 @@ model_pricing = Table(
     UniqueConstraint("provider", "model_name", "model_version", "effective_from", name="uq_llm_model_pricing"),
 )
 
+#: What a call cost before it was priced anew.
+usage_repricings = Table(
+    "llm_usage_repricings",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("usage_id", String(64), nullable=False),
+    Column("repriced_at", UTC, nullable=False),
+    Column("input_cost", Money),
+    Column("output_cost", Money),
+    Column("total_cost", Money),
+    Column("price_status", Text),
+    Column("price_version", Text),
+    Index("idx_llm_usage_repricings_usage", "usage_id"),
+)
+#: Since when the rows are there; those of before have been deleted, their sums have not.
+usage_retention = Table(
+    "llm_usage_retention",
+    metadata,
+    Column("rows_since", UTC, primary_key=True),
+    Column("noted_at", UTC, nullable=False),
+)
+
 #: What a row adds to the roll-ups.
 SUMS = (
     "calls",

@@ -1,0 +1,272 @@
+"""`llmguard prices`: the price list, and what you really pay."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from decimal import Decimal, InvalidOperation
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llmguard.cli.usage import asked
+from llmguard.printable import printable
+
+if TYPE_CHECKING:
+    from llmguard.usage.prices.catalog import Catalog
+    from llmguard.usage.prices.own import OwnPrice
+
+app = typer.Typer(
+    help="The price list, and what you really pay.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Where = Annotated[str, typer.Argument(metavar="FILE|URL", help="A price list: a file, or a URL that is fetched.")]
+Provider = Annotated[str, typer.Argument(help="As the ledger names it.")]
+Model = Annotated[str, typer.Argument(help="As requests name it; '*' for all of the provider, or a glob.")]
+Source = Annotated[str, typer.Option("--source", help="Where it is from: a contract, say.")]
+_TIMEOUT = 30.0
+_LARGEST = 20_000_000  # bytes of a list that is fetched
+_SHOWN = 50
+
+
+@app.command()
+def show(
+    provider: Annotated[str, typer.Argument(help="Only of this provider.")] = "",
+    model: Annotated[str, typer.Argument(help="Only models whose names contain this.")] = "",
+    output_format: Annotated[asked.Form, typer.Option("--output-format", help="How to print.")] = asked.Form.TABLE,
+    database_url: asked.Database = "",
+) -> None:
+    """Show prices in dollars per million tokens: those of your own that hold today, and the list.
+
+    Exit code: 0, 1 there is none, 2 wrong usage, or a ledger that cannot be used.
+    """
+    from llmguard.usage.prices import in_force
+    from llmguard.usage.prices.changes import today, words
+
+    mine = [each for each in _own(database_url) if not provider or each.provider == provider]
+    catalog = in_force()
+    name = catalog.provider(provider) if provider else None
+    rows = [
+        {
+            "provider": price.provider,
+            "model": price.model,
+            "price": words(dict(price.rates)) if price.rates else f"{price.discount:f} % less",
+            "source": price.version,
+        }
+        for price in mine
+        if model.lower() in price.model.lower() or fnmatchcase(model.lower(), price.model.lower())
+    ]
+    for place in [name] if name else ([] if provider else sorted(catalog.providers)):
+        for each in catalog.providers.get(place, {}).get("models", {}):
+            if model.lower() in each.lower():
+                price = words(today(catalog, place, each))
+                rows.append(
+                    {"provider": place, "model": each, "price": price, "source": catalog.version_of(place, each)}
+                )
+    _print(rows, ("provider", "model", "price", "source"), output_format)
+    if not rows:
+        raise typer.Exit(1)
+
+
+@app.command()
+def diff(
+    where: Where,
+    output_format: Annotated[asked.Form, typer.Option("--output-format", help="How to print.")] = asked.Form.TABLE,
+) -> None:
+    """Show what another price list says differently from the one that counts.
+
+    Exit code: 0 nothing, 1 something, 2 it cannot be read, or is none.
+    """
+    from llmguard.usage.prices import in_force
+    from llmguard.usage.prices.changes import changes, words
+
+    _know()
+    found = list(changes(in_force(), _read(where)[1]))
+    rows = [
+        {"provider": each.provider, "model": each.model, "before": words(each.before), "after": words(each.after)}
+        for each in found
+    ]
+    _print(rows, ("provider", "model", "before", "after"), output_format)
+    if rows:
+        raise typer.Exit(1)
+
+
+@app.command()
+def update(
+    where: Where,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Let another price list count, after showing what it changes. Calls that are priced already keep their price.
+
+    It is kept in your data directory, or where LLMGUARD_PRICE_LIST says: machines that write rows need it too.
+
+    Exit code: 0, 1 you said no, 2 it cannot be read, is none, or cannot be kept.
+    """
+    from llmguard.cli.usage.files import written_whole
+    from llmguard.usage.prices import in_force
+    from llmguard.usage.prices.changes import changes, words
+    from llmguard.usage.prices.known import list_file
+
+    _know()
+    text, catalog = _read(where)
+    found = list(changes(in_force(), catalog))
+    typer.echo(printable(f"{in_force().version} -> {catalog.version}: {len(found):,} prices differ."))
+    for each in found[:_SHOWN]:
+        typer.echo(printable(f"{each.provider} {each.model}: {words(each.before)} -> {words(each.after)}"))
+    if len(found) > _SHOWN:
+        typer.echo(f"... and {len(found) - _SHOWN:,} more: llmguard prices diff")
+    if not yes and not typer.confirm("Let this list count?"):
+        raise typer.Exit(1)
+    path = list_file()
+    os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
+    with written_whole(path) as out:
+        out.write(text)
+    typer.echo(printable(f"Kept in {path}. To price calls of before anew: llmguard usage reprice."))
+
+
+@app.command("set")
+def set_price(
+    provider: Provider,
+    model: Model,
+    into: Annotated[str, typer.Option("--input", metavar="USD", help="Dollars per million input tokens.")] = "",
+    out: Annotated[str, typer.Option("--output", metavar="USD", help="Dollars per million output tokens.")] = "",
+    cache_read: Annotated[str, typer.Option("--cache-read", metavar="USD", help="... of input from the cache.")] = "",
+    cache_write: Annotated[str, typer.Option("--cache-write", metavar="USD", help="... of input into the cache.")] = "",
+    discount: Annotated[str, typer.Option("--discount", metavar="PERCENT", help="Off the list price, instead.")] = "",
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="Since when it holds; now by default.")] = "",
+    until: Annotated[str, typer.Option("--to", metavar="TIME", help="Until when it holds.")] = "",
+    source: Source = "",
+    database_url: asked.Database = "",
+) -> None:
+    """Set a price of your own, or a discount, in the database: every process that writes rows goes by it within a
+    minute. What held for the same model until then ends where it begins.
+
+    Exit code: 0, 2 wrong usage, or a ledger that cannot be used.
+    """
+    from llmguard.errors import UsageError
+    from llmguard.usage.prices.own import OwnPrice
+    from llmguard.usage.store.pricing import set_price as keep
+
+    given = {"i": into, "o": out, "r": cache_read, "w": cache_write}
+    rates = tuple((key, _amount(key, text, 1_000_000)) for key, text in given.items() if text)
+    off = _amount("discount", discount.removesuffix("%"), 100) if discount else None
+    if bool(rates) == (off is not None) or (rates and not (into and out)):
+        raise UsageError("give --input and --output, or --discount")
+    period = asked.period(since, until, timezone.utc)
+    price = OwnPrice(provider.lower(), model.lower(), rates, off, period.since, period.until, source)
+    with asked.ledger(database_url) as engine:
+        ended = keep(engine, price)
+    typer.echo(printable(f"{provider} {model}: set." + (f" {ended:,} of before ended." if ended else "")))
+
+
+@app.command()
+def end(
+    provider: Provider,
+    model: Model,
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="When; now by default.")] = "",
+    database_url: asked.Database = "",
+) -> None:
+    """End a price of your own: the list counts again.
+
+    Exit code: 0, 1 there is none, 2 wrong usage, or a ledger that cannot be used.
+    """
+    from llmguard.usage.store.pricing import end_price
+
+    moment = asked.period(at, "", timezone.utc).since or datetime.now(timezone.utc)
+    with asked.ledger(database_url) as engine:
+        ended = end_price(engine, provider.lower(), model.lower(), moment)
+    if not ended:
+        typer.echo(printable(f"{provider} {model} has no price of your own in the database."), err=True)
+        raise typer.Exit(1)
+    typer.echo(printable(f"{provider} {model}: ended."))
+
+
+def _amount(name: str, text: str, most: int) -> Decimal:
+    from llmguard.errors import UsageError
+
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("nan")
+    if not amount.is_finite() or not 0 <= amount <= most:
+        raise UsageError(f"{text!r} is no number from 0 to {most:,}")
+    return amount
+
+
+def _own(database_url: str) -> list[OwnPrice]:
+    from llmguard.usage.prices import own
+    from llmguard.usage.prices.known import refresh
+
+    with asked.ledger(database_url) as engine:
+        refresh(asked.settings(database_url), engine)
+    now = datetime.now(timezone.utc)
+    return [
+        each
+        for each in own.current().prices
+        if (each.since is None or each.since <= now) and (each.until is None or now < each.until)
+    ]
+
+
+def _know() -> None:
+    from llmguard.usage.prices.known import use_adopted_list
+
+    problem = use_adopted_list()
+    if problem:
+        typer.echo(printable(problem), err=True)
+
+
+def _read(where: str) -> tuple[str, Catalog]:
+    """The text of a price list, and what it says."""
+    from llmguard.errors import UsageError
+    from llmguard.usage.prices.known import read_list
+
+    if where.startswith(("http://", "https://")):
+        text = _fetched(where)
+    else:
+        try:
+            with open(where, encoding="utf-8") as file:
+                text = file.read(_LARGEST)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{where}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
+            ) from None
+    return text, read_list(text, where)
+
+
+def _fetched(url: str) -> str:
+    from llmguard.errors import UsageError
+
+    try:
+        import httpx
+    except ModuleNotFoundError:
+        from llmguard.config.source import how_to_install
+
+        raise UsageError(f"fetching a URL needs httpx: {how_to_install('runtime')}") from None
+    try:
+        answer = httpx.get(url, timeout=_TIMEOUT, follow_redirects=True)
+        answer.raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise UsageError(f"{url}: {' '.join(str(error).split())[:200]}") from None
+    if len(answer.content) > _LARGEST:
+        raise UsageError(f"{url}: is larger than {_LARGEST:,} bytes")
+    return answer.text
+
+
+def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], form: asked.Form) -> None:
+    import csv
+    import sys
+
+    if form is asked.Form.JSON:
+        print(asked.as_json({"version": 1, "prices": rows}))
+    elif form is asked.Form.CSV:
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asked.cells(row) for row in rows)
+    else:
+        widths = [max((len(str(row[name])) for row in rows), default=0) for name in columns[:-1]]
+        for row in rows:
+            texts = [printable(str(row[name])) for name in columns]
+            print("  ".join(text.ljust(width) for text, width in zip(texts, (*widths, 0), strict=True)).rstrip())
