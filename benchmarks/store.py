@@ -82,8 +82,9 @@ def flush() -> bool:
 
 def stats() -> bool:
     """Whether a user's statistics, and the sums by call site, over a million rows are fast enough."""
-    from llmguard.usage.store.query import Period, summary
+    from llmguard.usage.store.query import Period
     from llmguard.usage.store.read import usage_stats
+    from llmguard.usage.store.totals import summary
 
     good = True
     now = datetime.now(timezone.utc)

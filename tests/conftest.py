@@ -25,6 +25,7 @@ POSTGRES = os.environ.get("LLMGUARD_TEST_POSTGRES", "postgresql+psycopg://root@1
 def state(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The user's state directory is one of the tests' own; what they start sees it too."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network, in threads that write to stderr
 
 
 @pytest.fixture

@@ -229,7 +229,7 @@ def test_doctor_names_losses_and_waiting_records(home: UsageSettings, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("usage", "summary", "--since", "yesterday"), "'yesterday' is no time"),
+        (("usage", "summary", "--since", "tomorrow"), "'tomorrow' is no time"),
         (("usage", "summary", "--since", "2026-02-01", "--until", "2026-01-01"), "is not before"),
         (("usage", "summary", "--time-zone", "Mars/Phobos"), "there is no zone 'Mars/Phobos'"),
         (("usage", "summary", "--database-url", "nonsense"), "is no database URL"),

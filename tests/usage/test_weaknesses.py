@@ -33,9 +33,10 @@ from llmguard.usage.recorder import Recorder
 from llmguard.usage.rows import entry, row_of
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.query import Period, newest, summary
+from llmguard.usage.store.query import Period, newest
 from llmguard.usage.store.read import usage_stats
 from llmguard.usage.store.schema import upgrade
+from llmguard.usage.store.totals import summary
 from tests.command import ROOT
 from tests.optional import optional
 from tests.usage.recorded import ended

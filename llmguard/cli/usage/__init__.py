@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from llmguard.cli.usage import care, questions, upkeep
+from llmguard.cli.usage import care, questions, summary, upkeep
 
 app = typer.Typer(
     help="What the ledger says: calls, tokens and money; and the care of it.",
@@ -12,7 +12,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(questions.summary)
+app.command()(summary.summary)
 app.command()(questions.logs)
 app.command()(questions.tail)
 app.command()(questions.export)

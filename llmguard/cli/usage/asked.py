@@ -26,7 +26,12 @@ Database = Annotated[
     ),
 ]
 Since = Annotated[
-    str, typer.Option("--since", metavar="TIME", help="First day or time (2026-11-01, 2026-11-01T12:00, 7d, 24h).")
+    str,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="First day or time: 2026-11-01, 2026-11-01T12:00, 2026-11, today, yesterday, 7d, 24h.",
+    ),
 ]
 Until = Annotated[str, typer.Option("--until", metavar="TIME", help="The time before which calls count.")]
 Zone = Annotated[str, typer.Option("--time-zone", metavar="ZONE", help="Whose days and hours, such as Europe/Berlin.")]
@@ -35,6 +40,9 @@ Service = Annotated[str, typer.Option("--service", help="Only calls of this serv
 Feature = Annotated[str, typer.Option("--feature", help="Only calls of this feature.")]
 Provider = Annotated[str, typer.Option("--provider", help="Only calls to this provider.")]
 Model = Annotated[str, typer.Option("--model", help="Only calls of this model.")]
+Tenant = Annotated[str, typer.Option("--tenant", help="Only calls of this tenant.")]
+Environment = Annotated[str, typer.Option("--environment", help="Only calls of this environment.")]
+_MONTH = re.compile(r"\d{4}-\d\d")
 _AGO = re.compile(r"(\d+)([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
@@ -149,6 +157,11 @@ def _moment(option: str, text: str, zone: tzinfo) -> datetime | None:
             if ago[2] == "d":
                 back = datetime.combine(back.date() + timedelta(days=1), datetime.min.time(), zone)
             return back
+        if text in ("today", "yesterday"):
+            day = now.date() - timedelta(days=text == "yesterday")
+            return datetime.combine(day, datetime.min.time(), zone)
+        if _MONTH.fullmatch(text):
+            text += "-01"
         if len(text) == 10:
             found = datetime.combine(date.fromisoformat(text), datetime.min.time(), zone)
         else:
@@ -156,7 +169,7 @@ def _moment(option: str, text: str, zone: tzinfo) -> datetime | None:
         found = found if found.tzinfo else found.replace(tzinfo=zone)
         found.astimezone(timezone.utc)  # the ledger's own; the year 1 has none everywhere
     except (ValueError, OverflowError):
-        problem = f"{option}: {text!r} is no time; write 2026-11-01, 2026-11-01T12:00, 7d or 24h"
+        problem = f"{option}: {text!r} is no time; write 2026-11-01, 2026-11-01T12:00, 2026-11, yesterday, 7d or 24h"
         raise UsageError(problem) from None
     return found
 

@@ -1,4 +1,4 @@
-"""`llmguard usage summary|logs|tail|export`."""
+"""`llmguard usage logs|tail|export`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from llmguard.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmguard.usage.store.query import Sums
-
 #: Columns that a list of calls shows to people.
 _SHOWN = (
     "created_at",
@@ -35,81 +33,11 @@ _SHOWN = (
 _LOOK_BACK = 500
 
 
-class By(str, Enum):
-    """Dimensions."""
-
-    SERVICE = "service"
-    USER = "user"
-    MODEL = "model"
-    PROVIDER = "provider"
-    FEATURE = "feature"
-    SITE = "site"
-    TENANT = "tenant"
-    ENVIRONMENT = "environment"
-    RUN = "run"
-    DAY = "day"
-    HOUR = "hour"
-
-
 class ExportForm(str, Enum):
     """Formats of an export."""
 
     CSV = "csv"
     JSON_LINES = "json-lines"
-
-
-def summary(
-    by: Annotated[By, typer.Option("--by", help="What to add up by.")] = By.SERVICE,
-    since: asked.Since = "30d",
-    until: asked.Until = "",
-    time_zone: asked.Zone = "UTC",
-    user: asked.User = "",
-    service: asked.Service = "",
-    feature: asked.Feature = "",
-    provider: asked.Provider = "",
-    model: asked.Model = "",
-    output_format: Annotated[asked.Form, typer.Option("--output-format", help="How to print.")] = asked.Form.TABLE,
-    database_url: asked.Database = "",
-) -> None:
-    """Add up calls, tokens and cost: by service, user, model, provider, feature, call site, tenant, environment, run,
-    day or hour.
-
-    A cost is that of the calls whose price is known; the others are counted as unpriced. Counts of the provider and
-    estimates are added up alike.
-
-    Exit code: 0, 2 wrong usage, or a ledger that cannot be used.
-    """
-    from llmguard.usage.store.query import Sums, unpriced
-    from llmguard.usage.store.query import summary as add_up
-
-    zone = asked.zone_of(time_zone)
-    period = asked.period(since, until, zone)
-    chosen = asked.filters(user=user, service=service, feature=feature, provider=provider, model=model)
-    with asked.ledger(database_url) as engine:
-        found = add_up(engine, by.value, period, chosen, zone)
-        models = unpriced(engine, period) if output_format is asked.Form.TABLE and not chosen else []
-    total = sum(found.values(), Sums())
-    if output_format is asked.Form.TABLE:
-        _table(by.value, found, total)
-        if models:
-            named = ", ".join(f"{provider or '?'} {model or '?'} ({number:,})" for provider, model, number in models)
-            print(printable(f"No price is known of {named}."))
-        return
-    rows = [{by.value: _label(by.value, key), **_amounts(sums)} for key, sums in found.items()]
-    if output_format is asked.Form.CSV:
-        _csv((by.value, *_amounts(total)), rows)
-        return
-    document = {
-        "version": 1,
-        "by": by.value,
-        "since": period.since,
-        "until": period.until,
-        "time_zone": time_zone,
-        "filters": chosen,
-        "rows": rows,
-        "total": _amounts(total),
-    }
-    print(asked.as_json(document))
 
 
 def logs(
@@ -229,42 +157,6 @@ def _csv(columns: Any, rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asked.cells(row) for row in rows)
-
-
-def _label(by: str, key: tuple[str, ...]) -> str:
-    if by == "site":
-        return "::".join(key) if any(key) else ""
-    return "/".join(part for part in key if part)
-
-
-def _amounts(sums: Sums) -> dict[str, Any]:
-    found = sums._asdict()
-    if sums.calls == sums.unpriced_calls:
-        found["cost"] = None  # not 0: nobody knows
-    return found
-
-
-def _table(by: str, found: dict[tuple[str, ...], Sums], total: Sums) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column(by)
-    for title in ("calls", "errors", "input", "output", "tokens", "cost", "unpriced"):
-        table.add_column(title, justify="right")
-    for key, sums in found.items():
-        table.add_row(Text(printable(_label(by, key)) or "(none)"), *_numbers(sums))
-    if len(found) != 1:
-        table.add_section()
-        table.add_row("total", *_numbers(total), style="bold")
-    Console(highlight=False).print(table)
-
-
-def _numbers(sums: Sums) -> tuple[str, ...]:
-    counts = (sums.calls, sums.errors, sums.prompt_tokens, sums.completion_tokens, sums.tokens)
-    cost = asked.money(sums.cost) if sums.calls > sums.unpriced_calls else "-"
-    return (*(f"{count:,}" for count in counts), cost, f"{sums.unpriced_calls:,}")
 
 
 def _lines(rows: list[dict[str, Any]], zone: Any, *, head: bool = True) -> Iterator[str]:

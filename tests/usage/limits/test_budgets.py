@@ -21,7 +21,8 @@ from llmguard.usage.limits import runs
 from llmguard.usage.limits.control import set_limit
 from llmguard.usage.recorder import Recorder
 from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.query import Period, summary
+from llmguard.usage.store.query import Period
+from llmguard.usage.store.totals import summary
 from tests.command import ROOT
 from tests.optional import optional
 from tests.usage.recorded import rows_of

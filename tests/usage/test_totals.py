@@ -1,0 +1,139 @@
+"""Sums by one dimension and two, against the period before, latencies, what caching saved; both databases."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from llmguard.errors import UsageError
+from llmguard.usage.ids import call_id
+from llmguard.usage.rows import entry, row_of
+from llmguard.usage.store.ledger import Ledger
+from llmguard.usage.store.query import Period
+from llmguard.usage.store.savings import savings
+from llmguard.usage.store.totals import before, dimensions, durations, percentile, totals
+
+D = Decimal
+NOON = datetime(2026, 11, 18, 12, 30, tzinfo=timezone.utc)  # a Wednesday of week 47
+
+
+def write(ledger: Ledger, *calls: dict[str, Any]) -> None:
+    """Calls of gpt-4o (2.5 and 10 dollars), 1,000 tokens each way, so that each costs 0.0125."""
+    rows = []
+    for call in calls:
+        data = {"call_id": call_id(), "started_at": NOON.timestamp(), "status": "ok", "provider": "openai"}
+        data |= {"model": "gpt-4o", "prompt_tokens": 1000, "completion_tokens": 1000, "usage_source": "provider"}
+        rows.append(entry({**data, **call}, row_of))
+    ledger.write(rows)
+
+
+def at(**more: Any) -> dict[str, Any]:
+    return {"started_at": (NOON + timedelta(**more)).timestamp()}
+
+
+def calls(found: Any) -> dict[Any, int]:
+    return {key: sums.calls for key, sums in found.items()}
+
+
+def test_two_dimensions_are_added_up_from_the_sums_or_the_rows(ledger: Ledger) -> None:
+    write(
+        ledger,
+        {"user_id": "ann", "feature_context": "chat"},
+        {"user_id": "ann", "feature_context": "search", **at(days=1)},
+        {"user_id": "bob", "feature_context": "chat", "metadata": {"team": "red", "a.b": 1}},
+        {"user_id": "bob", "repository": "git@x", "code_file": "a.py", "code_line": 7, "metadata": {"team": "red"}},
+    )
+    every = Period()
+    assert calls(totals(ledger.engine, ("user", "feature"), every, {})) == {
+        (("ann",), ("chat",)): 1,
+        (("ann",), ("search",)): 1,
+        (("bob",), ("",)): 1,
+        (("bob",), ("chat",)): 1,
+    }
+    assert calls(totals(ledger.engine, ("day", "user"), every, {})) == {
+        (("2026-11-18",), ("ann",)): 1,
+        (("2026-11-18",), ("bob",)): 2,
+        (("2026-11-19",), ("ann",)): 1,
+    }
+    assert calls(totals(ledger.engine, ("tag:team", "user"), every, {})) == {
+        (("",), ("ann",)): 2,
+        (("red",), ("bob",)): 2,
+    }
+    assert calls(totals(ledger.engine, ("tag:a.b",), every, {})) == {(("1",),): 1, (("",),): 3}
+    assert calls(totals(ledger.engine, ("line", "repository"), every, {"user": "bob"})) == {
+        (("", ""), ("",)): 1,
+        (("a.py", "7"), ("git@x",)): 1,
+    }
+    assert calls(totals(ledger.engine, ("line",), every, {})) == {(("", ""),): 3, (("a.py", "7"),): 1}
+    assert calls(totals(ledger.engine, (), every, {})) == {(): 4}
+    assert totals(ledger.engine, (), every, {})[()].cost == D("0.05")
+
+
+def test_weeks_and_months_are_those_of_the_zone(ledger: Ledger) -> None:
+    write(ledger, at(days=4, hours=11), at(days=12, hours=11), {})
+    assert calls(totals(ledger.engine, ("week",), Period(), {})) == {(("2026-W47",),): 2, (("2026-W49",),): 1}
+    tokyo = ZoneInfo("Asia/Tokyo")
+    assert calls(totals(ledger.engine, ("week",), Period(), {}, tokyo)) == {
+        (("2026-W47",),): 1,
+        (("2026-W48",),): 1,
+        (("2026-W49",),): 1,
+    }
+    assert calls(totals(ledger.engine, ("month",), Period(), {})) == {(("2026-11",),): 3}
+    assert calls(totals(ledger.engine, ("month",), Period(), {}, tokyo)) == {(("2026-11",),): 2, (("2026-12",),): 1}
+    kathmandu = ZoneInfo("Asia/Kathmandu")
+    assert sum(calls(totals(ledger.engine, ("day",), Period(), {}, kathmandu)).values()) == 3
+
+
+def test_the_period_before_is_as_long_and_a_month_for_a_month() -> None:
+    utc = timezone.utc
+    week = Period(datetime(2026, 11, 8, tzinfo=utc), datetime(2026, 11, 15, tzinfo=utc))
+    assert before(week) == (datetime(2026, 11, 1, tzinfo=utc), datetime(2026, 11, 8, tzinfo=utc))
+    march = Period(datetime(2026, 3, 1, tzinfo=utc), datetime(2026, 4, 1, tzinfo=utc))
+    assert before(march) == (datetime(2026, 2, 1, tzinfo=utc), datetime(2026, 3, 1, tzinfo=utc))
+    with pytest.raises(UsageError, match="needs --since"):
+        before(Period())
+
+
+def test_latencies_are_those_of_the_calls(ledger: Ledger) -> None:
+    write(ledger, *({"duration_ms": number, "user_id": "ann" if number % 2 else "bob"} for number in range(1, 201)), {})
+    found = durations(ledger.engine, (), Period(), {})[()]
+    assert [percentile(found, share) for share in (50, 95, 99)] == [100, 190, 198]
+    assert percentile(durations(ledger.engine, ("user",), Period(), {})[(("ann",),)], 50) == 99
+    assert percentile([], 50) is None
+
+
+def test_what_caching_saved_is_the_difference_of_two_prices(ledger: Ledger) -> None:
+    write(
+        ledger,
+        {"cache_read_tokens": 800, "user_id": "ann"},  # 800 at 1.25 instead of 2.5
+        {"user_id": "bob"},
+        {  # 1,000 written at 3.75 instead of 3
+            "provider": "anthropic",
+            "model": "claude-sonnet-4-5",
+            "cache_write_tokens": 1000,
+            "user_id": "bob",
+        },
+    )
+    assert savings(ledger.engine, ("user",), Period(), {}) == {
+        (("ann",),): D("0.001"),
+        (("bob",),): D("-0.00075"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["colour"], "no dimension 'colour'"),
+        (["model,day", "user"], "two dimensions at most, not 3"),
+        (["tag:"], "no dimension 'tag:'"),
+        (['tag:a" or 1'], "no dimension"),
+    ],
+)
+def test_what_is_no_dimension_is_refused(given: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        dimensions(given)
+    assert dimensions(["model,day"]) == dimensions(["model", "day"]) == ("model", "day")
