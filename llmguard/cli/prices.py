@@ -53,7 +53,9 @@ def show(
         {
             "provider": price.provider,
             "model": price.model,
-            "price": words(dict(price.rates)) if price.rates else f"{price.discount:f} % less",
+            "price": words(dict(price.rates))
+            if price.rates
+            else f"{(price.discount or Decimal(0)).normalize():f} % less",
             "source": price.version,
         }
         for price in mine
@@ -211,9 +213,9 @@ def _own(database_url: str) -> list[OwnPrice]:
 
 
 def _know() -> None:
-    from llmguard.usage.prices.known import use_adopted_list
+    from llmguard.usage.prices.known import list_file, use_adopted_list
 
-    problem = use_adopted_list()
+    problem = use_adopted_list() if os.path.exists(list_file()) else ""
     if problem:
         typer.echo(printable(problem), err=True)
 

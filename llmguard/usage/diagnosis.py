@@ -75,9 +75,10 @@ def _database(settings: UsageSettings) -> Iterator[Finding]:
 
 def _contents(opened: Ledger) -> Iterator[Finding]:
     from llmguard.usage.store.older.adopt import waiting
-    from llmguard.usage.store.query import contents
+    from llmguard.usage.store.query import contents, without_a_look
     from llmguard.usage.store.query import unpriced as unpriced_models
     from llmguard.usage.store.schema import HEAD
+    from llmguard.usage.store.upkeep import advice
 
     calls, last, unpriced = contents(opened.engine)
     when = last.isoformat(" ", "seconds") if last else "never"
@@ -87,6 +88,11 @@ def _contents(opened: Ledger) -> Iterator[Finding]:
     if older:
         text = f"calls of an older tracker are not all here yet ({', '.join(older)}): llmguard db upgrade"
         yield Finding("", printable(text), True)
+    for each in advice(opened.engine):
+        yield Finding("", each)
+    unasked = without_a_look(opened.engine)
+    if unasked:
+        yield Finding("", f"{unasked:,} calls came without a price: llmguard usage reprice", True)
     if unpriced:
         named = ", ".join(
             f"{printable(provider or '?')} {printable(model or '?')} ({number:,})"

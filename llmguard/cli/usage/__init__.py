@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from llmguard.cli.usage import care, questions, summary, upkeep
+from llmguard.cli.usage import care, exports, questions, summary, upkeep
 
 app = typer.Typer(
     help="What the ledger says: calls, tokens and money; and the care of it.",
@@ -15,9 +15,11 @@ app = typer.Typer(
 app.command()(summary.summary)
 app.command()(questions.logs)
 app.command()(questions.tail)
-app.command()(questions.export)
+app.command()(exports.export)
 app.command()(care.flush)
 app.command()(care.recover)
 app.command()(care.doctor)
 app.command()(care.verify)
 app.command()(upkeep.reprice)
+app.command()(upkeep.prune)
+app.command()(upkeep.erase)

@@ -102,6 +102,8 @@ def answering(given: UsageSettings) -> Iterator[None]:
         raise LLMGuardError(f"the ledger needs SQLAlchemy: {how_to_install('runtime')}") from None
     try:
         yield
+    except BrokenPipeError:  # whoever reads has seen enough
+        raise
     except (DatabaseError, OSError) as error:
         where = shown(given.database_url)
         raise LLMGuardError(f"the usage database {where} cannot be used: {one_line(error)}") from None

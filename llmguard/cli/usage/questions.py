@@ -1,12 +1,10 @@
-"""`llmguard usage logs|tail|export`."""
+"""`llmguard usage logs|tail`."""
 
 from __future__ import annotations
 
 import csv
-import json
 import sys
 import time
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,13 +29,6 @@ _SHOWN = (
 )
 #: Rows that `tail` looks at again: those of calls that ran long come in behind younger ones.
 _LOOK_BACK = 500
-
-
-class ExportForm(str, Enum):
-    """Formats of an export."""
-
-    CSV = "csv"
-    JSON_LINES = "json-lines"
 
 
 def logs(
@@ -69,7 +60,7 @@ def logs(
     if output_format is asked.Form.JSON:
         print(asked.as_json({"version": 1, "logs": rows}))
     elif output_format is asked.Form.CSV:
-        _csv(_columns(), rows)
+        _csv(columns(), rows)
     else:
         for line in _lines(rows, zone):
             print(line)
@@ -110,44 +101,8 @@ def tail(
             seen = {row["id"] for row in again}
 
 
-def export(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - for stdout.")] = "-",
-    since: asked.Since = "",
-    until: asked.Until = "",
-    time_zone: asked.Zone = "UTC",
-    user: asked.User = "",
-    service: asked.Service = "",
-    output_format: Annotated[
-        ExportForm, typer.Option("--output-format", help="One line is one call, with all columns.")
-    ] = ExportForm.CSV,
-    database_url: asked.Database = "",
-) -> None:
-    """Write every call, oldest first, to a file: whole, or not at all.
-
-    Exit code: 0, 2 wrong usage, a ledger that cannot be used, or a file that cannot be written.
-    """
-    from llmguard.cli.usage.files import written_whole
-    from llmguard.usage.store.query import every
-
-    zone = asked.zone_of(time_zone)
-    period = asked.period(since, until, zone)
-    number = 0
-    with asked.ledger(database_url) as engine, written_whole(file) as out:
-        rows = every(engine, period, asked.filters(user=user, service=service))
-        if output_format is ExportForm.CSV:
-            writer = csv.DictWriter(out, _columns())
-            writer.writeheader()
-        for row in rows:
-            number += 1
-            if output_format is ExportForm.CSV:
-                writer.writerow(asked.cells(row))
-            else:
-                out.write(json.dumps(row, default=asked.plain) + "\n")
-    if file != "-":
-        typer.echo(f"{number:,} calls written to {file}", err=True)
-
-
-def _columns() -> tuple[str, ...]:
+def columns() -> tuple[str, ...]:
+    """The columns of a call."""
     from llmguard.usage.store.tables import usage_logs
 
     return tuple(column.name for column in usage_logs.columns)

@@ -14,8 +14,27 @@ from llmguard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
 
+    from sqlalchemy import Engine
+
+    from llmguard.usage.store.query import Period
     from llmguard.usage.store.totals import Key, Sums
+
+
+_OTHERS = "(others)"
+
+
+class Question(NamedTuple):
+    """What is asked: `extras` says which figures beside the sums."""
+
+    dims: tuple[str, ...]
+    zone: tzinfo
+    time_zone: str
+    period: Period
+    earlier: Period | None
+    chosen: dict[str, str]
+    extras: dict[str, bool]
 
 
 class Figures(NamedTuple):
@@ -64,8 +83,7 @@ def summary(
     """
     from llmguard.usage.prices.known import refresh
     from llmguard.usage.store.query import unpriced
-    from llmguard.usage.store.savings import savings as saved_by
-    from llmguard.usage.store.totals import before, dimensions, durations, totals
+    from llmguard.usage.store.totals import before, dimensions
 
     dims = dimensions(by or ["service"])
     zone = asked.zone_of(time_zone)
@@ -80,23 +98,14 @@ def summary(
         tenant=tenant,
         environment=environment,
     )
+    extras = {"compare": compare, "latency": latency, "savings": savings}
+    question = Question(dims, zone, time_zone, period, earlier, chosen, extras)
     with asked.ledger(database_url) as engine:
         if savings:
             refresh(asked.settings(database_url), engine)
-        found = totals(engine, dims, period, chosen, zone)
-        figures = Figures(
-            totals(engine, dims, earlier, chosen, zone) if earlier is not None else {},
-            durations(engine, dims, period, chosen, zone) if latency else {},
-            saved_by(engine, dims, period, chosen, zone) if savings else {},
-        )
+        found, figures = _asked_of(engine, question)
         models = unpriced(engine, period) if output_format is asked.Form.TABLE and not chosen else []
-    asked_for = {"compare": compare, "latency": latency, "savings": savings}
-    keys = list(found) + [key for key in figures.before if key not in found]
-    shown, others = (keys[:top], keys[top:]) if top else (keys, [])
-    lines = [_line(dims, _labels(dims, key), [key], found, figures, asked_for) for key in shown]
-    if others:
-        lines.append(_line(dims, ("(others)", *[""] * (len(dims) - 1)), others, found, figures, asked_for))
-    whole = _line(dims, ("total", *[""] * (len(dims) - 1)), keys, found, figures, asked_for)
+    lines, whole = _lines(question, found, figures, top)
     if output_format is asked.Form.TABLE:
         _table(dims, lines, whole)
         if models:
@@ -107,19 +116,50 @@ def summary(
         writer.writeheader()
         writer.writerows(asked.cells(line) for line in lines)
     else:
-        document = {
-            "version": 1,
-            "by": dims[0] if len(dims) == 1 else dims,
-            "since": period.since,
-            "until": period.until,
-            "time_zone": time_zone,
-            "filters": chosen,
-            "rows": lines,
-            "total": {name: value for name, value in whole.items() if name not in dims},
-        }
-        if earlier is not None:
-            document["compared_with"] = earlier._asdict()
-        print(asked.as_json(document))
+        print(asked.as_json(_document(question, lines, whole)))
+
+
+def _asked_of(engine: Engine, question: Question) -> tuple[dict[Key, Sums], Figures]:
+    from llmguard.usage.store.savings import savings
+    from llmguard.usage.store.totals import durations, totals
+
+    dims, zone, chosen = question.dims, question.zone, question.chosen
+    return totals(engine, dims, question.period, chosen, zone), Figures(
+        totals(engine, dims, question.earlier, chosen, zone) if question.earlier is not None else {},
+        durations(engine, dims, question.period, chosen, zone) if question.extras["latency"] else {},
+        savings(engine, dims, question.period, chosen, zone) if question.extras["savings"] else {},
+    )
+
+
+def _lines(
+    question: Question, found: dict[Key, Sums], figures: Figures, top: int
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The lines of the answer, and that of all together."""
+    dims = question.dims
+    empty = [""] * (len(dims) - 1)
+    keys = list(found) + [key for key in figures.before if key not in found]
+    shown, others = (keys[:top], keys[top:]) if top else (keys, [])
+    lines = [_line(question, _labels(dims, key), [key], found, figures) for key in shown]
+    if others:
+        lines.append(_line(question, (_OTHERS, *empty), others, found, figures))
+    return lines, _line(question, ("total", *empty), keys, found, figures)
+
+
+def _document(question: Question, lines: list[dict[str, Any]], whole: dict[str, Any]) -> dict[str, Any]:
+    dims = question.dims
+    document = {
+        "version": 1,
+        "by": dims[0] if len(dims) == 1 else dims,
+        "since": question.period.since,
+        "until": question.period.until,
+        "time_zone": question.time_zone,
+        "filters": question.chosen,
+        "rows": lines,
+        "total": {name: value for name, value in whole.items() if name not in dims},
+    }
+    if question.earlier is not None:
+        document["compared_with"] = question.earlier._asdict()
+    return document
 
 
 def _labels(dims: Sequence[str], key: Key) -> tuple[str, ...]:
@@ -133,29 +173,24 @@ def _label(by: str, key: tuple[str, ...]) -> str:
 
 
 def _line(
-    dims: Sequence[str],
-    labels: tuple[str, ...],
-    keys: list[Key],
-    found: dict[Key, Sums],
-    figures: Figures,
-    asked_for: dict[str, bool],
+    question: Question, labels: tuple[str, ...], keys: list[Key], found: dict[Key, Sums], figures: Figures
 ) -> dict[str, Any]:
     """One line of the answer: labels, sums, and what was asked for beside them."""
     from llmguard.usage.store.totals import Sums, percentile
 
     sums = sum((found[key] for key in keys if key in found), Sums())
-    line: dict[str, Any] = {**dict(zip(dims, labels, strict=True)), **_amounts(sums)}
-    if asked_for["compare"]:
+    line: dict[str, Any] = {**dict(zip(question.dims, labels, strict=True)), **_amounts(sums)}
+    if question.extras["compare"]:
         earlier = sum((figures.before[key] for key in keys if key in figures.before), Sums())
         line["calls_before"] = earlier.calls
         line["cost_before"] = _amounts(earlier)["cost"]
         line["cost_change_percent"] = (
-            round((sums.cost - earlier.cost) * 100 / earlier.cost, 1) if earlier.cost else None
+            float(round((sums.cost - earlier.cost) * 100 / earlier.cost, 1)) if earlier.cost else None
         )
-    if asked_for["latency"]:
+    if question.extras["latency"]:
         given = [number for key in keys for number in figures.latency.get(key, ())]
         line |= {f"p{share}_ms": percentile(given, share) for share in (50, 95, 99)}
-    if asked_for["savings"]:
+    if question.extras["savings"]:
         line["caching_saved"] = sum((figures.saved.get(key, Decimal(0)) for key in keys), Decimal(0))
     return line
 
@@ -186,6 +221,9 @@ _TITLES = {
 }
 
 
+_LABEL = 10  # characters that a label has at least
+
+
 def _table(dims: Sequence[str], lines: list[dict[str, Any]], whole: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -194,18 +232,21 @@ def _table(dims: Sequence[str], lines: list[dict[str, Any]], whole: dict[str, An
     table = Table(box=None, pad_edge=False)
     titles = {name: title for name, title in _TITLES.items() if name in whole}
     for name in dims:
-        table.add_column(name)
-    for title in titles.values():
-        table.add_column(title, justify="right")
+        table.add_column(name, overflow="fold")
+    for name, title in titles.items():  # a number is never cut, however narrow the terminal
+        width = max(len(title), *(len(_cell(name, line[name])) for line in (*lines, whole)))
+        table.add_column(title, justify="right", no_wrap=True, min_width=width)
     for line in lines:
         labels = [Text(printable(line[name]) or "(none)") for name in dims]
-        if line[dims[0]] == "(others)":
+        if line[dims[0]] == _OTHERS:
             labels = [Text(line[name]) for name in dims]
         table.add_row(*labels, *(_cell(name, line[name]) for name in titles))
     if len(lines) != 1:
         table.add_section()
         table.add_row(*(whole[name] for name in dims), *(_cell(name, whole[name]) for name in titles), style="bold")
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    least = sum((column.min_width or _LABEL) + 2 for column in table.columns)
+    Console(highlight=False, width=max(console.width, least)).print(table)
 
 
 def _cell(name: str, value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import ConfigError, LLMGuardError
 from llmguard.usage.prices import catalog, own
@@ -14,8 +14,6 @@ from llmguard.usage.prices.own import Book, OwnPrice
 from llmguard.usage.settings import UsageSettings, data_directory
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from llmguard.config.prices import PriceRow
 
 LOG = logging.getLogger("llmguard.usage")
@@ -71,7 +69,7 @@ def use_adopted_list() -> str:
     return ""
 
 
-def refresh(settings: UsageSettings, engine: Engine | None) -> list[str]:
+def refresh(settings: UsageSettings, engine: Any) -> list[str]:
     """Learn what is known of prices now. What cannot be used is left out, and said in the log once.
 
     Args:

@@ -59,6 +59,18 @@ def contents(engine: Engine) -> tuple[int, datetime | None, int]:
     return calls, last, unpriced
 
 
+def without_a_look(engine: Engine) -> int:
+    """How many calls nobody has looked for a price of: those that somebody else has inserted, or that were taken over.
+
+    Raises:
+        SQLAlchemyError: the database does not answer.
+    """
+    logs = usage_logs.c
+    statement = select(func.count()).where(logs.price_status.is_(None), logs.total_cost.is_(None))
+    with engine.connect() as connection:
+        return int(connection.execute(statement).scalar_one())
+
+
 def unpriced(engine: Engine, period: Period | None = None, most: int = 5) -> list[tuple[str, str, int]]:
     """Models without a known price: (provider, model, number of calls), those with the most calls first.
 
