@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.engine import connect
 from llmguard.usage.store.ledger import Ledger
 from llmguard.usage.store.schema import upgrade
+from llmguard.usage.store.script import script
 
 POSTGRES = os.environ.get("LLMGUARD_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1:5432/test")
 
@@ -49,20 +52,40 @@ def postgres() -> str:
         engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite ledger without calls, to copy: making one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("fresh") / "usage.db"
+    engine = connect(f"sqlite:///{path}")
+    upgrade(engine)
+    engine.dispose()
+    return path
+
+
+@lru_cache(maxsize=1)
+def _script() -> str:
+    """What makes a ledger's tables in PostgreSQL; a test holds it against an upgrade."""
+    return script(_SCHEMA)
+
+
+_SCHEMA = "the_schema_of_a_test"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UsageSettings]:
+def settings(request: pytest.FixtureRequest, tmp_path: Path, fresh: Path) -> Iterator[UsageSettings]:
     """Settings of a ledger of its own, with its tables."""
     spool = str(tmp_path / "spool")
     if request.param == "sqlite":
+        shutil.copy(fresh, tmp_path / "usage.db")
         yield UsageSettings(f"sqlite:///{tmp_path / 'usage.db'}", spool_dir=spool)
         return
     url = request.getfixturevalue("postgres")
     schema = f"llmguard_{uuid.uuid4().hex[:12]}"
-    engine = connect(url, schema)
-    upgrade(engine, schema)
-    engine.dispose()
-    yield UsageSettings(url, schema, spool)
     admin = create_engine(url)
+    with admin.connect() as connection:  # the script has a transaction of its own
+        made = connection.execution_options(isolation_level="AUTOCOMMIT", no_parameters=True)
+        made.exec_driver_sql(_script().replace(_SCHEMA, schema))
+    yield UsageSettings(url, schema, spool)
     with admin.begin() as connection:
         connection.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))
     admin.dispose()

@@ -80,7 +80,7 @@ TABLE: dict[str, Key] = {
         "prices",
         "What you really pay: prices of your own in dollars per million tokens, or a discount in per cent off the list "
         "price, each from one day to another. `model` is a glob; without it the row is about all models.",
-        'prices = [{ provider = "openai", discount = "15%", from = 2026-01-01, source = "contract" }]',
+        'prices = [{ provider = "openai", discount = "15%", from = "2026-01-01", source = "contract" }]',
     ),
     "litellm-callback": Key(
         "callback",

@@ -258,9 +258,12 @@ def write(ledger: Ledger, number: int, **fields: Any) -> None:
     ledger.write(rows)
 
 
-def test_calls_are_priced_anew_and_what_they_cost_is_kept(settings: UsageSettings) -> None:
+def test_calls_are_priced_anew_and_what_they_cost_is_kept(
+    settings: UsageSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmguard.usage.store.reprice._PIECE", 70)
     ledger = Ledger.open(settings)
-    write(ledger, 1500)
+    write(ledger, 150)
     write(ledger, 1, provider="openai", model="gpt-4o")
     write(ledger, 1, given_cost=0.5)
     with ledger.engine.begin() as connection:
@@ -270,19 +273,19 @@ def test_calls_are_priced_anew_and_what_they_cost_is_kept(settings: UsageSetting
                 "VALUES ('u', 'gpt-4o', 1000, 1000, '{\"provider\": \"openai\"}')"
             )
         )
-    assert reprice(ledger.engine, Period()) == (1501, 1, 1500, 0, D(0), D("0.0125"))
+    assert reprice(ledger.engine, Period()) == (151, 1, 150, 0, D(0), D("0.0125"))
     own.use(Book([OwnPrice("acme", "large", (("i", D(1)), ("o", D(1))))]))
     planned = reprice(ledger.engine, Period(), dry_run=True)
-    assert planned[:3] == (1500, 1500, 0)
+    assert planned[:3] == (150, 150, 0)
     assert reprice(ledger.engine, Period()) == planned
     own.use(Book([OwnPrice("acme", "large", (("i", D(2)), ("o", D(2)))), OwnPrice("openai", "*", discount=D(10))]))
     assert reprice(ledger.engine, Period()).changed == 0
-    done = reprice(ledger.engine, Period(NOW + timedelta(minutes=1000)), every=True)
-    assert done[:4] == (500 + 1, 500 + 1, 0, 0)
-    assert (done.before, done.after) == (500 * D("0.002") + D("0.0125"), 500 * D("0.004") + D("0.01125"))
+    done = reprice(ledger.engine, Period(NOW + timedelta(minutes=100)), every=True)
+    assert done[:4] == (50 + 1, 50 + 1, 0, 0)
+    assert (done.before, done.after) == (50 * D("0.002") + D("0.0125"), 50 * D("0.004") + D("0.01125"))
     with ledger.engine.connect() as connection:
         kept = connection.execute(text("SELECT count(*) FROM llm_usage_repricings")).scalar_one()
-    assert kept == 501
+    assert kept == 51
     assert differences(ledger.engine) == []
     given = [row for row in newest(ledger.engine, Period(), {}, 5000) if row["price_status"] == "given"]
     assert [row["total_cost"] for row in given] == [D("0.5")]

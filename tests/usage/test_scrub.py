@@ -206,7 +206,7 @@ def test_a_long_text_is_cut_and_takes_no_time() -> None:
     ):
         began = time.perf_counter()
         error_text(hostile)
-        assert time.perf_counter() - began < 1, hostile
+        assert time.perf_counter() - began < 10, hostile[:10]  # a pattern that goes astray takes minutes
 
 
 def test_a_row_of_a_failed_call_quotes_nothing() -> None:

@@ -115,7 +115,7 @@ COLUMNS = {
 
 
 def test_a_filled_ledger_of_version_0_1_keeps_all_there_and_back(old: Engine, settings: UsageSettings) -> None:
-    fill(old, 12_000)
+    fill(old, 6_000)
     before = everything(old)
     schema.upgrade(old, settings.schema)
     assert everything(old) == before
@@ -125,7 +125,7 @@ def test_a_filled_ledger_of_version_0_1_keeps_all_there_and_back(old: Engine, se
         estimated = connection.execute(text("SELECT sum(estimated_calls) FROM llm_usage_hourly")).scalar_one()
         report = connection.execute(text("SELECT count(*) FROM llm_usage_report")).scalar_one()
         daily = connection.execute(text("SELECT sum(total_calls) FROM llm_usage_daily_summary")).scalar_one()
-    assert (sites, estimated, report, daily) == (12_000, 12_000 // 7 + 1, 12_000, 12_000)
+    assert (sites, estimated, report, daily) == (6_000, 6_000 // 7 + 1, 6_000, 6_000)
     schema.downgrade(old, settings.schema, "0001")
     assert everything(old) == before
     schema.upgrade(old, settings.schema)

@@ -28,12 +28,13 @@ def number(ledger: Ledger) -> int:
     return len(newest(ledger.engine, Period(), {}, 10_000))
 
 
-def test_old_calls_go_piece_by_piece_and_their_sums_stay(ledger: Ledger) -> None:
-    write(ledger, *(at(hours=each) for each in range(-2500, 0)), *(at(hours=each) for each in range(20)))
+def test_old_calls_go_piece_by_piece_and_their_sums_stay(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmguard.usage.store.upkeep._PIECE", 100)
+    write(ledger, *(at(hours=each) for each in range(-250, 0)), *(at(hours=each) for each in range(20)))
     before = summary(ledger.engine, "month", Period(), {})
-    assert prune(ledger.engine, NOON, dry_run=True) == 2500
-    assert number(ledger) == 2520
-    assert prune(ledger.engine, NOON) == 2500
+    assert prune(ledger.engine, NOON, dry_run=True) == 250
+    assert number(ledger) == 270
+    assert prune(ledger.engine, NOON) == 250
     assert number(ledger) == 20
     assert summary(ledger.engine, "month", Period(), {}) == before
     assert differences(ledger.engine) == []
@@ -74,12 +75,15 @@ def test_a_prune_that_breaks_off_loses_no_sums(ledger: Ledger, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("user", ["ann", "o'h%r_a\\"])
-def test_a_user_is_erased_from_calls_sums_and_limits(user: str, ledger: Ledger) -> None:
+def test_a_user_is_erased_from_calls_sums_and_limits(
+    user: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmguard.usage.store.upkeep._PIECE", 50)
     mine = {"user_id": user, "code_file": "a.py", "code_line": 1}
-    write(ledger, *(mine for _ in range(1200)), {"user_id": "bob", "code_file": "a.py", "code_line": 1})
+    write(ledger, *(mine for _ in range(120)), {"user_id": "bob", "code_file": "a.py", "code_line": 1})
     for each in (user, "bob"):
         set_limit(ledger.engine, Limit((("user_id", each),), "requests", "day", D(5)))
-    assert erase(ledger.engine, user) == Erased(1200, 1, 1)
+    assert erase(ledger.engine, user) == Erased(120, 1, 1)
     assert {row["user_id"] for row in newest(ledger.engine, Period(), {}, 5000)} == {"bob"}
     assert list(summary(ledger.engine, "user", Period(), {})) == [("bob",)]
     assert [sums.calls for sums in summary(ledger.engine, "line", Period(), {}).values()] == [1]
