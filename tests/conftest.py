@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from functools import lru_cache
@@ -16,9 +15,7 @@ from sqlalchemy.exc import OperationalError
 from llmguard.config import source
 from llmguard.testing import FakeProvider
 from llmguard.usage.settings import UsageSettings
-from llmguard.usage.store.engine import connect
 from llmguard.usage.store.ledger import Ledger
-from llmguard.usage.store.schema import upgrade
 from llmguard.usage.store.script import script
 
 POSTGRES = os.environ.get("LLMGUARD_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1:5432/test")
@@ -52,16 +49,6 @@ def postgres() -> str:
         engine.dispose()
 
 
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite ledger without calls, to copy: making one takes longer than most tests."""
-    path = tmp_path_factory.mktemp("fresh") / "usage.db"
-    engine = connect(f"sqlite:///{path}")
-    upgrade(engine)
-    engine.dispose()
-    return path
-
-
 @lru_cache(maxsize=1)
 def _script() -> str:
     """What makes a ledger's tables in PostgreSQL; a test holds it against an upgrade."""
@@ -72,11 +59,10 @@ _SCHEMA = "the_schema_of_a_test"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path, fresh: Path) -> Iterator[UsageSettings]:
-    """Settings of a ledger of its own, with its tables."""
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UsageSettings]:
+    """Settings of a ledger of its own; an SQLite file is made when it is opened."""
     spool = str(tmp_path / "spool")
     if request.param == "sqlite":
-        shutil.copy(fresh, tmp_path / "usage.db")
         yield UsageSettings(f"sqlite:///{tmp_path / 'usage.db'}", spool_dir=spool)
         return
     url = request.getfixturevalue("postgres")
