@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from llmguard.migrate.rename.sql import migration, tables
 from llmguard.usage.store.engine import connect
 from tests.usage.older import trackers
 
@@ -19,7 +20,8 @@ def script(engine: Engine, sql: str) -> None:
 
 
 def fill(engine: Engine, which: str, rows: int) -> None:
-    """Make the tables of a tracker: groq, llm (as its own scripts name them), option-1 (renamed), migration."""
+    """Make the tables of a tracker: groq, llm (as its own scripts name them), option-1 and renamed (by hand, and by
+    llmguard), migration."""
     if which == "migration":
         script(engine, trackers.SECOND)
         script(engine, trackers.SECOND_ROWS.format(rows=rows))
@@ -29,6 +31,10 @@ def fill(engine: Engine, which: str, rows: int) -> None:
     script(engine, trackers.FIRST_ROWS.format(x=prefix, users="users", rows=rows))
     if which == "option-1":
         script(engine, trackers.OPTION_1)
+    if which == "renamed":  # by our own `llmguard migrate --rename`
+        texts = {"005_usage.sql": trackers.FIRST.format(x="groq", users="users")}
+        for made in migration(texts, tables(texts)).values():
+            script(engine, made)
 
 
 @pytest.fixture

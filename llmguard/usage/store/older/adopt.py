@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from llmguard.errors import LLMGuardError
 from llmguard.usage.store.older import postgresql, sqlite
+from llmguard.usage.store.older.copying import finish as compare
 from llmguard.usage.store.older.copying import statements, take_over
 from llmguard.usage.store.older.found import Found, OldTable, find, read_table
 from llmguard.usage.store.older.layouts import FIRST, OTHER_SCHEMA, OURS, SECOND
@@ -135,14 +136,18 @@ def finish(engine: Engine, notes: tuple[str, ...] = ()) -> Adopted:
         if odd:
             text = f"{place} has columns that the ledger has no place for, they stay in {lies_in}: {', '.join(odd)}"
             more.append(text)
-    if done and engine.dialect.name == "postgresql":
-        with engine.connect() as connection, connection.begin():
+    if done:  # all of it in one transaction: what is noted as done is done
+        with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
+            for (_, _, source, _), table in tables:
+                compare(connection, table, source)
             for name in _materialized(connection):
                 connection.exec_driver_sql(f"REFRESH MATERIALIZED VIEW {quoted(name)}")
     return Adopted(tuple(done), tuple(more))
 
 
 def _materialized(connection: Connection) -> list[str]:
+    if connection.dialect.name == "sqlite":
+        return []
     statement = (
         "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm' "
         "AND n.nspname = current_schema() AND c.relname IN ('groq_usage_daily_summary', 'llm_usage_daily_summary')"

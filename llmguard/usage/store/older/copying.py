@@ -80,7 +80,6 @@ def take_over(engine: Engine, table: OldTable, source: str) -> int:
     """Take over what is left of an old table; how many rows came.
 
     Raises:
-        TakeOverError: the ledger does not hold what the table holds.
         SQLAlchemyError: the database refused; what was taken is marked, and the rest is taken next time.
     """
     dialect = engine.dialect.name
@@ -90,7 +89,6 @@ def take_over(engine: Engine, table: OldTable, source: str) -> int:
         with engine.connect().execution_options(llmguard_write=True) as connection, connection.begin():
             taken = _take_piece(connection, table, source, key, kind)
             if taken is None:
-                _finish(connection, table, source)
                 return came
             came += taken
 
@@ -149,8 +147,12 @@ class _TakingOver:
             self._connection.exec_driver_sql(self._trigger)
 
 
-def _finish(connection: Connection, table: OldTable, source: str) -> None:
-    """Compare, and note that it is done."""
+def finish(connection: Connection, table: OldTable, source: str) -> None:
+    """Compare an old table with what came of it, and note that it is done.
+
+    Raises:
+        TakeOverError: the ledger does not hold what the table holds.
+    """
     identity = expressions(table, "o", connection.dialect.name)["id"]
     there, missing = connection.execute(
         text(

@@ -138,6 +138,7 @@ def _notes(connection: Connection, table: OldTable) -> list[str]:
     notes = [
         f"{table.place} loses its rows with those of {other}; the ledger keeps the calls of who is gone"
         for (other,) in _rows(connection, _CASCADES, **place)
+        if table.layout.kind in ("calls", "reports")
     ]
     for what, statement in (
         ("views that read the table that was set aside; make them anew", _READERS),
