@@ -45,8 +45,9 @@ def show(
     """
     from llmguard.usage.prices import in_force
     from llmguard.usage.prices.changes import today, words
+    from llmguard.usage.prices.own import same_provider
 
-    mine = [each for each in _own(database_url) if not provider or each.provider == provider]
+    mine = [each for each in _own(database_url) if not provider or same_provider(each.provider, provider)]
     catalog = in_force()
     name = catalog.provider(provider) if provider else None
     rows = [
@@ -158,6 +159,10 @@ def set_price(
     if bool(rates) == (off is not None) or (rates and not (into and out)):
         raise UsageError("give --input and --output, or --discount")
     period = asked.period(since, until, timezone.utc)
+    if period.until is not None and period.until <= (period.since or datetime.now(timezone.utc)):
+        raise UsageError(f"--to {until} is not after the beginning")
+    if any(0 < rate < Decimal("0.000001") for _, rate in rates):
+        raise UsageError("a price below a millionth of a dollar per million tokens cannot be kept")
     price = OwnPrice(provider.lower(), model.lower(), rates, off, period.since, period.until, source)
     with asked.ledger(database_url) as engine:
         ended = keep(engine, price)
@@ -225,7 +230,7 @@ def _read(where: str) -> tuple[str, Catalog]:
     from llmguard.errors import UsageError
     from llmguard.usage.prices.known import read_list
 
-    if where.startswith(("http://", "https://")):
+    if where.lower().startswith(("http://", "https://")):
         text = _fetched(where)
     else:
         try:

@@ -59,8 +59,9 @@ def prices(layer: Layer, value: Any) -> tuple[PriceRow, ...]:
         source = keys.string(layer, f"{where}.source", row.get("source", ""))
         if bool(rates) == (discount is not None):
             raise ConfigError(layer.source, where, "needs either prices (input, output, ...) or a discount")
-        if rates and "input" not in dict(rates):
-            raise ConfigError(layer.source, f"{where}.input", "is missing: dollars per million tokens")
+        for key in ("input", "output"):
+            if rates and key not in dict(rates):  # what has no price would cost nothing
+                raise ConfigError(layer.source, f"{where}.{key}", "is missing: dollars per million tokens, 0 for none")
         if since and until and since >= until:
             raise ConfigError(layer.source, f"{where}.to", f"{until} is not after {since}")
         found.append(PriceRow(provider.lower(), model.lower(), rates, discount, since, until, source))

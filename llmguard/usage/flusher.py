@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from llmguard.usage import forks, losses, spool
+from llmguard.usage import forks, losses, segments, spool
 from llmguard.usage.adoption import BATCH, adopt_all, close_intent, take
 from llmguard.usage.reading import Reading
 from llmguard.usage.rows import Row, amendment_of, entry, entry_of, row_of, unknown_row_of
@@ -159,7 +159,7 @@ class Flusher:
         """Learn what models cost, before calls are priced."""
         from llmguard.usage.prices.known import refresh
 
-        if not self.writer.own() and self._ledger is None:
+        if self._ledger is None and not segments.segments(self.settings.spool_folder):
             return
         with forks.connected(self.settings.database_url):
             refresh(self.settings, self._open_ledger().engine)

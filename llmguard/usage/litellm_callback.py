@@ -29,6 +29,9 @@ from llmguard.usage.streams import Tracking
 FOLDERS = (os.path.dirname(os.path.abspath(litellm.__file__)) + os.sep,)
 _STREAMS = ("completion_stream", "__next__", "__anext__", "cr_frame")
 _MARK = "_llmguard_wraps"
+#: Calls that the limits have admitted, by LiteLLM's identifier, until their records are there.
+_WAITING: dict[str, Attempt] = {}
+_MOST_WAITING = 10_000
 
 
 class LLMUsageCallback(CustomLogger):
@@ -78,10 +81,17 @@ class LLMUsageCallback(CustomLogger):
         logging_obj = kwargs.get("litellm_logging_obj")
         details = getattr(logging_obj, "model_call_details", None)
         # Whichever instance is asked first asks; who reports the call is found out when it begins.
-        attempt = details.setdefault(KEY, Attempt()) if isinstance(details, dict) else None
-        if attempt is not None and not attempt.begun and not attempt.asked:
+        if isinstance(details, dict):
+            attempt = details.setdefault(KEY, Attempt())
+        else:  # before 1.105 the call's own record is not there yet: it is found by the identifier
+            identity = str(kwargs.get("litellm_call_id") or "")
+            attempt = _WAITING.setdefault(identity, Attempt()) if identity else Attempt()
+            while len(_WAITING) > _MOST_WAITING:
+                _WAITING.pop(next(iter(_WAITING)), None)
+        if not attempt.begun and not attempt.asked:
             attempt.asked = True
-            await attempt.ask(_asked(kwargs, str(getattr(logging_obj, "call_type", "") or "")), kwargs)
+            kind = getattr(logging_obj, "call_type", "") or getattr(call_type, "value", "") or ""
+            await attempt.ask(_asked(kwargs, str(kind)), kwargs)
 
     async def async_post_call_success_deployment_hook(
         self, request_data: dict[str, Any], response: Any, call_type: Any
@@ -101,7 +111,7 @@ class LLMUsageCallback(CustomLogger):
         callbacks, so that one which was taken out of it, or is in it twice, may be called still."""
         attempt = details.get(KEY)
         if attempt is None:
-            attempt = details[KEY] = Attempt()
+            attempt = details[KEY] = _WAITING.pop(str(details.get("litellm_call_id")), None) or Attempt()
         if attempt.seen_by == 0:
             attempt.seen_by = id(self)
         return attempt if attempt.seen_by == id(self) else None

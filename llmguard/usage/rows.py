@@ -59,7 +59,12 @@ def entry(data: dict[str, Any], make: Callable[[dict[str, Any]], Row]) -> Row:
     from llmguard.usage.prices import priced
 
     try:
-        row = priced(make(data), data)
+        row = make(data)
+        try:
+            row = priced(dict(row), data)
+        except Exception:  # a price must not cost a call its row
+            LOG.exception("a call could not be priced")
+            row["price_status"] = "unknown"
         if isinstance(data.get("limits"), list):
             row["limits"] = data["limits"]  # no column: who writes the row settles them
         return row

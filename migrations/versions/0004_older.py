@@ -61,11 +61,19 @@ BEGIN
   RETURN NEW;
 END $$
 """
-ADD_UP = """
-CREATE FUNCTION llmguard_add_up() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+#: Adds a call to the sums (1), or takes it away (-1).
+ADD = """
+CREATE FUNCTION llmguard_add(call llm_usage_logs, sign integer) RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 BEGIN
   {hourly};
   {sites};
+END $$
+"""
+ADD_UP = """
+CREATE FUNCTION llmguard_add_up() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM llmguard_add(NEW, 1);
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
   RAISE WARNING 'the sums miss a call (llmguard usage verify --repair): %', SQLERRM;
@@ -142,7 +150,8 @@ def upgrade() -> None:
     op.execute(AS_UUID)
     op.execute(BY_UUID)
     op.execute(FILL_IN)
-    op.execute(ADD_UP.format(hourly=hourly, sites=sites))
+    op.execute(ADD.format(hourly=hourly, sites=sites))
+    op.execute(ADD_UP)
     # Who takes over many rows at once takes them as they are, adds them up itself, and says so.
     by_hand = "NEW.price_status IS NULL AND current_setting('llmguard.takes_over', true) IS DISTINCT FROM 'on'"
     for name, moment in (("llmguard_fill_in", "BEFORE"), ("llmguard_add_up", "AFTER")):
@@ -154,11 +163,11 @@ def upgrade() -> None:
 
 def _adding(table: str, key: tuple[str, ...], dialect: str) -> str:
     """The statement that adds the new row to a table of sums."""
-    row = "" if dialect == "sqlite" else "NEW."
+    row = "" if dialect == "sqlite" else "call."
     hour = (
         "strftime('%Y-%m-%d %H:00:00.000000', created_at)"
         if dialect == "sqlite"
-        else "date_trunc('hour', NEW.created_at, 'UTC')"
+        else "date_trunc('hour', call.created_at, 'UTC')"
     )
     keys = [f"COALESCE({row}{each}, {0 if each == 'code_line' else chr(39) * 2})" for each in key]
     estimated = f"{row}total_cost IS NOT NULL AND {row}usage_source = 'estimated'"
@@ -172,6 +181,8 @@ def _adding(table: str, key: tuple[str, ...], dialect: str) -> str:
         f"COALESCE({row}total_cost, 0)",
         f"CASE WHEN {estimated} THEN {row}total_cost ELSE 0 END",
     ]
+    if dialect != "sqlite":
+        amounts = [f"sign * ({each})" for each in amounts]
     names = ", ".join(("hour", *key, *SUMS))
     values = ", ".join((hour, *keys, *amounts))
     source = f"SELECT {values} FROM llm_usage_logs WHERE id = NEW.id" if dialect == "sqlite" else f"VALUES ({values})"
@@ -241,6 +252,7 @@ def downgrade() -> None:
         for name in ("llmguard_add_up", "llmguard_fill_in"):
             op.execute(f"DROP TRIGGER {name} ON llm_usage_logs")
             op.execute(f"DROP FUNCTION {name}()")
+        op.execute("DROP FUNCTION llmguard_add(llm_usage_logs, integer)")
         op.execute("DROP VIEW llm_usage_logs_uuid")
         op.execute("DROP FUNCTION llmguard_uuid(text)")
         # Revision 0002's function added up all rows: so does this one, once nothing says which are kept.

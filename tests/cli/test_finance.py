@@ -68,6 +68,9 @@ def test_two_dimensions_the_largest_and_the_period_before(home: UsageSettings) -
     [
         (("usage", "summary", "--by", "colour"), "there is no dimension 'colour'"),
         (("usage", "summary", "--by", "user,model,day"), "two dimensions at most"),
+        (("usage", "summary", "--compare", "--by", "day"), "a time has no twin"),
+        (("usage", "erase", "", "--yes"), "empty"),
+        (("prices", "set", "acme", "m", "--input", "1", "--output", "1", "--to", "2020-01-01"), "is not after"),
         (("usage", "prune", "--before", "never"), "'never' is no time"),
         (("prices", "set", "openai", "gpt-4o", "--input", "1"), "give --input and --output, or --discount"),
         (("prices", "set", "openai", "gpt-4o", "--discount", "200"), "no number from 0 to 100"),

@@ -69,6 +69,18 @@ def test_a_price_of_ones_own_goes_before_the_list_while_it_holds() -> None:
     assert cost(model="gpt-4o-mini").version == listed.version
 
 
+def test_it_is_of_the_name_that_the_request_has() -> None:
+    own.use(
+        Book([OwnPrice("openai", "gpt-4o", (("i", D(1)), ("o", D(2)))), OwnPrice("azure", "house", discount=D(50))])
+    )
+    counts = {"prompt_tokens": 1000, "completion_tokens": 1000, "usage_source": "provider", "status": "ok"}
+    named = {"model": "gpt-4o", "response_model": "gpt-4o-2024-08-06", "call_id": "1", "started_at": NOW.timestamp()}
+    assert entry({**counts, **named, "provider": "openai"}, row_of)["total_cost"] == D("0.003")
+    listed = cost("azure", "gpt-4o-2024-08-06").total
+    row = entry({**counts, **named, "provider": "azure", "model": "house"}, row_of)
+    assert row["total_cost"] == listed / 2
+
+
 def test_a_discount_is_off_the_list_price_and_says_so() -> None:
     listed = cost()
     own.use(Book([OwnPrice("openai", "*", discount=D("12.5"), source="contract")]))
@@ -187,6 +199,18 @@ def document(**changes: Any) -> str:
             "openai/gpt has a price that is none",
         ),
         ("[" * 100_000, "is no price list of llmguard"),
+        *(
+            (document(**{name: value}), "is no price list of llmguard")
+            for name, value in (
+                ("providers", {"acme": {"models": {"m": {"p": []}}}}),
+                ("providers", {"acme": {"models": {"m": {"m": ["~("], "p": {"i": 1, "o": 1}}}}}),
+                ("providers", {"acme": {"models": {"m": {"m": 5, "p": {"i": 1, "o": 1}}}}}),
+                ("providers", {"acme": {"models": {"m": {"p": {"i": 1, "o": 1}, "v": 5}}}}),
+                ("providers", {"acme": {"models": {"m": {"i": 1e30, "o": 1}}}}),
+                ("batch", {"openai": "-3"}),
+                ("aliases", {"openai": ["x"]}),
+            )
+        ),
     ],
 )
 def test_a_list_with_holes_is_refused_in_one_line(text: str, said: str) -> None:
@@ -217,11 +241,15 @@ def test_an_adopted_list_counts_and_a_broken_one_does_not(tmp_path: Path) -> Non
         ('provider = "x"', "needs either prices"),
         ('provider = "x"\ninput = 1\ndiscount = 3', "needs either prices"),
         ('provider = "x"\noutput = 1', r"prices\[1\].input: is missing"),
+        ('provider = "x"\ninput = 1', r"prices\[1\].output: is missing"),
         ('provider = "x"\ninput = "nan"', r"prices\[1\].input: must be a number"),
         ('provider = "x"\ndiscount = 101', r"prices\[1\].discount: must be a number from 0 to 100"),
         ('provider = "x"\ninput = true', r"prices\[1\].input: must be a number"),
-        ('provider = "x"\ninput = 1\nfrom = "soon"', r"prices\[1\].from: must be a day"),
-        ('provider = "x"\ninput = 1\nfrom = 2026-01-02\nto = 2026-01-01', r"prices\[1\].to: 2026-01-01 is not after"),
+        ('provider = "x"\ninput = 1\noutput = 1\nfrom = "soon"', r"prices\[1\].from: must be a day"),
+        (
+            'provider = "x"\ninput = 1\noutput = 1\nfrom = 2026-01-02\nto = 2026-01-01',
+            r"prices\[1\].to: 2026-01-01 is not after",
+        ),
         ('provider = "x"\nprice = 1', r"prices\[1\].price: unknown key"),
     ],
 )

@@ -197,13 +197,15 @@ def as_json(document: dict[str, Any]) -> str:
 
 def cells(row: dict[str, Any]) -> dict[str, Any]:
     """A row for CSV: objects as JSON. A text that a spreadsheet would take for a formula is quoted."""
-    return {name: _cell(plain(value)) for name, value in row.items()}
+    return {name: _cell(value) if isinstance(value, str) else _cell_of(plain(value)) for name, value in row.items()}
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, default=plain)
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+def _cell_of(value: Any) -> Any:
+    return json.dumps(value, default=plain) if isinstance(value, (dict, list)) else value
+
+
+def _cell(value: str) -> str:
+    if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return value
 

@@ -67,7 +67,9 @@ def summary(
     tenant: asked.Tenant = "",
     environment: asked.Environment = "",
     top: Annotated[int, typer.Option("--top", min=0, help="Only the first so many, and the others as one.")] = 0,
-    compare: Annotated[bool, typer.Option("--compare", help="Against the period before, as long as this one.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Against the period before, as long as this one; not by a time.")
+    ] = False,
     latency: Annotated[bool, typer.Option("--latency", help="How long calls took: half, 95 %, 99 % at most.")] = False,
     savings: Annotated[bool, typer.Option("--savings", help="What caching saved.")] = False,
     output_format: Annotated[asked.Form, typer.Option("--output-format", help="How to print.")] = asked.Form.TABLE,
@@ -81,13 +83,16 @@ def summary(
 
     Exit code: 0, 2 wrong usage, or a ledger that cannot be used.
     """
+    from llmguard.errors import UsageError
     from llmguard.usage.prices.known import refresh
     from llmguard.usage.store.query import unpriced
-    from llmguard.usage.store.totals import before, dimensions
+    from llmguard.usage.store.totals import TIMES, before, dimensions
 
     dims = dimensions(by or ["service"])
     zone = asked.zone_of(time_zone)
     period = asked.period(since, until, zone)
+    if compare and any(name in TIMES for name in dims):
+        raise UsageError("--compare: a time has no twin in the period before; leave it out of --by")
     earlier = before(period) if compare else None
     chosen = asked.filters(
         user=user,
@@ -138,7 +143,9 @@ def _lines(
     dims = question.dims
     empty = [""] * (len(dims) - 1)
     keys = list(found) + [key for key in figures.before if key not in found]
-    shown, others = (keys[:top], keys[top:]) if top else (keys, [])
+    largest = sorted(found, key=lambda key: (-found[key].cost, -found[key].tokens, key))[:top] if top else keys
+    shown = [key for key in keys if key in largest]
+    others = [key for key in keys if key not in largest] if top else []
     lines = [_line(question, _labels(dims, key), [key], found, figures) for key in shown]
     if others:
         lines.append(_line(question, (_OTHERS, *empty), others, found, figures))
@@ -185,7 +192,9 @@ def _line(
         line["calls_before"] = earlier.calls
         line["cost_before"] = _amounts(earlier)["cost"]
         line["cost_change_percent"] = (
-            float(round((sums.cost - earlier.cost) * 100 / earlier.cost, 1)) if earlier.cost else None
+            float(round((sums.cost - earlier.cost) * 100 / earlier.cost, 1))
+            if earlier.cost and line["cost"] is not None
+            else None
         )
     if question.extras["latency"]:
         given = [number for key in keys for number in figures.latency.get(key, ())]

@@ -91,8 +91,11 @@ def erase(
 
     Exit code: 0, 1 there is nothing, or you said no, 2 wrong usage, or a ledger that cannot be used.
     """
+    from llmguard.errors import UsageError
     from llmguard.usage.store import upkeep
 
+    if not user:
+        raise UsageError("whose? the user's id is empty")
     with asked.ledger(database_url) as engine:
         found = upkeep.found_of(engine, user)
         what = f"{found.calls:,} calls, {found.sums:,} sums, {found.limits:,} limits of {user}"

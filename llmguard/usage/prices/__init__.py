@@ -98,7 +98,9 @@ def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     for name in (row.get("response_model"), row.get("model")):
         maker = None if row.get("provider") or not name else maker_of(name)
         provider = row.get("provider") or (maker.name if maker is not None else "")
-        cost = cost_of(provider, name, row["created_at"], counts, tier, region=region) if name and provider else None
+        cost = None
+        if name and provider:
+            cost = cost_of(provider, name, row["created_at"], counts, tier, region=region, asked=row.get("model"))
         if cost is not None:
             status = "estimated" if row.get("usage_source") == "estimated" else "priced"
             row.update(input_cost=cost.input, output_cost=cost.output, total_cost=cost.total)

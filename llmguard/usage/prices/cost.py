@@ -64,6 +64,7 @@ def cost_of(
     catalog: Catalog | None = None,
     *,
     region: str = "",
+    asked: str | None = None,
 ) -> Cost | None:
     """What a call costs, None when its price is not known.
 
@@ -77,10 +78,11 @@ def cost_of(
         counts: its tokens.
         tier: of the service ("batch", "flex", "priority"), "" for the usual one.
         catalog: of list prices; by default that in force, and before it what somebody really pays (`own`).
+        asked: how the request named the model, where `model` is the response's word: a price of one's own is of that.
         region: that the inference was kept in ("us"), "" for any.
     """
     at = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
-    mine = own.current().find(provider, model, at) if catalog is None else None
+    mine = own.current().find_any(provider, (asked, model), at) if catalog is None else None
     catalog = catalog or in_force()
     version = catalog.version_of(provider, model)
     if mine is not None and mine.rates:

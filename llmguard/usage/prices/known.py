@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llmguard.errors import ConfigError, LLMGuardError
 from llmguard.usage.prices import catalog, own
 from llmguard.usage.prices.catalog import Catalog, parsed
+from llmguard.usage.prices.cost import Counts, cost_of
 from llmguard.usage.prices.own import Book, OwnPrice
 from llmguard.usage.settings import UsageSettings, data_directory
 
@@ -40,9 +41,28 @@ def read_list(text: str, name: str) -> Catalog:
     try:
         document = parsed(text)
         catalog.check(document)
-    except (ValueError, RecursionError) as error:
-        raise PriceListError(f"{name} is no price list of llmguard: {' '.join(str(error).split())[:200]}") from None
-    return Catalog(document)
+        found = Catalog(document)
+        _try(found)
+    except Exception as error:  # noqa: BLE001  (it is somebody's file: whatever is wrong with it is said of it)
+        what = " ".join(str(error).split())[:200] or type(error).__name__
+        raise PriceListError(f"{name} is no price list of llmguard: {what}") from None
+    return found
+
+
+def _try(found: Catalog) -> None:
+    """Price a call of each model, so that no list makes a call fail, cost less than nothing, or more than there is."""
+    now, counts = datetime.now(timezone.utc), Counts(1000, 1000, 100, 100, 50, 10)
+    for provider, row in found.providers.items():
+        for model in row["models"]:
+            for tier in ("", "batch", "flex", "priority"):
+                cost = cost_of(provider, model, now, counts, tier, found)
+                if cost is not None and not 0 <= min(cost.input, cost.output, cost.total) <= cost.total < _MOST:
+                    raise ValueError(
+                        f"{provider}/{model} costs {cost.total} dollars for 2,000 tokens ({tier or 'usual'})"
+                    )
+
+
+_MOST = 1_000  # dollars for 2,000 tokens: more is a slip
 
 
 def use_adopted_list() -> str:
@@ -52,11 +72,11 @@ def use_adopted_list() -> str:
     try:
         changed = (path, os.stat(path).st_mtime)
     except OSError as error:
+        before, _read = _read, None
+        if before is not None:
+            catalog.adopt(None)
         if os.environ.get("LLMGUARD_PRICE_LIST"):
             return f"LLMGUARD_PRICE_LIST: {path} cannot be read: {error.strerror}; the bundled prices count"
-        if _read is not None:
-            _read = None
-            catalog.adopt(None)
         return ""
     if changed == _read:
         return ""
@@ -64,6 +84,8 @@ def use_adopted_list() -> str:
         with open(path, encoding="utf-8") as file:
             catalog.adopt(read_list(file.read(), path))
     except (OSError, UnicodeDecodeError, PriceListError) as error:
+        _read = None
+        catalog.adopt(None)
         return f"{error}; the bundled prices count"
     _read = changed
     return ""

@@ -75,6 +75,11 @@ class Book:
         ]
         return max(holding)[-1] if holding else None
 
+    def find_any(self, provider: str, models: Iterable[str | None], at: datetime) -> OwnPrice | None:
+        """The price for the first of several names of one model that has one."""
+        named = (self.find(provider, each, at) for each in models if each)
+        return next((each for each in named if each is not None), None)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Book) and self.prices == other.prices
 
@@ -84,6 +89,11 @@ class Book:
 
 def _name(provider: str) -> str:
     return in_force().provider(provider) or provider.strip().lower()
+
+
+def same_provider(one: str, other: str) -> bool:
+    """Whether two names are of one provider."""
+    return _name(one) == _name(other)
 
 
 def _is_glob(model: str) -> bool:

@@ -132,7 +132,8 @@ def _price(row: dict[str, Any], kind: str, number: int, size: int) -> tuple[Deci
     for catalog in (None, in_force()):
         tier = row["service_tier"] or ""
         name = row["response_model"] or row["model"] or ""
-        cost = cost_of(row["provider"] or "", name, row["created_at"], counts, tier, catalog)
+        asked = row["model"]
+        cost = cost_of(row["provider"] or "", name, row["created_at"], counts, tier, catalog, asked=asked)
         if cost is None:
             cost = cost_of(row["provider"] or "", row["model"] or "", row["created_at"], counts, tier, catalog)
         found.append(_ZERO if cost is None else cost.output if kind == "output" else cost.input)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 
 from llmguard.usage.prices.catalog import Catalog
 from llmguard.usage.prices.own import OwnPrice
@@ -61,6 +61,7 @@ def set_price(engine: Engine, price: OwnPrice) -> int:
     """
     since = price.since or datetime.now(timezone.utc)
     same = (model_pricing.c.provider == price.provider) & (model_pricing.c.model_name == price.model)
+    same &= func.coalesce(model_pricing.c.source, "").not_like(f"{LISTED}%")
     held = same & model_pricing.c.is_active & (model_pricing.c.effective_from < since)
     held &= model_pricing.c.effective_to.is_(None) | (model_pricing.c.effective_to > since)
     rates = {f"{_RATES[key]}_cost_per_1k_tokens": value / _THOUSAND for key, value in price.rates}
@@ -97,6 +98,7 @@ def end_price(engine: Engine, provider: str, model: str, at: datetime) -> int:
         SQLAlchemyError: the database does not answer.
     """
     same = (model_pricing.c.provider == provider) & (model_pricing.c.model_name == model) & model_pricing.c.is_active
+    same &= func.coalesce(model_pricing.c.source, "").not_like(f"{LISTED}%")
     open_ = model_pricing.c.effective_to.is_(None) | (model_pricing.c.effective_to > at)
     with engine.execution_options(llmguard_write=True).begin() as connection:
         changed = (

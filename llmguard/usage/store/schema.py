@@ -108,7 +108,7 @@ def upgrade(engine: Engine, schema: str = "", revision: str = "head") -> Adopted
                 connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
                 connection.commit()
             found = current(connection)
-            old = adopt.to_adopt(connection, found) if revision == "head" else None
+            old = adopt.to_adopt(connection, found, schema) if revision == "head" else None
             connection.rollback()
             if found and found not in REVISIONS:
                 raise SchemaError(
@@ -132,6 +132,9 @@ def _make_room(connection: Connection, schema: str, old: Found) -> None:
         adopt.run(connection, lines)
         _run("upgrade", connection, schema, "head", within=True)
         adopt.run(connection, adopt.after(connection, old, aside))
+        # What the database would not take is known before anything has moved.
+        checked = [f"EXPLAIN {line}" for line in adopt.pieces(old, aside, marked=False)]
+        adopt.run(connection, checked)
 
 
 def _with_patience(connection: Connection, work: Callable[[], object]) -> None:
@@ -156,16 +159,31 @@ def planned(engine: Engine, schema: str = "") -> list[str]:
     """
     with engine.connect() as connection:
         found = current(connection)
-        old = adopt.to_adopt(connection, found)
-        own = (
-            [] if found == HEAD else [offline(engine.dialect.name, f"{found}:head" if found else "head").rstrip("\n;")]
-        )
-        if old is None:
-            return own
-        before, aside = adopt.before(connection, old)
-        after = adopt.after(connection, old, aside)
-        pieces = ["-- the calls, in pieces of 10,000 by their ids:", *adopt.pieces(old, aside)]
-    return [*before, *own, *after, *pieces, *(f"-- {note}" for note in old.notes)]
+        old = adopt.to_adopt(connection, found, schema)
+        dialect = engine.dialect.name
+        own = [] if found == HEAD else [offline(dialect, f"{found}:head" if found else "head").rstrip("\n;")]
+        if old is None and not own:
+            return []
+        before, aside = adopt.before(connection, old) if old is not None else ([], {})
+        after = adopt.after(connection, old, aside) if old is not None else []
+    head = ["BEGIN"]
+    if schema and dialect == "postgresql":
+        head += [f'CREATE SCHEMA IF NOT EXISTS "{schema}"', f'SET LOCAL search_path TO "{schema}"']
+    if old is None:
+        return [*head, *own, "COMMIT"]
+    alone, again = ["SET LOCAL llmguard.takes_over = 'on'"], []
+    if dialect == "sqlite":  # its trigger would fill in and add up what comes as it is
+        made = offline(dialect, "0003:0004")
+        alone = ["DROP TRIGGER llmguard_fill_in"]
+        again = [made[made.index("CREATE TRIGGER llmguard_fill_in") :].rpartition("END")[0] + "END"]
+    copying = [
+        "-- the calls, which an upgrade takes over in pieces of 10,000:",
+        *alone,
+        *adopt.pieces(old, aside),
+        *again,
+    ]
+    notes = [f"-- {note}" for note in old.notes]
+    return [*head, *before, *own, *after, *copying, *adopt.refreshing(old), "COMMIT", *notes]
 
 
 def _writing(engine: Engine) -> Connection:

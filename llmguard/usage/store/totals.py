@@ -229,7 +229,11 @@ def before(period: Period) -> Period:
     ):
         first = (since - timedelta(days=1)).replace(day=1)
         return Period(first, since)
-    return Period(since - (until - since), since)
+    try:
+        first = since - (until - since)
+    except OverflowError:
+        raise UsageError("--compare: there is no time before that") from None
+    return Period(first.replace(minute=0, second=0, microsecond=0), since)  # of whole hours there are sums
 
 
 def _is_month(since: datetime, period: Period) -> bool:
@@ -281,6 +285,7 @@ def daily(
         SQLAlchemyError: the database does not answer.
     """
     table = usage_hourly
+    period = Period(*(at and at.replace(minute=0, second=0, microsecond=0) for at in period))  # of whole hours
     conditions = [table.c[FILTERS[name]] == value for name, value in filters.items()]
     statement = (
         select(table).where(*conditions, *within(table.c.hour, period)).order_by(*(table.c[name] for name in GRAIN))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
+from llmguard.usage.limits.limit import EACH
 from llmguard.usage.store.rollup import Sums, add_row, roll_up, rows_since
 from llmguard.usage.store.tables import (
     rate_limit_counters,
@@ -41,7 +42,8 @@ def prune(engine: Engine, before: datetime, *, dry_run: bool = False) -> int:
     Raises:
         SQLAlchemyError: the database does not answer; what was deleted is noted.
     """
-    moment = before.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    moment = min(before, datetime.now(timezone.utc)).astimezone(timezone.utc)
+    moment = moment.replace(minute=0, second=0, microsecond=0)
     old = usage_logs.c.created_at < moment
     if dry_run:
         with engine.connect() as connection:
@@ -151,11 +153,11 @@ def anonymise(engine: Engine, user: str) -> tuple[str, Erased]:
 
 def _limits_gone(connection: Connection, user: str) -> int:
     number = 0
-    for table in (rate_limits, stops):
+    for table in (rate_limits, stops) if user != EACH else ():  # those are of each user, not of one of that name
         number += connection.execute(delete(table).where(table.c.user_id == user)).rowcount
     part = json.dumps(["user_id", user], separators=(",", ":"))
-    counters = delete(rate_limit_counters).where(rate_limit_counters.c.limit_key.contains(part, autoescape=True))
-    connection.execute(counters)
+    place = func.instr if connection.dialect.name == "sqlite" else func.strpos  # LIKE is blind to case in SQLite
+    connection.execute(delete(rate_limit_counters).where(place(rate_limit_counters.c.limit_key, part) > 0))
     return number
 
 

@@ -119,6 +119,7 @@ def test_the_trackers_own_statements_go_on(which: str, database: Callable[..., E
         script(engine, line.replace("{x}", "groq" if which == "groq" else "llm").replace("{user}", user))
     new = rows(engine, "SELECT status FROM llm_usage_logs WHERE created_at > now() - interval '1 hour' ORDER BY status")
     assert new == [("error",), ("ok",)]
+    assert differences(engine) == []
     if which == "migration":
         assert rows(engine, "SELECT total_cost FROM llm_usage_logs WHERE id LIKE '11111111%'") == [
             (pytest.approx(0.75),)
@@ -132,7 +133,6 @@ def test_the_trackers_own_statements_go_on(which: str, database: Callable[..., E
         assert (kept, summed) == ([(12345,)], [(502,)])
         assert rows(engine, "SELECT is_active FROM llm_model_pricing WHERE provider = 'anthropic'") == [(False,)]
     else:
-        assert differences(engine) == []
         given = rows(engine, "SELECT provider, service_name FROM llm_usage_logs WHERE service_name = 'drafts'")
         assert given == [("groq", "drafts")]
         assert rows(engine, f"SELECT sum(total_calls) FROM {DAILY[which]}") == [(502,)]
@@ -248,10 +248,9 @@ def test_the_sql_that_is_printed_does_the_same(which: str, database: Callable[..
     statements = schema.planned(engine)
     assert relations(engine) == there
     copy = database(like=engine)
-    script(
-        copy, "SET llmguard.takes_over = 'on';\n" + ";\n".join(each for each in statements if not each.startswith("--"))
-    )
-    script(copy, "UPDATE llmguard_adoption SET state = 'done'; SELECT refresh_llm_usage_summary()")
+    with copy.connect() as connection:
+        alone = connection.execution_options(isolation_level="AUTOCOMMIT", no_parameters=True)
+        alone.exec_driver_sql("".join(f"{each};\n" for each in statements if not each.startswith("--")))
     assert contents(copy, which) == before
     assert differences(copy) == []
     schema.upgrade(engine)
@@ -444,3 +443,111 @@ def test_the_script_leaves_an_older_trackers_tables_alone(database: Callable[...
     with pytest.raises(SQLAlchemyError, match="there is a table llm_usage_logs that is not llmguard's"):
         script(engine, make_script())
     assert relations(engine) == there
+
+
+# -- what people have made of those tables ----------------------------------------------------------------------------
+
+
+def test_what_an_update_through_the_view_does_not_change_stays(database: Callable[..., Engine]) -> None:
+    engine = database()
+    fill(engine, "groq", 20)
+    schema.upgrade(engine)
+    script(
+        engine,
+        "INSERT INTO llm_usage_logs (user_id, model, status, provider) VALUES ('anonymous', 'm', 'timeout', 'x')",
+    )
+    kept = "SELECT user_id, status, provider, metadata FROM llm_usage_logs ORDER BY id"
+    before = rows(engine, kept)
+    script(engine, "UPDATE groq_usage_logs SET endpoint = '/x', tokens_used = 99")
+    assert rows(engine, kept) == before
+    assert differences(engine) == []
+    script(engine, "UPDATE groq_usage_logs SET status_code = 500 WHERE model = 'model-1'")
+    script(engine, "DELETE FROM groq_usage_logs WHERE model = 'model-2'")
+    assert rows(engine, "SELECT DISTINCT status FROM llm_usage_logs WHERE model = 'model-1'") == [("error",)]
+    assert differences(engine) == []
+    metadata = '{"provider": "openai"}'
+    script(
+        engine,
+        f"INSERT INTO groq_usage_logs (user_id, model, metadata) SELECT id, 'n', '{metadata}' FROM users LIMIT 1",
+    )
+    assert rows(engine, "SELECT provider FROM llm_usage_logs WHERE model = 'n'") == [("openai",)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE groq_usage_logs ADD COLUMN total integer GENERATED ALWAYS AS (prompt_tokens) STORED",
+        "ALTER TABLE groq_usage_logs ADD COLUMN stream text DEFAULT 'yes'",
+        "ALTER TABLE groq_usage_logs ADD COLUMN operation text DEFAULT repeat('x', 50)",
+        "DROP MATERIALIZED VIEW groq_usage_daily_summary; ALTER TABLE groq_usage_logs ALTER status_code TYPE text",
+        "ALTER TABLE groq_usage_logs ALTER metadata TYPE json USING metadata::json",
+        "DROP MATERIALIZED VIEW groq_usage_daily_summary; "
+        "ALTER TABLE groq_usage_logs ALTER created_at TYPE timestamp USING created_at AT TIME ZONE 'UTC'",
+        "DROP TABLE groq_rate_limits; DROP TABLE groq_rate_limit_configs",
+        "ALTER MATERIALIZED VIEW groq_usage_daily_summary RENAME TO llm_usage_daily_summary",
+        "DROP MATERIALIZED VIEW groq_usage_daily_summary; "
+        "CREATE VIEW groq_usage_daily_summary AS SELECT user_id, count(*) AS calls FROM groq_usage_logs GROUP BY 1",
+    ],
+)
+def test_what_people_have_changed_is_taken_over_too(change: str, database: Callable[..., Engine]) -> None:
+    engine = database()
+    fill(engine, "groq", 30)
+    script(engine, change)
+    there = relations(engine)
+    assert [came for _, _, came in schema.upgrade(engine).tables] == [30]
+    assert differences(engine) == []
+    assert rows(engine, "SELECT count(*) FROM groq_usage_logs") == [(30,)]
+    assert rows(engine, "SELECT count(*) FROM llm_usage_logs WHERE status = 'error'") == [(3,)]
+    schema.downgrade(engine, "", "base")
+    assert relations(engine) == there
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE groq_usage_logs DROP CONSTRAINT groq_usage_logs_pkey; "
+        "INSERT INTO groq_usage_logs SELECT * FROM groq_usage_logs LIMIT 1",
+        "ALTER TABLE groq_usage_logs DROP CONSTRAINT groq_usage_logs_pkey; "
+        "ALTER TABLE groq_usage_logs ALTER id DROP NOT NULL; UPDATE groq_usage_logs SET id = NULL",
+    ],
+)
+def test_calls_that_cannot_be_told_apart_stop_it_before_anything_moves(
+    change: str, database: Callable[..., Engine]
+) -> None:
+    engine = database()
+    fill(engine, "groq", 30)
+    script(engine, change)
+    there = relations(engine)
+    with pytest.raises(LLMGuardError, match="give each one of its own, then upgrade again"):
+        schema.upgrade(engine)
+    assert relations(engine) == there
+
+
+def test_a_second_family_can_come_later(database: Callable[..., Engine]) -> None:
+    engine = database()
+    fill(engine, "groq", 30)
+    schema.upgrade(engine)
+    fill(engine, "migration", 20)
+    assert [came for _, _, came in schema.upgrade(engine).tables] == [20]
+    assert differences(engine) == []
+
+
+def test_an_owner_who_did_not_upgrade_goes_on(database: Callable[..., Engine]) -> None:
+    engine = database()
+    fill(engine, "groq", 30)
+    role = f"app_{engine.url.database}"
+    (user,) = rows(engine, "SELECT CAST(id AS text) FROM users LIMIT 1")[0]
+    script(
+        engine, f"CREATE ROLE {role}; GRANT ALL ON SCHEMA public TO {role}; ALTER TABLE groq_usage_logs OWNER TO {role}"
+    )
+    try:
+        schema.upgrade(engine)
+        script(
+            engine,
+            f"SET LOCAL ROLE {role}; INSERT INTO groq_usage_logs (user_id, model) VALUES ('{user}', 'm'); "
+            "SELECT count(*) FROM groq_usage_logs; SELECT count(*) FROM groq_usage_daily_summary; "
+            "SELECT refresh_groq_usage_summary()",
+        )
+        assert differences(engine) == []
+    finally:
+        script(engine, f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}")

@@ -31,18 +31,37 @@ class Adopted(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def to_adopt(connection: Connection, revision: str) -> Found | None:
-    """What older trackers have left that the ledger has not taken over, None for nothing.
+def to_adopt(connection: Connection, revision: str, schema: str = "") -> Found | None:
+    """What older trackers have left that the ledger (in `schema`) has not taken over, None for nothing.
 
     Raises:
         LLMGuardError: a table has a name of the ledger's, and is of no tracker that is known.
     """
-    found = find(connection, revision)
+    found = find(connection, revision, schema)
     noted = {place for place, *_ in marks(connection)}
     tables = tuple(table for table in found.tables if table.place not in noted)
     if not revision:
         _refuse_strangers(connection, found)
+    for table in tables:
+        if table.layout.kind in ("calls", "reports"):
+            _refuse_identities(connection, table)
     return found._replace(tables=tables) if tables else None
+
+
+def _refuse_identities(connection: Connection, table: OldTable) -> None:
+    """Calls are told apart by their ids: nothing is moved where that cannot be."""
+    if connection.dialect.name == "sqlite":
+        place = quoted(table.name)
+    else:
+        place = f"{quoted(table.schema)}.{quoted(table.name)}"
+    identity = "CAST(id AS TEXT)"
+    odd = connection.execute(
+        text(f"SELECT 1 FROM {place} WHERE id IS NULL OR LENGTH({identity}) > 64 LIMIT 1")
+    ).scalar()
+    twice = connection.execute(text(f"SELECT 1 FROM {place} GROUP BY id HAVING COUNT(*) > 1 LIMIT 1")).scalar()
+    if odd or twice:
+        what = "that share an id" if twice else "without an id, or with one of more than 64 characters"
+        raise LLMGuardError(f"{table.place} has calls {what}: give each one of its own, then upgrade again")
 
 
 def _refuse_strangers(connection: Connection, found: Found) -> None:
@@ -82,15 +101,18 @@ def after(connection: Connection, found: Found, aside: dict[str, str]) -> list[s
     return postgresql.replace(found, aside, version)
 
 
-def pieces(found: Found, aside: dict[str, str]) -> list[str]:
-    """The statements that take over the calls, as if it were in one piece."""
+def pieces(found: Found, aside: dict[str, str], *, marked: bool = True) -> list[str]:
+    """The statements that take over the calls, as if it were in one piece; `marked` notes that it is done."""
     dialect = "postgresql" if found.schema else "sqlite"
-    return [
-        statement
-        for table in found.tables
-        if table.layout.kind in ("calls", "reports")
-        for statement in statements(table, _source(table, aside), dialect)
-    ]
+    calls = [table for table in found.tables if table.layout.kind in ("calls", "reports")]
+    lines = [line for table in calls for line in statements(table, _source(table, aside), dialect)]
+    return [*lines, "UPDATE llmguard_adoption SET state = 'done'"] if marked else lines
+
+
+def refreshing(found: Found) -> list[str]:
+    """The statements that bring materialized sums by day up to date."""
+    names = [name for name, kind in found.daily.items() if kind == "m"]
+    return [f"REFRESH MATERIALIZED VIEW {quoted(found.schema)}.{quoted(name)}" for name in names]
 
 
 def _source(table: OldTable, aside: dict[str, str]) -> str:

@@ -62,11 +62,11 @@ class Found(NamedTuple):
     notes: tuple[str, ...]
 
 
-def find(connection: Connection, revision: str) -> Found:
-    """What older trackers have left in a database whose ledger is at a revision ("" for none)."""
+def find(connection: Connection, revision: str, schema: str = "") -> Found:
+    """What older trackers have left in a database whose ledger (in `schema`) is at a revision, "" for none."""
     if connection.dialect.name == "sqlite":
         return _in_sqlite(connection, revision)
-    schema = connection.execute(text("SELECT current_schema()")).scalar() or ""
+    schema = schema or connection.execute(text("SELECT current_schema()")).scalar() or "public"
     tables = [
         table
         for layout, place in [*((each, schema) for each in layouts.FIRST), *_second(schema)]
@@ -76,10 +76,12 @@ def find(connection: Connection, revision: str) -> Found:
     ]
     relations = dict(_rows(connection, _RELATIONS, schema=schema, names=list(layouts.DAILY)))
     daily = {name: kind for name, kind in relations.items() if kind in "mv" and not _is_ours(name, revision)}
-    refreshing = [each for view, each in layouts.REFRESHING.items() if view in daily or each in layouts.OURS]
-    wanted = [*refreshing, layouts.TOUCHING]
+    if _rows(connection, _FUNCTIONS, schema=schema, names=["llmguard_refresh_sums"]):
+        daily = {}  # they are ours, from when other tables were taken over
+    wanted = [*layouts.REFRESHING.values(), layouts.TOUCHING]
     there = [name for (name,) in _rows(connection, _FUNCTIONS, schema=schema, names=wanted)]
-    functions = tuple(name for name in there if not _is_ours(name, revision)) if tables or daily else ()
+    makes_room = daily or any(not table.layout.is_kept and table.schema == schema for table in tables)
+    functions = tuple(name for name in there if not _is_ours(name, revision)) if makes_room else ()
     notes = [note for table in tables if not table.layout.is_kept for note in _notes(connection, table)]
     return Found(schema, tuple(tables), daily, functions, tuple(notes))
 
@@ -168,8 +170,8 @@ _FUNCTIONS = (
     "WHERE n.nspname = :schema AND p.proname = ANY(:names) AND p.pronargs = 0"
 )
 _COLUMNS = (
-    "SELECT a.attname, format_type(a.atttypid, a.atttypmod), COALESCE(pg_get_expr(d.adbin, d.adrelid), ''), "
-    "a.attnotnull "
+    "SELECT a.attname, format_type(a.atttypid, a.atttypmod), "
+    "CASE WHEN a.attgenerated = '' THEN COALESCE(pg_get_expr(d.adbin, d.adrelid), '') ELSE '' END, a.attnotnull "
     "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
     "WHERE n.nspname = :schema AND c.relname = :name AND c.relkind IN ('r', 'p') AND a.attnum > 0 "
@@ -179,7 +181,10 @@ _RIGHTS = (
     "SELECT COALESCE(r.rolname, 'public'), x.privilege_type FROM pg_class c "
     "JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL aclexplode(c.relacl) x "
     "LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE n.nspname = :schema AND c.relname = :name "
-    "AND x.grantee <> c.relowner AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') ORDER BY 1, 2"
+    "AND x.grantee <> c.relowner AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') "
+    "UNION SELECT r.rolname, p.name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "JOIN pg_roles r ON r.oid = c.relowner CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p(name) "
+    "WHERE n.nspname = :schema AND c.relname = :name AND r.rolname <> current_user ORDER BY 1, 2"
 )
 _SECURED = (
     "SELECT c.relrowsecurity FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "

@@ -13,8 +13,8 @@ def defaults(table: OldTable, source: str) -> str:
     text = "o.description" if any(column.name == "description" for column in table.columns) else "NULL"
     return (
         "INSERT INTO llm_rate_limit_configs (limit_type, limit_value, description) "
-        f"SELECT o.limit_type, o.limit_value, {text} FROM {source} o "
-        f"WHERE o.limit_type IN {_WINDOWS} AND o.limit_value >= 0 "
+        f"SELECT CAST(o.limit_type AS text), o.limit_value, {text} FROM {source} o "
+        f"WHERE CAST(o.limit_type AS text) IN {_WINDOWS} AND o.limit_value >= 0 "
         "ON CONFLICT (limit_type) DO UPDATE SET limit_value = EXCLUDED.limit_value, description = EXCLUDED.description "
         "WHERE llm_rate_limit_configs.limit_value <> EXCLUDED.limit_value"
     )
@@ -33,7 +33,7 @@ def limits(table: OldTable, source: str) -> list[str]:
     statements.append(
         f"INSERT INTO llm_rate_limits ({names}) SELECT CAST(o.user_id AS text), o.limit_type, o.limit_value, "
         f"o.current_count, o.reset_at{', o.provider' if has_provider else ''} FROM {source} o "
-        f"WHERE o.limit_type IN {_WINDOWS} AND o.limit_value >= 0 AND NOT ({shipped}) AND NOT EXISTS "
+        f"WHERE CAST(o.limit_type AS text) IN {_WINDOWS} AND o.limit_value >= 0 AND NOT ({shipped}) AND NOT EXISTS "
         "(SELECT 1 FROM llm_rate_limit_configs c WHERE c.limit_type = o.limit_type AND c.limit_value = o.limit_value)"
     )
     return statements

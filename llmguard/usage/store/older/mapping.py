@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmguard.usage.store.older.found import OldColumn, OldTable
 from llmguard.usage.store.tables import usage_logs
 
+_NUMBERS = ("integer", "bigint", "smallint", "double precision", "real")
 _EPOCH = "1970-01-01 00:00:00"
 _COSTS = ("input_cost", "output_cost", "total_cost")
 #: Columns of the ledger that are made here, not taken as they are.
@@ -29,14 +30,17 @@ def taken(table: OldTable) -> dict[str, OldColumn]:
     found: dict[str, OldColumn] = {}
     for column in table.columns:
         name = table.layout.renames.get(column.name, column.name)
-        if name in known and name not in ("call_id", "attempt_no"):
+        kind = usage_logs.c[name].type.__class__.__name__ if name in known else ""
+        if kind == "Boolean" and column.type.lower() != "boolean":
+            continue  # a text is neither true nor false
+        if name in known and name not in ("call_id", "attempt_no", "status", "price_status"):
             found[name] = column
     return found
 
 
 def left_out(table: OldTable) -> list[str]:
     """Columns of an old table of calls that the ledger has no place for."""
-    names = {column.name for column in taken(table).values()} | {"success", "updated_at"}
+    names = {column.name for column in taken(table).values()} | {"success", "updated_at", "id"}
     return [column.name for column in table.columns if column.name not in names]
 
 
@@ -72,7 +76,7 @@ def expressions(table: OldTable, row: str, dialect: str, *, from_view: bool = Fa
                 made[name] = f"CASE WHEN {dollars} = 'USD' THEN {made[name]} END"
     if not from_view and "total_cost" in made:
         made["price_status"] = f"CASE WHEN {made['total_cost']} IS NOT NULL THEN 'given' END"
-    if table.layout.kind == "calls" and not from_view:
+    if table.layout.kind == "calls":
         made.update(_told(table, made, dialect))
     if table.name.startswith("groq_"):
         made["provider"] = f"COALESCE({made.get('provider', 'NULL')}, 'groq')"
@@ -101,12 +105,16 @@ def _plain(name: str, column: OldColumn, value: str, dialect: str) -> str:
     kind = usage_logs.c[name].type.__class__.__name__
     if kind == "Money":
         nano = f"CAST(ROUND({value} * 1000000000) AS INTEGER)"
-        return nano if dialect == "sqlite" else f"CAST({value} AS numeric)"
+        return nano if dialect == "sqlite" else f"ROUND(CAST(NULLIF(CAST({value} AS text), 'NaN') AS numeric), 9)"
     if kind in ("BigInteger", "Integer"):
-        return f"CAST({value} AS {'INTEGER' if dialect == 'sqlite' else 'bigint'})"
-    if kind == "Boolean":
-        return value
-    return f"CAST({value} AS TEXT)"
+        if dialect == "sqlite":
+            return f"CAST({value} AS INTEGER)"
+        if column.type in _NUMBERS or column.type.startswith("numeric"):
+            return f"CAST({value} AS bigint)"
+        return f"CASE WHEN CAST({value} AS text) ~ '^[0-9]{{1,9}}$' THEN CAST(CAST({value} AS text) AS bigint) END"
+    length = getattr(usage_logs.c[name].type, "length", None)
+    text = f"CAST({value} AS TEXT)"
+    return text if length is None else f"substr({text}, 1, {length})"
 
 
 def _object(column: OldColumn, value: str, dialect: str) -> str:
@@ -132,7 +140,9 @@ def _status(table: OldTable, row: str) -> str:
     if "success" in names:
         return f"CASE WHEN {row}.success IS NULL THEN 'unknown' WHEN {row}.success THEN 'ok' ELSE 'error' END"
     if "status_code" in names:
-        return f"CASE WHEN {row}.status_code >= 400 THEN 'error' ELSE 'ok' END"
+        code = next(column for column in table.columns if column.name == "status_code")
+        number = _plain("status_code", code, f"{row}.status_code", "postgresql" if table.schema else "sqlite")
+        return f"CASE WHEN {number} >= 400 THEN 'error' ELSE 'ok' END"
     return "'ok'"
 
 
@@ -151,6 +161,9 @@ def shown(table: OldTable, column: OldColumn, dialect: str) -> str:
     return typed(value, column.type, name)
 
 
+_DIGITS = {"integer": 9, "bigint": 18, "smallint": 4}
+
+
 def _is_text(name: str) -> bool:
     return usage_logs.c[name].type.__class__.__name__ in ("Text", "String")
 
@@ -160,9 +173,11 @@ def typed(value: str, kind: str, name: str = "") -> str:
     if kind == "uuid":
         return f"llmguard_uuid({value})"
     if kind in ("integer", "bigint", "smallint") and (name not in usage_logs.c or _is_text(name)):
-        return f"CASE WHEN {value} ~ '^[0-9]{{1,9}}$' THEN CAST({value} AS {kind}) END"
+        return f"CASE WHEN {value} ~ '^[0-9]{{1,{_DIGITS[kind]}}}$' THEN CAST({value} AS {kind}) END"
     if kind.endswith("without time zone"):
         return f"({value} AT TIME ZONE 'UTC')"
     if kind == "json":
         return f"CAST({value} AS json)"
+    if (kind == "text" or kind.startswith("character")) and name in usage_logs.c and not _is_text(name):
+        return f"CAST({value} AS text)"
     return value

@@ -12,7 +12,7 @@ MARKS = """CREATE TABLE IF NOT EXISTS llmguard_adoption (
   rows_taken bigint NOT NULL DEFAULT 0, rows_there bigint NOT NULL DEFAULT 0,
   noted_at timestamptz NOT NULL DEFAULT now()
 )"""
-_DAILY = """SELECT llmguard_uuid(user_id) AS user_id, model, CAST(hour AT TIME ZONE 'UTC' AS date) AS usage_date,
+_DAILY = """SELECT {user} AS user_id, model, CAST(hour AT TIME ZONE 'UTC' AS date) AS usage_date,
   CAST(SUM(calls) AS bigint) AS total_calls, CAST(SUM(tokens) AS bigint) AS total_tokens,
   CAST(SUM(prompt_tokens) AS bigint) AS total_prompt_tokens,
   CAST(SUM(completion_tokens) AS bigint) AS total_completion_tokens,
@@ -152,11 +152,13 @@ def _writing(table: OldTable, ours: str, name: str) -> str:
     made["id"] = "COALESCE(CAST(NEW.id AS text), CAST(gen_random_uuid() AS text))"
     if "call_id" in made:
         made["call_id"] = made["id"]
-    changed = {
-        each: value for each, value in made.items() if each not in ("id", "call_id", "attempt_no", "usage_source")
-    }
+    changed = _changes(table, made)
     names, values = ", ".join(map(quoted, made)), ", ".join(made.values())
     changes = ", ".join(f"{quoted(each)} = {value}" for each, value in changed.items())
+    before = after = ""
+    if ours == "llm_usage_logs":  # the sums go with the call
+        before = "PERFORM llmguard_add(l, -1) FROM llm_usage_logs l WHERE l.id = CAST(OLD.id AS text);"
+        after = "PERFORM llmguard_add(l, 1) FROM llm_usage_logs l WHERE l.id = CAST(OLD.id AS text);"
     return f"""CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN
@@ -164,12 +166,32 @@ BEGIN
     INSERT INTO {ours} ({names}) VALUES ({values});
     RETURN NEW;
   ELSIF TG_OP = 'UPDATE' THEN
-    UPDATE {ours} SET {changes} WHERE id = CAST(OLD.id AS text);
+    {before}
+    UPDATE {ours} l SET {changes} WHERE id = CAST(OLD.id AS text);
+    {after}
     RETURN NEW;
   END IF;
+  {before}
   DELETE FROM {ours} WHERE id = CAST(OLD.id AS text);
   RETURN OLD;
 END $$"""
+
+
+def _changes(table: OldTable, made: dict[str, str]) -> dict[str, str]:
+    """Column of the ledger -> what an UPDATE of the view makes of it: what the statement does not change stays, for the
+    view may show less than there is."""
+    found = {}
+    theirs = {table.layout.renames.get(column.name, column.name): column for column in table.columns}
+    if "success" in theirs or "status_code" in theirs:
+        theirs.setdefault("status", theirs.get("success") or theirs["status_code"])
+    for name, value in made.items():
+        column = theirs.get(name)
+        if column is None or name in ("id", "call_id", "attempt_no", "usage_source"):
+            continue
+        kind = "::text" if column.type == "json" else ""
+        old, new = (f"{row}.{quoted(column.name)}{kind}" for row in ("OLD", "NEW"))
+        found[name] = f"CASE WHEN {new} IS DISTINCT FROM {old} THEN {value} ELSE l.{quoted(name)} END"
+    return found
 
 
 def _fresh(table: OldTable) -> str:
@@ -180,8 +202,13 @@ def _fresh(table: OldTable) -> str:
 def _rights(table: OldTable) -> list[str]:
     """Who could read and write the old table can do so with what is in its place; policies stay with the old one, so
     others see nothing until somebody writes them anew."""
-    if table.layout.is_kept or table.layout.kind in ("limits", "defaults"):
+    if table.layout.is_kept:
         return []
+    if table.layout.kind in ("limits", "defaults"):
+        return [
+            f"GRANT {right} ON {table.name} TO {'PUBLIC' if role == 'public' else quoted(role)}"
+            for role, right in table.rights
+        ]
     ours = "llm_model_pricing" if table.layout.kind == "pricing" else "llm_usage_logs"
     targets = [ours]
     if not (table.layout.kind == "calls" and table.name == ours):
@@ -189,7 +216,12 @@ def _rights(table: OldTable) -> list[str]:
     statements = [f"ALTER TABLE {ours} ENABLE ROW LEVEL SECURITY"] if table.has_row_security else []
     for role, right in table.rights:
         to = "PUBLIC" if role == "public" else quoted(role)
+        if table.layout.kind == "summaries":
+            statements.append(f"GRANT {right} ON {targets[-1]} TO {to}")
+            continue
         statements += [f"GRANT {right} ON {each} TO {to}" for each in targets]
+        if right == "SELECT" and ours == "llm_usage_logs":
+            statements.append(f"GRANT SELECT ON llm_usage_logs_uuid, llm_usage_hourly, llm_usage_daily_summary TO {to}")
         if right == "INSERT" and ours == "llm_usage_logs":
             statements.append(f"GRANT SELECT, INSERT, UPDATE ON llm_usage_hourly, llm_usage_hourly_sites TO {to}")
     return statements
@@ -249,24 +281,35 @@ def _summed(name: str, kind: str) -> str:
 
 
 def _daily(found: Found) -> list[str]:
-    """Daily sums that were kept in a table of their own, and what refreshes them."""
+    """Daily sums that were kept in a table of their own, or a view, and what refreshes them."""
     statements, refreshing = [], []
+    calls = next((table for table in found.tables if table.layout.kind == "calls"), None)
+    kind_of_user = next((column.type for column in calls.columns if column.name == "user_id"), "") if calls else "uuid"
+    readers = sorted({role for role, right in calls.rights if right == "SELECT"}) if calls else []
     for name, kind in found.daily.items():
-        if kind != "m":
-            continue
         place = f"{quoted(found.schema)}.{name}"
+        if kind != "m":
+            if name != "llm_usage_daily_summary":
+                statements.append(f"CREATE VIEW {place} AS SELECT * FROM llm_usage_daily_summary")
+            continue
         if name == "llm_usage_daily_summary":
             statements.append("DROP VIEW llm_usage_daily_summary")
-        statements.append(f"CREATE MATERIALIZED VIEW {place} AS {_DAILY}")
+        statements.append(f"CREATE MATERIALIZED VIEW {place} AS {_DAILY.format(user=typed('user_id', kind_of_user))}")
         statements.append(f"CREATE UNIQUE INDEX idx_{name}_unique ON {place} (user_id, model, usage_date)")
+        statements += [
+            f"GRANT SELECT ON {place} TO {'PUBLIC' if each == 'public' else quoted(each)}" for each in readers
+        ]
         refreshing.append(f"REFRESH MATERIALIZED VIEW {place};")
-    if not refreshing:
-        return statements
-    statements.append("ALTER FUNCTION refresh_llm_usage_summary() RENAME TO llmguard_refresh_sums")
-    body = f"BEGIN PERFORM llmguard_refresh_sums(); {' '.join(refreshing)} END"
-    names = ["refresh_llm_usage_summary", *(each for each in found.functions if each == "refresh_groq_usage_summary")]
+    names = [each for each in found.functions if each == "refresh_groq_usage_summary"]
+    body = "BEGIN PERFORM refresh_llm_usage_summary(); END"
+    if refreshing:
+        statements.append("ALTER FUNCTION refresh_llm_usage_summary() RENAME TO llmguard_refresh_sums")
+        body = f"BEGIN PERFORM llmguard_refresh_sums(); {' '.join(refreshing)} END"
+        names.insert(0, "refresh_llm_usage_summary")
+    # With the rights of who upgrades: only an owner may refresh, and that was somebody else.
     statements += [
-        f"CREATE FUNCTION {name}() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ {body} $$"
+        f"CREATE FUNCTION {name}() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT "
+        f"AS $$ {body} $$"
         for name in names
     ]
     return statements

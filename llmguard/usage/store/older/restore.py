@@ -113,10 +113,23 @@ def _views_gone(connection: Connection, tables: list[tuple[tuple[str, str, str, 
         {"names": list(layouts.DAILY)},
     )
     materialized = list(kinds.scalars())
+    aside = sorted(
+        {split(source)[0] for (place, _, source, _), _ in tables if split(source)[0] != place.rpartition(".")[0]}
+    )
+    set_aside = [row[0] for each in aside for row in connection.execute(text(_FUNCTIONS), {"schema": each}).all()]
+    if "refresh_groq_usage_summary" in set_aside:  # the one that stands in its place
+        statements.append("DROP FUNCTION IF EXISTS refresh_groq_usage_summary()")
+    views = [
+        row[0]
+        for each in aside
+        for row in connection.execute(text(_RELATIONS), {"schema": each}).all()
+        if row[1] == "v"
+    ]
+    if "groq_usage_daily_summary" in views:
+        statements.append("DROP VIEW IF EXISTS groq_usage_daily_summary")
     if not materialized:
         return statements
     statements += [f"DROP MATERIALIZED VIEW {quoted(name)}" for name in materialized]
-    statements.append("DROP FUNCTION IF EXISTS refresh_groq_usage_summary()")
     statements.append("DROP FUNCTION refresh_llm_usage_summary()")
     statements.append("ALTER FUNCTION llmguard_refresh_sums() RENAME TO refresh_llm_usage_summary")
     if "llm_usage_daily_summary" in materialized:  # what takes the tables away looks for a view
