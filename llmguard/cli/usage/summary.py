@@ -111,12 +111,22 @@ def summary(
         found, figures = _asked_of(engine, question)
         models = unpriced(engine, period) if output_format is asked.Form.TABLE and not chosen else []
     lines, whole = _lines(question, found, figures, top)
-    if output_format is asked.Form.TABLE:
-        _table(dims, lines, whole)
+    _print(question, lines, whole, models, output_format)
+
+
+def _print(
+    question: Question,
+    lines: list[dict[str, Any]],
+    whole: dict[str, Any],
+    models: list[tuple[str, str, int]],
+    form: asked.Form,
+) -> None:
+    if form is asked.Form.TABLE:
+        _table(question.dims, lines, whole)
         if models:
             named = ", ".join(f"{provider or '?'} {model or '?'} ({number:,})" for provider, model, number in models)
             print(printable(f"No price is known of {named}."))
-    elif output_format is asked.Form.CSV:
+    elif form is asked.Form.CSV:
         writer = csv.DictWriter(sys.stdout, tuple(whole), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asked.cells(line) for line in lines)
