@@ -47,6 +47,29 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     return _priced(row, data)
 
 
+#: What pricing writes into a row.
+COSTS = ("input_cost", "output_cost", "total_cost", "price_status", "price_version")
+#: Statuses of costs that were reckoned here, not given.
+RECKONED = ("priced", "estimated", "approximate")
+
+
+def priced_again(row: dict[str, Any], **changes: Any) -> dict[str, Any] | None:
+    """A row of the ledger with its cost by what is known of prices now, None for one of several requests: each of
+    these had a price of its own.
+
+    Args:
+        row: all its columns; it stays as it is.
+        changes: to what is priced: columns, and names of `FOR_A_PRICE`.
+    """
+    details = row["usage_details"] if isinstance(row["usage_details"], dict) else {}
+    if int(details.get("requests") or 1) > 1:
+        return None
+    kept = {name: details.get(name) for name in FOR_A_PRICE}
+    data = {"service_tier": row["service_tier"], "usage_details": details, **kept, **changes}
+    columns = {name: value for name, value in changes.items() if name in row}
+    return priced({**row, **dict.fromkeys(COSTS), **columns}, data)
+
+
 def _named_by(row: dict[str, Any]) -> dict[str, Any]:
     """What a request in a block takes from it where it does not say."""
     return {name: row.get(name) for name in ("provider", "model", "created_at", "operation")}

@@ -9,14 +9,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, insert, or_, select, update
 
-from llmguard.usage.prices import FOR_A_PRICE, priced
+from llmguard.usage.prices import COSTS, RECKONED, priced_again
 from llmguard.usage.store.query import Period, within
 from llmguard.usage.store.rollup import Sums, add_row, roll_up
 from llmguard.usage.store.tables import usage_logs, usage_repricings
 
 _PIECE = 1000
-_COSTS = ("input_cost", "output_cost", "total_cost", "price_status", "price_version")
-_PRICED = ("priced", "estimated", "approximate")
 
 
 class Repriced(NamedTuple):
@@ -54,7 +52,7 @@ def reprice(engine: Engine, period: Period, *, every: bool = False, dry_run: boo
     logs = usage_logs.c
     wanted: Any = or_(logs.price_status.is_(None), logs.price_status == "unknown")
     if every:
-        wanted = or_(wanted, logs.price_status.in_(_PRICED))
+        wanted = or_(wanted, logs.price_status.in_(RECKONED))
     total, after = Repriced(), ""
     while True:
         statement = select(usage_logs).where(wanted, logs.id > after, *within(logs.created_at, period))
@@ -79,13 +77,12 @@ def _piece(connection: Connection, rows: list[dict[str, Any]], *, dry_run: bool)
     before, after = Decimal(0), Decimal(0)
     now = datetime.now(timezone.utc)
     for row in rows:
-        details = row["usage_details"] if isinstance(row["usage_details"], dict) else {}
-        if int(details.get("requests") or 1) > 1:
+        new = _anew(row)
+        if new is None:
             left += 1
             continue
-        new = _anew(row, details)
         unknown += new["total_cost"] is None
-        changes = {name: new[name] for name in _COSTS if new[name] != row[name]}
+        changes = {name: new[name] for name in COSTS if new[name] != row[name]}
         if row["total_cost"] != new["total_cost"]:
             changed += 1
             before += row["total_cost"] or 0
@@ -94,7 +91,7 @@ def _piece(connection: Connection, rows: list[dict[str, Any]], *, dry_run: bool)
             continue
         connection.execute(update(usage_logs).where(usage_logs.c.id == row["id"]).values(changes))
         if row["total_cost"] is not None and row["total_cost"] != new["total_cost"]:
-            old = {name: row[name] for name in _COSTS}
+            old = {name: row[name] for name in COSTS}
             connection.execute(
                 insert(usage_repricings).values(id=uuid.uuid4().hex, usage_id=row["id"], repriced_at=now, **old)
             )
@@ -104,12 +101,12 @@ def _piece(connection: Connection, rows: list[dict[str, Any]], *, dry_run: bool)
     return Repriced(len(rows), changed, unknown, left, before, after)
 
 
-def _anew(row: dict[str, Any], details: dict[str, Any]) -> dict[str, Any]:
+def _anew(row: dict[str, Any]) -> dict[str, Any] | None:
+    new = priced_again(row)
+    if new is None:
+        return None
     if row["price_status"] is None and row["total_cost"] is not None:  # by who inserted it
         return {**row, "price_status": "given"}
-    blank = {**row, **dict.fromkeys(_COSTS)}
-    kept = {name: details.get(name) for name in FOR_A_PRICE}
-    new = priced(blank, {"service_tier": row["service_tier"], "usage_details": details, **kept})
     if new["total_cost"] is None and row["total_cost"] is not None:
         return row  # what it cost then is known, what it costs now is not
     return new

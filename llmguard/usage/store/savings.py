@@ -9,14 +9,10 @@ from typing import Any
 
 from sqlalchemy import Engine, or_, select
 
-from llmguard.usage.prices import FOR_A_PRICE, priced
+from llmguard.usage.prices import RECKONED, priced_again
 from llmguard.usage.store.query import Period, conditions_of
 from llmguard.usage.store.tables import usage_logs
 from llmguard.usage.store.totals import Key, key_of, row_columns
-
-_COSTS = ("input_cost", "output_cost", "total_cost", "price_status", "price_version")
-_PRICED = ("priced", "estimated", "approximate")
-_UNCACHED = {"cache_read_tokens": 0, "cache_write_tokens": 0}
 
 
 def savings(
@@ -33,7 +29,7 @@ def savings(
     logs = usage_logs.c
     cached = or_(logs.cache_read_tokens > 0, logs.cache_write_tokens > 0)
     statement = select(usage_logs, *(column.label(f"by_{column.name}") for column in row_columns(by)))
-    statement = statement.where(*conditions_of(period, filters), cached, logs.price_status.in_(_PRICED))
+    statement = statement.where(*conditions_of(period, filters), cached, logs.price_status.in_(RECKONED))
     found: dict[Key, Decimal] = {}
     with engine.connect() as connection:
         for each in connection.execute(statement, execution_options={"yield_per": 1000}).mappings():
@@ -46,12 +42,9 @@ def savings(
 
 
 def _saved(row: dict[str, Any]) -> Decimal | None:
-    details = row["usage_details"] if isinstance(row["usage_details"], dict) else {}
-    if int(details.get("requests") or 1) > 1:
+    with_cache = priced_again(row)
+    without = priced_again(row, cache_read_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=None)
+    if with_cache is None or without is None:
         return None
-    data = {"service_tier": row["service_tier"], "usage_details": details}
-    data |= {name: details.get(name) for name in FOR_A_PRICE}
-    blank = {**row, **dict.fromkeys(_COSTS)}
-    with_cache = priced(dict(blank), data)["total_cost"]
-    without = priced({**blank, **_UNCACHED}, {**data, "cache_write_1h_tokens": None})["total_cost"]
-    return None if with_cache is None or without is None else without - with_cache
+    costs = (without["total_cost"], with_cache["total_cost"])
+    return None if None in costs else costs[0] - costs[1]

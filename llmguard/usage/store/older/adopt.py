@@ -42,9 +42,6 @@ def to_adopt(connection: Connection, revision: str, schema: str = "") -> Found |
     tables = tuple(table for table in found.tables if table.place not in noted)
     if not revision:
         _refuse_strangers(connection, found)
-    for table in tables:
-        if table.layout.kind in ("calls", "reports"):
-            _refuse_identities(connection, table)
     return found._replace(tables=tables) if tables else None
 
 
@@ -86,7 +83,14 @@ def marks(connection: Connection) -> list[tuple[str, str, str, str]]:
 
 
 def before(connection: Connection, found: Found) -> tuple[list[str], dict[str, str]]:
-    """The statements that make room, and schema -> where its tables go."""
+    """The statements that make room, and schema -> where its tables go.
+
+    Raises:
+        LLMGuardError: calls cannot be told apart.
+    """
+    for table in found.tables:
+        if table.layout.kind in ("calls", "reports"):
+            _refuse_identities(connection, table)
     if connection.dialect.name == "sqlite":
         return sqlite.set_aside(connection, found), {}
     aside = {schema: _free(connection, schema) for schema in _schemas(found)}
