@@ -263,15 +263,12 @@ def _fetched(url: str) -> str:
 
 
 def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], form: asked.Form) -> None:
-    import csv
     import sys
 
     if form is asked.Form.JSON:
         print(asked.as_json({"version": 1, "prices": rows}))
     elif form is asked.Form.CSV:
-        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asked.cells(row) for row in rows)
+        asked.write_csv(sys.stdout, columns, rows)
     else:
         widths = [max((len(str(row[name])) for row in rows), default=0) for name in columns[:-1]]
         for row in rows:

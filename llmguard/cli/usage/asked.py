@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -193,6 +194,19 @@ def plain(value: Any) -> Any:
 def as_json(document: dict[str, Any]) -> str:
     """A JSON document."""
     return json.dumps(document, indent=2, default=plain)
+
+
+def write_csv(
+    out: TextIO, columns: tuple[str, ...], rows: Iterable[dict[str, Any]], *, lineterminator: str = "\n"
+) -> int:
+    """Write rows as CSV, with a head; how many there were."""
+    writer = csv.DictWriter(out, columns, lineterminator=lineterminator)
+    writer.writeheader()
+    number = 0
+    for row in rows:
+        number += 1
+        writer.writerow(cells(row))
+    return number
 
 
 def cells(row: dict[str, Any]) -> dict[str, Any]:

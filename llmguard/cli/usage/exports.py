@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from enum import Enum
@@ -107,10 +106,4 @@ def _focus(engine: Engine, period: Period, chosen: dict[str, str], account: str,
 
 
 def _csv(out: TextIO, columns: tuple[str, ...], rows: Iterator[dict[str, Any]]) -> int:
-    writer = csv.DictWriter(out, columns)
-    writer.writeheader()
-    number = 0
-    for row in rows:
-        number += 1
-        writer.writerow(asked.cells(row))
-    return number
+    return asked.write_csv(out, columns, rows, lineterminator="\r\n")

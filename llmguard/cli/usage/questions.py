@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,7 +59,7 @@ def logs(
     if output_format is asked.Form.JSON:
         print(asked.as_json({"version": 1, "logs": rows}))
     elif output_format is asked.Form.CSV:
-        _csv(columns(), rows)
+        asked.write_csv(sys.stdout, columns(), rows)
     else:
         for line in _lines(rows, zone):
             print(line)
@@ -106,12 +105,6 @@ def columns() -> tuple[str, ...]:
     from llmguard.usage.store.tables import usage_logs
 
     return tuple(column.name for column in usage_logs.columns)
-
-
-def _csv(columns: Any, rows: list[dict[str, Any]]) -> None:
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asked.cells(row) for row in rows)
 
 
 def _lines(rows: list[dict[str, Any]], zone: Any, *, head: bool = True) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -127,9 +126,7 @@ def _print(
             named = ", ".join(f"{provider or '?'} {model or '?'} ({number:,})" for provider, model, number in models)
             print(printable(f"No price is known of {named}."))
     elif form is asked.Form.CSV:
-        writer = csv.DictWriter(sys.stdout, tuple(whole), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asked.cells(line) for line in lines)
+        asked.write_csv(sys.stdout, tuple(whole), lines)
     else:
         print(asked.as_json(_document(question, lines, whole)))
 
