@@ -13,8 +13,9 @@ from llmguard.usage.store.older import postgresql, sqlite
 from llmguard.usage.store.older.copying import finish as compare
 from llmguard.usage.store.older.copying import statements, take_over
 from llmguard.usage.store.older.found import Found, OldTable, find, read_table
-from llmguard.usage.store.older.layouts import FIRST, OTHER_SCHEMA, OURS, SECOND
+from llmguard.usage.store.older.layouts import FIRST, SECOND
 from llmguard.usage.store.older.mapping import left_out, quoted
+from llmguard.usage.store.older.obstacles import refuse_identities, refuse_strangers, refuse_without_rights
 
 _LIMIT = 63  # bytes of a name in PostgreSQL
 
@@ -41,37 +42,8 @@ def to_adopt(connection: Connection, revision: str, schema: str = "") -> Found |
     noted = {place for place, *_ in marks(connection)}
     tables = tuple(table for table in found.tables if table.place not in noted)
     if not revision:
-        _refuse_strangers(connection, found)
+        refuse_strangers(connection, found)
     return found._replace(tables=tables) if tables else None
-
-
-def _refuse_identities(connection: Connection, table: OldTable) -> None:
-    """Calls are told apart by their ids: nothing is moved where that cannot be."""
-    if connection.dialect.name == "sqlite":
-        place = quoted(table.name)
-    else:
-        place = f"{quoted(table.schema)}.{quoted(table.name)}"
-    identity = "CAST(id AS TEXT)"
-    odd = connection.execute(
-        text(f"SELECT 1 FROM {place} WHERE id IS NULL OR LENGTH({identity}) > 64 LIMIT 1")
-    ).scalar()
-    twice = connection.execute(text(f"SELECT 1 FROM {place} GROUP BY id HAVING COUNT(*) > 1 LIMIT 1")).scalar()
-    if odd or twice:
-        what = "that share an id" if twice else "without an id, or with one of more than 64 characters"
-        raise LLMGuardError(f"{table.place} has calls {what}: give each one of its own, then upgrade again")
-
-
-def _refuse_strangers(connection: Connection, found: Found) -> None:
-    known = {table.name for table in found.tables if table.schema == found.schema}
-    for name in ("llm_usage_logs", "llm_rate_limits", "llm_rate_limit_configs", "llm_model_pricing"):
-        if name in OURS and name not in known and connection.dialect.has_table(connection, name):
-            where = f"{found.schema}.{name}" if found.schema else name
-            advice = "rename it, or keep the ledger elsewhere: LLMGUARD_DATABASE_SCHEMA"
-            if found.schema == OTHER_SCHEMA:
-                advice = (
-                    f"keep the ledger in another schema than {OTHER_SCHEMA}, whose tables are taken over from there"
-                )
-            raise LLMGuardError(f"{where} is neither a table of llmguard nor of a tracker that it knows: {advice}")
 
 
 def marks(connection: Connection) -> list[tuple[str, str, str, str]]:
@@ -86,15 +58,16 @@ def before(connection: Connection, found: Found) -> tuple[list[str], dict[str, s
     """The statements that make room, and schema -> where its tables go.
 
     Raises:
-        LLMGuardError: calls cannot be told apart.
+        LLMGuardError: calls cannot be told apart, or who upgrades may not do it.
     """
+    is_sqlite = connection.dialect.name == "sqlite"
+    aside = {} if is_sqlite else {schema: _free(connection, schema) for schema in _schemas(found)}
+    if not is_sqlite:
+        refuse_without_rights(connection, found, aside)
     for table in found.tables:
         if table.layout.kind in ("calls", "reports"):
-            _refuse_identities(connection, table)
-    if connection.dialect.name == "sqlite":
-        return sqlite.set_aside(connection, found), {}
-    aside = {schema: _free(connection, schema) for schema in _schemas(found)}
-    return postgresql.set_aside(found, aside), aside
+            refuse_identities(connection, table)
+    return sqlite.set_aside(connection, found) if is_sqlite else postgresql.set_aside(found, aside), aside
 
 
 def after(connection: Connection, found: Found, aside: dict[str, str]) -> list[str]:

@@ -83,6 +83,7 @@ def find(connection: Connection, revision: str, schema: str = "") -> Found:
     makes_room = daily or any(not table.layout.is_kept and table.schema == schema for table in tables)
     functions = tuple(name for name in there if not _is_ours(name, revision)) if makes_room else ()
     notes = [note for table in tables if not table.layout.is_kept for note in _notes(connection, table)]
+    notes += _readers_of(connection, schema, sorted(daily), "the sums by day")
     return Found(schema, tuple(tables), daily, functions, tuple(notes))
 
 
@@ -137,13 +138,13 @@ def _in_sqlite(connection: Connection, revision: str) -> Found:
 def _notes(connection: Connection, table: OldTable) -> list[str]:
     """What hangs on a table and does not come with it."""
     place = {"schema": table.schema, "name": table.name}
-    notes = [
+    notes = _readers_of(connection, table.schema, [table.name], table.place)
+    notes += [
         f"{table.place} loses its rows with those of {other}; the ledger keeps the calls of who is gone"
         for (other,) in _rows(connection, _CASCADES, **place)
         if table.layout.kind in ("calls", "reports")
     ]
     for what, statement in (
-        ("views that read the table that was set aside; make them anew", _READERS),
         ("tables that refer to the table that was set aside", _REFERRING),
         (f"triggers of {table.place} that no longer run", _TRIGGERS),
     ):
@@ -159,6 +160,14 @@ def _notes(connection: Connection, table: OldTable) -> list[str]:
             f"nothing until you write its policies anew (user_id is a text there): {policies}"
         )
     return notes
+
+
+def _readers_of(connection: Connection, schema: str, names: list[str], what: str) -> list[str]:
+    readers = {view for (view,) in _rows(connection, _READERS, schema=schema, names=names)}
+    readers = {each for each in readers if each.rpartition(".")[2] not in layouts.DAILY}
+    return [f"views that read {what} as they were set aside; make them anew: {', '.join(sorted(readers))}"][
+        : len(readers)
+    ]
 
 
 _RELATIONS = (
@@ -205,7 +214,7 @@ _READERS = (
     "SELECT DISTINCT v.oid::regclass::text FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid "
     "JOIN pg_class v ON v.oid = w.ev_class JOIN pg_class c ON c.oid = d.refobjid "
     "JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "WHERE d.classid = 'pg_rewrite'::regclass AND n.nspname = :schema AND c.relname = :name AND v.oid <> c.oid"
+    "WHERE d.classid = 'pg_rewrite'::regclass AND n.nspname = :schema AND c.relname = ANY(:names) AND v.oid <> c.oid"
 )
 _TRIGGERS = (
     "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "

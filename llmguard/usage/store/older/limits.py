@@ -10,11 +10,12 @@ _WINDOWS = "('minute', 'hour', 'day', 'month')"
 
 def defaults(table: OldTable, source: str) -> str:
     """The statement that takes over default limits, in either dialect."""
-    text = "o.description" if any(column.name == "description" for column in table.columns) else "NULL"
+    has_text = any(column.name == "description" for column in table.columns)
+    text = "MAX(CAST(o.description AS text))" if has_text else "NULL"
     return (
         "INSERT INTO llm_rate_limit_configs (limit_type, limit_value, description) "
-        f"SELECT CAST(o.limit_type AS text), o.limit_value, {text} FROM {source} o "
-        f"WHERE CAST(o.limit_type AS text) IN {_WINDOWS} AND o.limit_value >= 0 "
+        f"SELECT CAST(o.limit_type AS text), MIN(o.limit_value), {text} FROM {source} o "
+        f"WHERE CAST(o.limit_type AS text) IN {_WINDOWS} AND o.limit_value >= 0 GROUP BY 1 "
         "ON CONFLICT (limit_type) DO UPDATE SET limit_value = EXCLUDED.limit_value, description = EXCLUDED.description "
         "WHERE llm_rate_limit_configs.limit_value <> EXCLUDED.limit_value"
     )
@@ -23,17 +24,28 @@ def defaults(table: OldTable, source: str) -> str:
 def limits(table: OldTable, source: str) -> list[str]:
     """Statements that take over the limits that somebody has set, in either dialect: trackers copy the default to each
     user that they see, and those copies stay behind."""
-    has_provider = any(column.name == "provider" for column in table.columns)
-    there = "IF NOT EXISTS " if table.schema else ""
-    statements = [f"ALTER TABLE llm_rate_limits ADD COLUMN {there}provider VARCHAR(50)"] if has_provider else []
-    names = "user_id, limit_type, limit_value, current_count, reset_at" + (", provider" if has_provider else "")
-    shipped = " OR ".join(
+    there = {column.name for column in table.columns}
+    statements = []
+    if "provider" in there:
+        once = "IF NOT EXISTS " if table.schema else ""
+        statements.append(f"ALTER TABLE llm_rate_limits ADD COLUMN {once}provider VARCHAR(50)")
+    key = {"user_id": "CAST(o.user_id AS text)", "limit_type": "CAST(o.limit_type AS text)"}
+    key |= {name: f"o.{name}" for name in ("limit_value", "provider") if name in there}
+    said = {name: f"MAX(o.{name})" for name in ("current_count", "reset_at") if name in there}
+    is_shipped = " OR ".join(
         f"(o.limit_type = '{name}' AND o.limit_value = {value})" for name, value in layouts.EVERYBODYS.items()
     )
+    is_there = " AND ".join(
+        f"COALESCE(CAST(l.{name} AS text), '') = COALESCE(CAST({value} AS text), '')"
+        for name, value in key.items()
+        if name != "limit_value"
+    )
     statements.append(
-        f"INSERT INTO llm_rate_limits ({names}) SELECT CAST(o.user_id AS text), o.limit_type, o.limit_value, "
-        f"o.current_count, o.reset_at{', o.provider' if has_provider else ''} FROM {source} o "
-        f"WHERE CAST(o.limit_type AS text) IN {_WINDOWS} AND o.limit_value >= 0 AND NOT ({shipped}) AND NOT EXISTS "
-        "(SELECT 1 FROM llm_rate_limit_configs c WHERE c.limit_type = o.limit_type AND c.limit_value = o.limit_value)"
+        f"INSERT INTO llm_rate_limits ({', '.join((*key, *said))}) SELECT {', '.join((*key.values(), *said.values()))} "
+        f"FROM {source} o WHERE CAST(o.limit_type AS text) IN {_WINDOWS} AND o.limit_value >= 0 AND NOT ({is_shipped}) "
+        "AND NOT EXISTS (SELECT 1 FROM llm_rate_limit_configs c "
+        "WHERE c.limit_type = o.limit_type AND c.limit_value = o.limit_value) "
+        f"AND NOT EXISTS (SELECT 1 FROM llm_rate_limits l WHERE {is_there} AND l.limit_value = o.limit_value) "
+        f"GROUP BY {', '.join(key.values())}"
     )
     return statements

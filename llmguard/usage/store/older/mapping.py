@@ -146,8 +146,10 @@ def _status(table: OldTable, row: str) -> str:
     return "'ok'"
 
 
-def shown(table: OldTable, column: OldColumn, dialect: str) -> str:
-    """The expression that shows a column of an old table of calls out of the ledger's row `l`."""
+def shown(table: OldTable, column: OldColumn, dialect: str, source: str = "") -> str:
+    """The expression that shows a column of an old table of calls out of the ledger's row `l`. Costs in another
+    currency than dollars, which the ledger does not add up, are looked up in the old table where it lies (`source`).
+    """
     name = table.layout.renames.get(column.name, column.name)
     if column.name == "success":
         return "CASE WHEN l.status = 'unknown' THEN NULL ELSE l.status = 'ok' END"
@@ -158,7 +160,16 @@ def shown(table: OldTable, column: OldColumn, dialect: str) -> str:
     value = f"l.{quoted(name)}"
     if dialect == "sqlite":
         return f"{value} / 1e9" if name in _COSTS else value
+    if source and name in _COSTS and has_currency(table):
+        identity = typed("l.id", next(each.type for each in table.columns if each.name == "id"), "id")
+        there = f"(SELECT o.{quoted(column.name)} FROM {source} o WHERE o.id = {identity})"
+        return f"CASE WHEN l.cost_currency = 'USD' THEN {value} ELSE {there} END"
     return typed(value, column.type, name)
+
+
+def has_currency(table: OldTable) -> bool:
+    """Whether costs of an old table are in a currency that its rows name."""
+    return any(column.name == "cost_currency" for column in table.columns)
 
 
 _DIGITS = {"integer": 9, "bigint": 18, "smallint": 4}
@@ -178,6 +189,8 @@ def typed(value: str, kind: str, name: str = "") -> str:
         return f"({value} AT TIME ZONE 'UTC')"
     if kind == "json":
         return f"CAST({value} AS json)"
+    if (kind == "text" or kind.startswith("character")) and name in _OBJECTS:  # a text that is no JSON is one there
+        return f"CASE WHEN jsonb_typeof({value}) = 'string' THEN {value} #>> '{{}}' ELSE CAST({value} AS text) END"
     if (kind == "text" or kind.startswith("character")) and name in usage_logs.c and not _is_text(name):
         return f"CAST({value} AS text)"
     return value

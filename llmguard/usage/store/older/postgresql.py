@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmguard.usage.store.older.found import Found, OldTable
 from llmguard.usage.store.older.limits import defaults, limits
-from llmguard.usage.store.older.mapping import expressions, mark, quoted, shown, typed
+from llmguard.usage.store.older.mapping import expressions, has_currency, mark, quoted, shown, typed
 from llmguard.usage.store.tables import model_pricing
 
 MARKS = """CREATE TABLE IF NOT EXISTS llmguard_adoption (
@@ -67,12 +67,12 @@ def replace(found: Found, aside: dict[str, str], version: int) -> list[str]:
         elif kind == "limits":
             statements += limits(table, source)
         elif kind == "pricing":
-            statements += [_prices(table, source), *_view(table, "llm_model_pricing", version)]
+            statements += [_prices(table, source), *_view(table, source, "llm_model_pricing", version)]
         elif kind == "summaries":
             statements += _summaries(table, source)
         elif kind == "reports" or table.name != "llm_usage_logs":
-            statements += _view(table, "llm_usage_logs", version)
-        statements += _rights(table)
+            statements += _view(table, source, "llm_usage_logs", version)
+        statements += _rights(table, aside)
     statements += _daily(found)
     return statements
 
@@ -105,11 +105,11 @@ _PRICE_DEFAULTS = {
 }
 
 
-def _view(table: OldTable, ours: str, version: int) -> list[str]:
+def _view(table: OldTable, source: str, ours: str, version: int) -> list[str]:
     """The view in the old place, with the old names and types; what is written to it goes into the ledger."""
     place = f"{quoted(table.schema)}.{quoted(table.name)}"
     if ours == "llm_usage_logs":
-        columns = [f"{shown(table, each, 'postgresql')} AS {quoted(each.name)}" for each in table.columns]
+        columns = [f"{shown(table, each, 'postgresql', source)} AS {quoted(each.name)}" for each in table.columns]
     else:
         known = {column.name for column in model_pricing.columns}
         columns = [
@@ -199,7 +199,7 @@ def _fresh(table: OldTable) -> str:
     return "gen_random_uuid()" if kind == "uuid" else "NULL"
 
 
-def _rights(table: OldTable) -> list[str]:
+def _rights(table: OldTable, aside: dict[str, str]) -> list[str]:
     """Who could read and write the old table can do so with what is in its place; policies stay with the old one, so
     others see nothing until somebody writes them anew."""
     if table.layout.is_kept:
@@ -220,6 +220,8 @@ def _rights(table: OldTable) -> list[str]:
             statements.append(f"GRANT {right} ON {targets[-1]} TO {to}")
             continue
         statements += [f"GRANT {right} ON {each} TO {to}" for each in targets]
+        if right == "SELECT" and has_currency(table):  # the view looks there for costs in other currencies
+            statements.append(f"GRANT USAGE ON SCHEMA {quoted(aside[table.schema])} TO {to}")
         if right == "SELECT" and ours == "llm_usage_logs":
             statements.append(f"GRANT SELECT ON llm_usage_logs_uuid, llm_usage_hourly, llm_usage_daily_summary TO {to}")
         if right == "INSERT" and ours == "llm_usage_logs":

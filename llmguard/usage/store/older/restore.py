@@ -6,14 +6,12 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, text
 
-from llmguard.errors import LLMGuardError
 from llmguard.usage.store.older import layouts
 from llmguard.usage.store.older.adopt import marks, noted_table, run, split
-from llmguard.usage.store.older.found import OldColumn, OldTable
-from llmguard.usage.store.older.mapping import quoted, shown
+from llmguard.usage.store.older.found import OldTable
+from llmguard.usage.store.older.mapping import quoted
 from llmguard.usage.store.older.postgresql import function_of
-
-_MOST = 2_147_483_647
+from llmguard.usage.store.older.put_back import put_back
 
 
 def restore(connection: Connection, downgrade: Callable[[], None], *, without_new: bool = False) -> int:
@@ -22,79 +20,20 @@ def restore(connection: Connection, downgrade: Callable[[], None], *, without_ne
     Args:
         connection: of the ledger, in a transaction.
         downgrade: takes the ledger's own tables away.
-        without_new: calls that fit no older table are given up.
+        without_new: what fits no older table is given up.
 
     Raises:
-        LLMGuardError: calls would be lost.
+        LLMGuardError: calls, prices or limits would be lost.
         SQLAlchemyError: the database refused.
     """
     noted = marks(connection)
     tables = [(mark, noted_table(connection, mark)) for mark in noted]
-    put = _put_back(connection, tables, without_new=without_new)
+    put = put_back(connection, [(mark[2], table) for mark, table in tables], without_new=without_new)
     is_sqlite = connection.dialect.name == "sqlite"
     run(connection, _views_gone_sqlite(connection, noted) if is_sqlite else _views_gone(connection, tables))
     downgrade()
     run(connection, _moved_back_sqlite(connection) if is_sqlite else _moved_back(connection, noted))
     return put
-
-
-def _put_back(
-    connection: Connection, tables: list[tuple[tuple[str, str, str, str], OldTable]], *, without_new: bool
-) -> int:
-    calls = [(mark[2], table) for mark, table in tables if mark[1] in ("calls", "reports")]
-    known = " AND ".join(
-        f"NOT EXISTS (SELECT 1 FROM {source} o WHERE CAST(o.id AS TEXT) = l.id)" for source, _ in calls
-    )
-    new = connection.execute(text(f"SELECT count(*) FROM llm_usage_logs l WHERE {known}")).scalar_one() if calls else 0
-    if not new:
-        return 0
-    source, table = calls[0]
-    dialect = connection.dialect.name
-    values = {column.name: _back(table, column, dialect) for column in table.columns}
-    fits = [f"{values[column.name]} IS NOT NULL" for column in table.columns if column.is_required]
-    fits += [
-        f"({values[name]} IS NULL OR EXISTS (SELECT 1 FROM {other} f WHERE f.{quoted(key)} = {values[name]}))"
-        for name, other, key in _references(connection, source)
-    ]
-    names = ", ".join(map(quoted, values))
-    statement = (
-        f"INSERT INTO {source} ({names}) SELECT {', '.join(values.values())} FROM llm_usage_logs l WHERE {known}"
-    )
-    put = connection.execute(text(" AND ".join((statement, *fits)))).rowcount
-    if put < new and not without_new:
-        raise LLMGuardError(
-            f"{new - put:,} calls that were recorded since do not fit {table.place} and would be lost: save them "
-            "(llmguard usage export FILE), then downgrade with --without-new-calls"
-        )
-    return int(put)
-
-
-def _back(table: OldTable, column: OldColumn, dialect: str) -> str:
-    value = shown(table, column, dialect)
-    if dialect == "sqlite":
-        return value
-    if column.name == "id" and column.type == "uuid":
-        return f"COALESCE({value}, gen_random_uuid())"
-    head, _, length = column.type.partition("(")
-    if head == "character varying" and length:
-        return f"LEFT({value}, {length.rstrip(')')})"
-    if column.type == "integer" and "CASE" not in value and value != "NULL":
-        return f"CASE WHEN {value} <= {_MOST} THEN CAST({value} AS integer) END"
-    return value
-
-
-def _references(connection: Connection, source: str) -> list[tuple[str, str, str]]:
-    """(column, table that it refers to, column of that) of a table in PostgreSQL."""
-    if connection.dialect.name == "sqlite":
-        return []
-    statement = (
-        "SELECT a.attname, c.confrelid::regclass::text, f.attname FROM pg_constraint c "
-        "JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] "
-        "JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = c.confkey[1] "
-        "WHERE c.conrelid = to_regclass(:source) AND c.contype = 'f' AND array_length(c.conkey, 1) = 1"
-    )
-    rows = connection.execute(text(statement), {"source": source}).all()
-    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def _views_gone(connection: Connection, tables: list[tuple[tuple[str, str, str, str], OldTable]]) -> list[str]:
