@@ -84,12 +84,17 @@ def diff(
     Exit code: 0 nothing, 1 something, 2 it cannot be read, or is none.
     """
     from llmguard.usage.prices import in_force
-    from llmguard.usage.prices.changes import changes, words
+    from llmguard.usage.prices.changes import changes
 
     _know()
     found = list(changes(in_force(), _read(where)[1]))
     rows = [
-        {"provider": each.provider, "model": each.model, "before": words(each.before), "after": words(each.after)}
+        {
+            "provider": each.provider,
+            "model": each.model,
+            "before": each.before or "none",
+            "after": each.after or "none",
+        }
         for each in found
     ]
     _print(rows, ("provider", "model", "before", "after"), output_format)
@@ -110,7 +115,7 @@ def update(
     """
     from llmguard.cli.usage.files import written_whole
     from llmguard.usage.prices import in_force
-    from llmguard.usage.prices.changes import changes, words
+    from llmguard.usage.prices.changes import changes
     from llmguard.usage.prices.known import list_file
 
     _know()
@@ -118,7 +123,7 @@ def update(
     found = list(changes(in_force(), catalog))
     typer.echo(printable(f"{in_force().version} -> {catalog.version}: {len(found):,} prices differ."))
     for each in found[:_SHOWN]:
-        typer.echo(printable(f"{each.provider} {each.model}: {words(each.before)} -> {words(each.after)}"))
+        typer.echo(printable(f"{each.provider} {each.model}: {each.before or 'none'} -> {each.after or 'none'}"))
     if len(found) > _SHOWN:
         typer.echo(f"... and {len(found) - _SHOWN:,} more: llmguard prices diff")
     if not yes and not typer.confirm("Let this list count?"):
@@ -231,11 +236,13 @@ def _read(where: str) -> tuple[str, Catalog]:
     from llmguard.usage.prices.known import read_list
 
     if where.lower().startswith(("http://", "https://")):
-        text = _fetched(where)
+        text, where = _fetched(where), _shown(where)
     else:
         try:
             with open(where, encoding="utf-8") as file:
-                text = file.read(_LARGEST)
+                text = file.read(_LARGEST + 1)
+            if len(text) > _LARGEST:
+                raise UsageError(f"{where}: is larger than {_LARGEST:,} characters")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"{where}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
@@ -246,6 +253,7 @@ def _read(where: str) -> tuple[str, Catalog]:
 def _fetched(url: str) -> str:
     from llmguard.errors import UsageError
 
+    where = _shown(url)
     try:
         import httpx
     except ModuleNotFoundError:
@@ -253,13 +261,30 @@ def _fetched(url: str) -> str:
 
         raise UsageError(f"fetching a URL needs httpx: {how_to_install('runtime')}") from None
     try:
-        answer = httpx.get(url, timeout=_TIMEOUT, follow_redirects=True)
-        answer.raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise UsageError(f"{url}: {' '.join(str(error).split())[:200]}") from None
-    if len(answer.content) > _LARGEST:
-        raise UsageError(f"{url}: is larger than {_LARGEST:,} bytes")
-    return answer.text
+        with httpx.stream("GET", url, timeout=_TIMEOUT, follow_redirects=True) as answer:
+            answer.raise_for_status()
+            content = bytearray()
+            for piece in answer.iter_bytes():
+                content += piece
+                if len(content) > _LARGEST:
+                    raise UsageError(f"{where}: is larger than {_LARGEST:,} bytes")
+        return content.decode("utf-8")
+    except httpx.HTTPStatusError as error:
+        raise UsageError(f"{where}: answers {error.response.status_code}") from None
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeDecodeError) as error:
+        what = "it is no text" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())[:200]
+        raise UsageError(f"{where}: cannot be fetched: {what}") from None
+
+
+def _shown(url: str) -> str:
+    """A URL that may be printed: without a name and a password, and without its query."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    except ValueError:
+        return "the URL"
 
 
 def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], form: asked.Form) -> None:

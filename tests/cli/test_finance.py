@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import http.server
 import io
 import json
-from collections.abc import Iterator
+import re
+import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +104,60 @@ def test_prices_of_ones_own_are_set_shown_and_ended(home: UsageSettings) -> None
     assert run("prices", "end", "acme", "large").returncode == 0
     assert run("prices", "end", "acme", "large").returncode == 1
     assert run("prices", "show", "acme").returncode == 1
+
+
+def _model(document: Any, provider: str, model: str) -> Any:
+    return document["providers"][provider]["models"][model]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: _model(d, "anthropic", "claude-haiku-4-5")["v"][0][2].update(i=0.4), "batch.*input 0.4"),
+        (
+            lambda d: _model(d, "arcee", "deepseek/deepseek-v4.1-flash")["p"].append(["2031-01-01", {"i": 9}]),
+            "from 2031-01-01: input 9",
+        ),
+        (lambda d: d["batch"].update(openai="0.4"), "batch requests cost 0.4"),
+        (lambda d: d["aliases"].update(acme="openai"), "also named acme"),
+        (lambda d: _model(d, "openai", "gpt-4o").update(m=["=gpt-4o"]), 'matches ."=gpt-4o"'),
+    ],
+)
+def test_all_that_a_list_says_differently_is_shown(
+    home: UsageSettings, tmp_path: Path, change: Callable[[Any], Any], said: str
+) -> None:
+    changed = json.loads(SNAPSHOT)
+    change(changed)
+    path = tmp_path / "new.json"
+    path.write_text(json.dumps(changed))
+    done = run("prices", "diff", str(path), "--output-format", "csv")
+    assert done.returncode == 1, done.stderr
+    assert [bool(re.search(said, row["after"].replace('""', '"'))) for row in csv_rows(done.stdout)] == [True]
+
+
+def test_a_url_keeps_its_password_and_a_large_answer_stops(home: UsageSettings, tmp_path: Path) -> None:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404 if "missing" in self.path else 200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(400):
+                    self.wfile.write(b" " * 100_000)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://ann:secret@127.0.0.1:{server.server_port}"
+    try:
+        for path, said in (("large?token=t0ken", "is larger than"), ("missing?token=t0ken", "answers 404")):
+            done = run("prices", "diff", f"{url}/{path}")
+            assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+            assert "secret" not in done.stderr + done.stdout
+            assert "t0ken" not in done.stderr + done.stdout
+    finally:
+        server.shutdown()
 
 
 def test_a_list_is_compared_and_adopted(home: UsageSettings, tmp_path: Path) -> None:

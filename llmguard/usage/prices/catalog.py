@@ -92,6 +92,12 @@ class Catalog:
         factor = self._document["batch"].get(self.provider(name))
         return None if factor is None else Decimal(factor)
 
+    def names_of(self, provider: str) -> list[str]:
+        """What a provider of the snapshot is called beside its name, and whose models it has too."""
+        row = self._providers.get(provider, {})
+        given = [name for name, known in self._document["aliases"].items() if known == provider]
+        return sorted(given) + [str(clause) for clause in (*row.get("names", ()), *row.get("fallback", ()))]
+
     @property
     def providers(self) -> dict[str, Any]:
         """Name of a provider -> its row: `models`, by name, with their prices."""
