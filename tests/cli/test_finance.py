@@ -220,6 +220,14 @@ def test_old_calls_are_deleted_and_a_user_is_erased(home: UsageSettings) -> None
     assert run("usage", "prune", "--before", "90d", stdin="n\n").returncode == 1
     assert "1 calls deleted; their sums stay." in run("usage", "prune", "--before", "90d", "--yes").stdout
     assert {row["user"] for row in table("usage", "summary", "--by", "user", "--since", "2020-01")} == {"ann", "bob"}
+    told = "have been deleted"
+    for more, is_told in (
+        (("--by", "tag:team"), True),
+        (("--latency",), True),
+        (("--by", "tag:team", "--since", "7d"), False),
+        ((), False),
+    ):
+        assert (told in run("usage", "summary", "--since", "2020-01", *more).stderr) is is_told
     assert run("usage", "verify").returncode == 0
     assert "anonymous-" in run("usage", "erase", "ann", "--anonymise", "--yes").stdout
     assert run("usage", "erase", "bob", stdin="n\n").returncode == 1

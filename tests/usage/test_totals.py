@@ -124,6 +124,21 @@ def test_what_caching_saved_is_the_difference_of_two_prices(ledger: Ledger) -> N
     }
 
 
+def test_cached_sound_saves_what_sound_costs(ledger: Ledger) -> None:
+    sound = {"audio_input_tokens": 600, "audio_cache_read_tokens": 500}
+    write(
+        ledger,
+        {"model": "gpt-realtime", "prompt_tokens": 1000, "cache_read_tokens": 500, "usage_details": sound},
+    )
+    assert savings(ledger.engine, (), Period(), {}) == {(): 500 * (D(32) - D("0.4")) / 1_000_000}
+
+
+def test_tags_are_the_same_words_in_both_databases(ledger: Ledger) -> None:
+    write(ledger, *({"metadata": {"a-b": each}} for each in (True, 1, False, "x", 1.5, None)), {})
+    found = calls(totals(ledger.engine, ("tag:a-b",), Period(), {}))
+    assert found == {((each,),): 1 for each in ("true", "1", "false", "x", "1.5")} | {(("",),): 2}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -154,6 +154,26 @@ def test_a_discount_is_billed_and_the_list_price_is_listed(ledger: Ledger) -> No
     assert sums == [D("0.01"), D("0.0125")]
 
 
+def test_the_list_price_is_that_of_all_that_was_used(ledger: Ledger) -> None:
+    sound = {"audio_input_tokens": 600, "audio_cache_read_tokens": 0, "web_searches": 10}
+    calls = [
+        {"model": "gpt-realtime", "prompt_tokens": 1000, "usage_details": sound},
+        {"provider": "anthropic", "model": "claude-sonnet-4-5", "cache_write_tokens": 900, "usage_details": sound},
+    ]
+    write(ledger, *calls)
+    listed = sum(D(row["ListCost"]) for row in charges(ledger.engine, Period(), {}, "acme"))
+    own.use(Book([OwnPrice("openai", "*", discount=D(20)), OwnPrice("anthropic", "*", discount=D(50))]))
+    try:
+        write(ledger, *calls)  # beside those without a discount
+        rows = list(charges(ledger.engine, Period(), {}, "acme"))
+    finally:
+        own.use(Book())
+    both = [sum(D(row[name]) for row in rows) for name in ("ListCost", "BilledCost")]
+    cost = sum((row["total_cost"] for row in newest(ledger.engine, Period(), {}, 2)), D(0))
+    assert both[0] - listed == listed
+    assert both[1] - listed == cost < listed
+
+
 def test_days_are_those_of_the_zone(ledger: Ledger) -> None:
     from zoneinfo import ZoneInfo
 

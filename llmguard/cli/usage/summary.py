@@ -109,6 +109,7 @@ def summary(
             refresh(asked.settings(database_url), engine)
         found, figures = _asked_of(engine, question)
         models = unpriced(engine, period) if output_format is asked.Form.TABLE and not chosen else []
+        _warn_of_deleted(engine, question)
     lines, whole = _lines(question, found, figures, top)
     _print(question, lines, whole, models, output_format)
 
@@ -141,6 +142,27 @@ def _asked_of(engine: Engine, question: Question) -> tuple[dict[Key, Sums], Figu
         durations(engine, dims, question.period, chosen, zone) if question.extras["latency"] else {},
         savings(engine, dims, question.period, chosen, zone) if question.extras["savings"] else {},
     )
+
+
+def _warn_of_deleted(engine: Engine, question: Question) -> None:
+    """Figures that come from the calls themselves know nothing of deleted ones: say so where that matters."""
+    from llmguard.usage.store.rollup import rows_since
+    from llmguard.usage.store.totals import needs_rows
+
+    periods = [question.period, *([question.earlier] if question.earlier is not None else [])]
+    of_rows = question.extras["latency"] or question.extras["savings"]
+    asked_of_rows = [
+        each for each in periods if of_rows or needs_rows(question.dims, each, question.chosen, question.zone)
+    ]
+    if not asked_of_rows:
+        return
+    with engine.connect() as connection:
+        since = rows_since(connection)
+    if since.year > 1 and any(each.since is None or each.since < since for each in asked_of_rows):
+        when = since.strftime("%Y-%m-%d %H:%M")
+        typer.echo(
+            f"Calls from before {when} (UTC) have been deleted, and are not in what is reckoned from calls.", err=True
+        )
 
 
 def _lines(

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from llmguard.providers.index import maker_of
-from llmguard.usage.prices.catalog import bundled, in_force
+from llmguard.usage.prices.catalog import Catalog, bundled, in_force
 from llmguard.usage.prices.cost import Cost, Counts, cost_of
 
 __all__ = ["Cost", "Counts", "bundled", "cost_of", "in_force", "priced"]
@@ -23,7 +23,7 @@ __all__ = ["Cost", "Counts", "bundled", "cost_of", "in_force", "priced"]
 FOR_A_PRICE = ("cache_write_1h_tokens", "request_tokens", "inference_geo")
 
 
-def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+def priced(row: dict[str, Any], data: dict[str, Any], catalog: Catalog | None = None) -> dict[str, Any]:
     """The row with its cost: NULL, never 0, when it is not known.
 
     `price_status` says why: priced; estimated (its tokens are); approximate (by a stated discount); given (by who made
@@ -34,6 +34,7 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         data: the line that it was made from, which may hold `given_cost`, `service_tier`, `inference_geo`,
             `cache_write_1h_tokens`, `request_tokens` (the input of one request, when the counts are those of several)
             and `parts`: the requests of a block, each with such fields of its own. They are priced each by itself.
+        catalog: of list prices; by default that in force, and before it what somebody really pays.
     """
     row["cost_currency"] = "USD"
     parts = data.get("parts")
@@ -43,8 +44,8 @@ def priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     if kept:
         row["usage_details"] = {**(row.get("usage_details") or {}), **kept}
     if isinstance(parts, list) and parts and all(isinstance(part, dict) for part in parts):
-        return _summed(row, [_priced({**_named_by(row), **part}, part) for part in parts])
-    return _priced(row, data)
+        return _summed(row, [_priced({**_named_by(row), **part}, part, catalog) for part in parts])
+    return _priced(row, data, catalog)
 
 
 #: What pricing writes into a row.
@@ -53,12 +54,13 @@ COSTS = ("input_cost", "output_cost", "total_cost", "price_status", "price_versi
 RECKONED = ("priced", "estimated", "approximate")
 
 
-def priced_again(row: dict[str, Any], **changes: Any) -> dict[str, Any] | None:
+def priced_again(row: dict[str, Any], catalog: Catalog | None = None, **changes: Any) -> dict[str, Any] | None:
     """A row of the ledger with its cost by what is known of prices now, None for one of several requests: each of
     these had a price of its own.
 
     Args:
         row: all its columns; it stays as it is.
+        catalog: as of `priced`.
         changes: to what is priced: columns, and names of `FOR_A_PRICE`.
     """
     details = row["usage_details"] if isinstance(row["usage_details"], dict) else {}
@@ -67,7 +69,7 @@ def priced_again(row: dict[str, Any], **changes: Any) -> dict[str, Any] | None:
     kept = {name: details.get(name) for name in FOR_A_PRICE}
     data = {"service_tier": row["service_tier"], "usage_details": details, **kept, **changes}
     columns = {name: value for name, value in changes.items() if name in row}
-    return priced({**row, **dict.fromkeys(COSTS), **columns}, data)
+    return priced({**row, **dict.fromkeys(COSTS), **columns}, data, catalog)
 
 
 def _named_by(row: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def _summed(row: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+def _priced(row: dict[str, Any], data: dict[str, Any], catalog: Catalog | None) -> dict[str, Any]:
     prompt, completion = row.get("prompt_tokens"), row.get("completion_tokens")
     given = data.get("given_cost")
     if not isinstance(given, (int, float)) or not 0 <= given < 10**9:
@@ -123,7 +125,8 @@ def _priced(row: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         provider = row.get("provider") or (maker.name if maker is not None else "")
         cost = None
         if name and provider:
-            cost = cost_of(provider, name, row["created_at"], counts, tier, region=region, asked=row.get("model"))
+            asked = row.get("model")
+            cost = cost_of(provider, name, row["created_at"], counts, tier, catalog, region=region, asked=asked)
         if cost is not None:
             status = "estimated" if row.get("usage_source") == "estimated" else "priced"
             row.update(input_cost=cost.input, output_cost=cost.output, total_cost=cost.total)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, func, select
 
-from llmguard.usage.prices import in_force
+from llmguard.usage.prices import in_force, priced_again
+from llmguard.usage.prices.catalog import Catalog
 from llmguard.usage.prices.cost import Counts, cost_of
 from llmguard.usage.store.query import Period, conditions_of
 from llmguard.usage.store.tables import usage_logs
@@ -85,22 +86,38 @@ def charges(engine: Engine, period: Period, filters: dict[str, str], account: st
 
 
 def _parts(row: dict[str, Any]) -> dict[str, Part]:
-    """The kinds of tokens of a call, which add up to its cost to the nano-dollar."""
+    """The kinds of tokens of a call, which add up to its cost to the nano-dollar. By the list it costs the same, unless
+    it has a price of one's own."""
+    billed = _split(row, None)
+    listed = None
+    if "own: " in (row["price_version"] or ""):
+        again = priced_again(row, in_force())
+        listed = _split(again, in_force()) if again is not None and again["total_cost"] is not None else None
+    if listed is None:
+        return {kind: Part(number, amount, amount) for kind, (number, amount) in billed.items()}
+    nothing = (0, _ZERO)
+    found = {}
+    for kind in dict.fromkeys((*billed, *listed)):
+        number, amount = billed.get(kind, nothing)
+        found[kind] = Part(number or listed.get(kind, nothing)[0], amount, listed.get(kind, nothing)[1])
+    return found
+
+
+def _split(row: dict[str, Any], catalog: Catalog | None) -> dict[str, tuple[int, Decimal]]:
+    """Kind -> (how many, what they cost)."""
     if row["input_cost"] is None or row["output_cost"] is None:
-        return {"request": Part(1, row["total_cost"], row["total_cost"])}
+        return {"request": (1, row["total_cost"])}
     prompt = row["prompt_tokens"] or 0
     read = min(row["cache_read_tokens"] or 0, prompt)
     write = min(row["cache_write_tokens"] or 0, prompt - read)
     tokens = {"input": prompt - read - write, "cache_read": read, "cache_write": write}
-    weights = {kind: _price(row, kind, number, prompt) for kind, number in tokens.items()}
-    listed = _price(row, "output", row["completion_tokens"] or 0, prompt)
-    shares = _shared(row["input_cost"], {kind: weights[kind][0] for kind in tokens if tokens[kind]}, tokens)
-    found = {kind: Part(tokens[kind], share, weights[kind][1] or share) for kind, share in shares.items()}
+    weights = {kind: _weight(row, kind, number, prompt, catalog) for kind, number in tokens.items() if number}
+    found = {kind: (tokens[kind], share) for kind, share in _shared(row["input_cost"], weights, tokens).items()}
     if row["completion_tokens"] or row["output_cost"]:
-        found["output"] = Part(row["completion_tokens"] or 0, row["output_cost"], listed[1] or row["output_cost"])
+        found["output"] = (row["completion_tokens"] or 0, row["output_cost"])
     rest = row["total_cost"] - row["input_cost"] - row["output_cost"]
     if rest:
-        found["request"] = Part(1, rest, rest)
+        found["request"] = (1, rest)
     return found
 
 
@@ -118,26 +135,19 @@ def _shared(total: Decimal, weights: dict[str, Decimal], tokens: dict[str, int])
     return shares
 
 
-def _price(row: dict[str, Any], kind: str, number: int, size: int) -> tuple[Decimal, Decimal]:
-    """(what so many tokens of a kind cost by what is known of prices, and by the list); 0 where nobody knows."""
-    if not number:
-        return _ZERO, _ZERO
+def _weight(row: dict[str, Any], kind: str, number: int, size: int, catalog: Catalog | None) -> Decimal:
+    """What so many input tokens of a kind cost by what is known of prices now; 0 where nobody knows."""
     counts = {
         "input": Counts(number, 0, request=size),
         "cache_read": Counts(number, 0, number, request=size),
         "cache_write": Counts(number, 0, 0, number, request=size),
-        "output": Counts(0, number, request=size),
     }[kind]
-    found = []
-    for catalog in (None, in_force()):
-        tier = row["service_tier"] or ""
-        name = row["response_model"] or row["model"] or ""
-        asked = row["model"]
+    tier, asked = row["service_tier"] or "", row["model"]
+    for name in filter(None, (row["response_model"], asked)):
         cost = cost_of(row["provider"] or "", name, row["created_at"], counts, tier, catalog, asked=asked)
-        if cost is None:
-            cost = cost_of(row["provider"] or "", row["model"] or "", row["created_at"], counts, tier, catalog)
-        found.append(_ZERO if cost is None else cost.output if kind == "output" else cost.input)
-    return found[0], found[1]
+        if cost is not None:
+            return cost.input
+    return _ZERO
 
 
 def _rows(day: date, sums: dict[tuple[str, ...], tuple[Part, int]], account: str) -> Iterator[dict[str, str]]:

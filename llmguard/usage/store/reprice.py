@@ -81,7 +81,7 @@ def _piece(connection: Connection, rows: list[dict[str, Any]], *, dry_run: bool)
         if new is None:
             left += 1
             continue
-        unknown += new["total_cost"] is None
+        unknown += new["price_status"] == "unknown"
         changes = {name: new[name] for name in COSTS if new[name] != row[name]}
         if row["total_cost"] != new["total_cost"]:
             changed += 1

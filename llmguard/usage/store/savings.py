@@ -28,7 +28,9 @@ def savings(
     """
     logs = usage_logs.c
     cached = or_(logs.cache_read_tokens > 0, logs.cache_write_tokens > 0)
-    statement = select(usage_logs, *(column.label(f"by_{column.name}") for column in row_columns(by)))
+    statement = select(
+        usage_logs, *(column.label(f"by_{column.name}") for column in row_columns(by, engine.dialect.name))
+    )
     statement = statement.where(*conditions_of(period, filters), cached, logs.price_status.in_(RECKONED))
     found: dict[Key, Decimal] = {}
     with engine.connect() as connection:
@@ -43,7 +45,11 @@ def savings(
 
 def _saved(row: dict[str, Any]) -> Decimal | None:
     with_cache = priced_again(row)
-    without = priced_again(row, cache_read_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=None)
+    details = row["usage_details"] if isinstance(row["usage_details"], dict) else {}
+    plain = {name: value for name, value in details.items() if not name.endswith("_cache_read_tokens")}
+    without = priced_again(
+        row, cache_read_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=None, usage_details=plain
+    )
     if with_cache is None or without is None:
         return None
     costs = (without["total_cost"], with_cache["total_cost"])

@@ -103,7 +103,9 @@ def totals(
         SQLAlchemyError: the database does not answer.
     """
     table = _source(by, period, filters, zone)
-    statement = _of_rows(by, period, filters) if table is None else _of_rollup(table, by, period, filters)
+    statement = (
+        _of_rows(by, period, filters, engine.dialect.name) if table is None else _of_rollup(table, by, period, filters)
+    )
     found: dict[Key, Sums] = {}
     with engine.connect() as connection:
         for row in connection.execute(statement).mappings():
@@ -183,21 +185,34 @@ def _of_rollup(table: Table, by: Sequence[str], period: Period, filters: dict[st
     return select(*columns, *sums, cost).where(*conditions).group_by(*columns)
 
 
-def row_columns(by: Sequence[str]) -> list[Any]:
+def row_columns(by: Sequence[str], dialect: str) -> list[Any]:
     """The columns of a row that dimensions need, under their names; `at` for times."""
     logs = usage_logs.c
     columns: list[Any] = [
-        logs["metadata"][name.removeprefix(TAG)].as_string().label(name) if name.startswith(TAG) else logs[name]
-        for name in needed(by)
+        _tag(name.removeprefix(TAG), dialect).label(name) if name.startswith(TAG) else logs[name] for name in needed(by)
     ]
     if any(name in TIMES for name in by):
         columns.append(logs.created_at.label("at"))
     return columns
 
 
-def _of_rows(by: Sequence[str], period: Period, filters: dict[str, str]) -> Select[Any]:
+def _tag(name: str, dialect: str) -> Any:
+    """What the metadata say of a name, as a text; SQLite has no true and false but 1 and 0."""
+    said = usage_logs.c["metadata"][name].as_string()
+    if dialect != "sqlite":
+        return said
+    kind = func.json_type(usage_logs.c["metadata"], f'$."{name}"')
+    return case((kind.in_(("true", "false")), kind), else_=said)
+
+
+def needs_rows(by: Sequence[str], period: Period, filters: dict[str, str], zone: tzinfo) -> bool:
+    """Whether `totals` asks the calls themselves, which may have been deleted, not their sums."""
+    return _source(by, period, filters, zone) is None
+
+
+def _of_rows(by: Sequence[str], period: Period, filters: dict[str, str], dialect: str) -> Select[Any]:
     logs = usage_logs.c
-    columns = row_columns(by)
+    columns = row_columns(by, dialect)
     amounts = {
         "calls": func.count(),
         "errors": func.sum(case((logs.status.in_(("error", "timeout")), 1), else_=0)),
@@ -250,7 +265,7 @@ def durations(
         SQLAlchemyError: the database does not answer.
     """
     found: dict[Key, list[int]] = {}
-    statement = select(*row_columns(by), usage_logs.c.duration_ms.label("duration"))
+    statement = select(*row_columns(by, engine.dialect.name), usage_logs.c.duration_ms.label("duration"))
     statement = statement.where(*conditions_of(period, filters), usage_logs.c.duration_ms.is_not(None))
     for row in _streamed(engine, statement):
         found.setdefault(key_of(by, row, zone), []).append(row["duration"])
