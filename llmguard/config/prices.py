@@ -80,9 +80,7 @@ def _amount(layer: Layer, key: str, value: Any, most: int) -> Decimal:
 
 
 def _day(layer: Layer, key: str, value: Any) -> date:
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
+    if isinstance(value, date) and not isinstance(value, datetime):
         return value
     try:
         return date.fromisoformat(str(value))

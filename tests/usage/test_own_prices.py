@@ -172,6 +172,19 @@ def document(**changes: Any) -> str:
     return json.dumps({**json.loads(SNAPSHOT), **changes})
 
 
+def test_prices_follow_the_names_of_a_list_that_is_adopted_later() -> None:
+    document = catalog.parsed(SNAPSHOT)
+    document["aliases"]["acme"] = "openai"
+    own.use(Book([OwnPrice("acme", "gpt-4o", rates=(("i", D(7)), ("o", D(7))))]))
+    assert not cost().version.startswith("own")
+    catalog.adopt(catalog.Catalog(document))
+    try:
+        assert cost().version.startswith("own")
+    finally:
+        catalog.adopt(None)
+    assert not cost().version.startswith("own")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -246,6 +259,7 @@ def test_an_adopted_list_counts_and_a_broken_one_does_not(tmp_path: Path) -> Non
         ('provider = "x"\ndiscount = 101', r"prices\[1\].discount: must be a number from 0 to 100"),
         ('provider = "x"\ninput = true', r"prices\[1\].input: must be a number"),
         ('provider = "x"\ninput = 1\noutput = 1\nfrom = "soon"', r"prices\[1\].from: must be a day"),
+        ('provider = "x"\ninput = 1\noutput = 1\nfrom = 2026-11-01T12:00:00', r"prices\[1\].from: must be a day"),
         (
             'provider = "x"\ninput = 1\noutput = 1\nfrom = 2026-01-02\nto = 2026-01-01',
             r"prices\[1\].to: 2026-01-01 is not after",

@@ -67,7 +67,8 @@ def prune(
         raise UsageError("--before: say which calls are old, such as 90d")
     with asked.ledger(database_url) as engine:
         number = delete_before(engine, moment, dry_run=True)
-        when = moment.replace(minute=0, second=0, microsecond=0).isoformat(" ", "minutes")
+        whole = moment.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+        when = whole.isoformat(" ", "minutes")
         if dry_run or not number:
             typer.echo(f"{number:,} calls are from before {when}.")
             return

@@ -49,14 +49,21 @@ class Book:
 
     def __init__(self, prices: Iterable[OwnPrice] = ()) -> None:
         self.prices = tuple(prices)
-        self._by_provider: dict[str, list[tuple[int, OwnPrice]]] = {}
+        self._catalog = in_force()  # names of providers are its
+        self._by_provider = self._indexed()
+
+    def _indexed(self) -> dict[str, list[tuple[int, OwnPrice]]]:
+        found: dict[str, list[tuple[int, OwnPrice]]] = {}
         for number, price in enumerate(self.prices):
-            self._by_provider.setdefault(_name(price.provider), []).append((number, price))
+            found.setdefault(_name(price.provider), []).append((number, price))
+        return found
 
     def find(self, provider: str, model: str, at: datetime) -> OwnPrice | None:
         """The price that holds for a model at a moment."""
-        if not self._by_provider:
+        if not self.prices:
             return None
+        if self._catalog is not in_force():  # somebody has adopted another list
+            self._catalog, self._by_provider = in_force(), self._indexed()
         known = self._by_provider.get(_name(provider), ())
         model = model.lower()
         names = {model, model.partition("/")[2] if _name(model.partition("/")[0]) == _name(provider) else model}
