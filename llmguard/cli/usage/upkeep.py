@@ -112,3 +112,5 @@ def erase(
         else:
             done = upkeep.erase(engine, user)
             typer.echo(f"{done.calls:,} calls, {done.sums:,} sums, {done.limits:,} limits deleted.")
+        if done.set_aside:
+            typer.echo(f"{done.set_aside:,} rows of theirs in tables that were set aside are deleted, too.")

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from llmguard.errors import ConfigError, LLMGuardError
+from llmguard.printable import printable
 from llmguard.usage import private
 from llmguard.usage.store.engine import checkpoint
 from llmguard.usage.store.older import adopt
@@ -108,8 +109,13 @@ def upgrade(engine: Engine, schema: str = "", revision: str = "head") -> Adopted
                 connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
                 connection.commit()
             found = current(connection)
-            old = adopt.to_adopt(connection, found, schema) if revision == "head" else None
+            old = adopt.to_adopt(connection, found, schema)
             connection.rollback()
+            if old is not None and revision not in ("head", HEAD):
+                raise SchemaError(
+                    "the usage database holds tables of an older tracker, which only an upgrade to the newest revision "
+                    "takes over: llmguard db upgrade"
+                )
             if found and found not in REVISIONS:
                 raise SchemaError(
                     f"the usage database is at revision {found}, which is newer than this llmguard; update it"
@@ -117,6 +123,8 @@ def upgrade(engine: Engine, schema: str = "", revision: str = "head") -> Adopted
             if old is None:
                 _run("upgrade", connection, schema, revision)
             else:
+                adopt.check(connection, old)
+                connection.rollback()
                 _with_patience(connection, lambda: _make_room(connection, schema, old))
         adopted = adopt.finish(engine, old.notes if old is not None else ())
     checkpoint(engine)
@@ -164,6 +172,8 @@ def planned(engine: Engine, schema: str = "") -> list[str]:
         own = [] if found == HEAD else [offline(dialect, f"{found}:head" if found else "head").rstrip("\n;")]
         if old is None and not own:
             return []
+        if old is not None:
+            adopt.check(connection, old)
         before, aside = adopt.before(connection, old) if old is not None else ([], {})
         after = adopt.after(connection, old, aside) if old is not None else []
     head = ["BEGIN"]
@@ -182,7 +192,7 @@ def planned(engine: Engine, schema: str = "") -> list[str]:
         *adopt.pieces(old, aside),
         *again,
     ]
-    notes = [f"-- {note}" for note in old.notes]
+    notes = [f"-- {printable(note)}" for note in old.notes]  # names may hold line breaks
     return [*head, *before, *own, *after, *copying, *adopt.refreshing(old), "COMMIT", *notes]
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
 from llmguard.usage.limits.limit import EACH
+from llmguard.usage.store.older.adopt import marks, split
 from llmguard.usage.store.rollup import Sums, add_row, roll_up, rows_since
 from llmguard.usage.store.tables import (
     rate_limit_counters,
@@ -68,11 +69,12 @@ def _in_pieces(engine: Engine, condition: Any) -> int:
 
 
 class Erased(NamedTuple):
-    """What was found of a user: calls, sums by hour, limits and stops."""
+    """What was found of a user: calls, sums by hour, limits and stops, and rows of older tables that were set aside."""
 
     calls: int
     sums: int
     limits: int
+    set_aside: int = 0
 
 
 def found_of(engine: Engine, user: str) -> Erased:
@@ -86,11 +88,39 @@ def found_of(engine: Engine, user: str) -> Erased:
             connection.execute(select(func.count()).select_from(table).where(table.c.user_id == user)).scalar_one()
             for table in (usage_logs, usage_hourly, rate_limits, stops)
         ]
-    return Erased(numbers[0], numbers[1], numbers[2] + numbers[3])
+        older = sum(
+            connection.execute(text(f"SELECT count(*) FROM {place} WHERE {_THEIRS}"), {"user": user}).scalar_one()
+            for place in _older(connection)
+        )
+    return Erased(numbers[0], numbers[1], numbers[2] + numbers[3], older)
+
+
+_THEIRS = "CAST(user_id AS TEXT) = :user"
+
+
+def _older(connection: Connection) -> list[str]:
+    """Tables of an older tracker that were set aside, and are still there: they hold users too."""
+    places = [(split(lies_in), lies_in) for _, kind, lies_in, _ in marks(connection) if kind in _OF_USERS]
+    return [
+        lies_in
+        for (schema, name), lies_in in places
+        if connection.dialect.has_table(connection, name, schema=schema or None)
+    ]
+
+
+_OF_USERS = ("calls", "reports", "limits")
+
+
+def _older_gone(connection: Connection, user: str) -> int:
+    return sum(
+        connection.execute(text(f"DELETE FROM {place} WHERE {_THEIRS}"), {"user": user}).rowcount
+        for place in _older(connection)
+    )
 
 
 def erase(engine: Engine, user: str) -> Erased:
-    """Delete all that the ledger holds of a user: calls, sums by hour, limits. The sums by call site lose what the
+    """Delete all that the ledger holds of a user: calls, sums by hour, limits, and his rows in older tables that were
+    set aside. The sums by call site lose what the
     calls that are there added to them.
 
     Raises:
@@ -107,7 +137,7 @@ def erase(engine: Engine, user: str) -> Erased:
         calls += len(rows)
     with _writing(engine) as connection:
         sums = connection.execute(delete(usage_hourly).where(usage_hourly.c.user_id == user)).rowcount
-        return Erased(calls, sums, _limits_gone(connection, user))
+        return Erased(calls, sums, _limits_gone(connection, user), _older_gone(connection, user))
 
 
 def _take_away(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -148,7 +178,7 @@ def anonymise(engine: Engine, user: str) -> tuple[str, Erased]:
         sums = connection.execute(
             update(usage_hourly).where(usage_hourly.c.user_id == user).values(user_id=name)
         ).rowcount
-        return name, Erased(calls, sums, _limits_gone(connection, user))
+        return name, Erased(calls, sums, _limits_gone(connection, user), _older_gone(connection, user))
 
 
 def _limits_gone(connection: Connection, user: str) -> int:

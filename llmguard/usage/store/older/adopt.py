@@ -3,7 +3,7 @@ its calls are taken over piece by piece. What breaks off is taken up by the next
 
 from __future__ import annotations
 
-import json
+import re
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
@@ -15,7 +15,12 @@ from llmguard.usage.store.older.copying import statements, take_over
 from llmguard.usage.store.older.found import Found, OldTable, find, read_table
 from llmguard.usage.store.older.layouts import FIRST, SECOND
 from llmguard.usage.store.older.mapping import left_out, quoted
-from llmguard.usage.store.older.obstacles import refuse_identities, refuse_strangers, refuse_without_rights
+from llmguard.usage.store.older.obstacles import (
+    refuse_identities,
+    refuse_strangers,
+    refuse_values,
+    refuse_without_rights,
+)
 
 _LIMIT = 63  # bytes of a name in PostgreSQL
 
@@ -54,20 +59,30 @@ def marks(connection: Connection) -> list[tuple[str, str, str, str]]:
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
-def before(connection: Connection, found: Found) -> tuple[list[str], dict[str, str]]:
-    """The statements that make room, and schema -> where its tables go.
+def check(connection: Connection, found: Found) -> None:
+    """Look for what would stop it halfway, before anything moves; one walk through the calls.
 
     Raises:
-        LLMGuardError: calls cannot be told apart, or who upgrades may not do it.
+        LLMGuardError: calls cannot be told apart, or be held by the ledger, or who upgrades may not do it.
     """
-    is_sqlite = connection.dialect.name == "sqlite"
-    aside = {} if is_sqlite else {schema: _free(connection, schema) for schema in _schemas(found)}
-    if not is_sqlite:
-        refuse_without_rights(connection, found, aside)
+    if connection.dialect.name != "sqlite":
+        refuse_without_rights(connection, found, _aside(connection, found))
     for table in found.tables:
         if table.layout.kind in ("calls", "reports"):
             refuse_identities(connection, table)
-    return sqlite.set_aside(connection, found) if is_sqlite else postgresql.set_aside(found, aside), aside
+            refuse_values(connection, table)
+
+
+def before(connection: Connection, found: Found) -> tuple[list[str], dict[str, str]]:
+    """The statements that make room, and schema -> where its tables go."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.set_aside(connection, found), {}
+    aside = _aside(connection, found)
+    return postgresql.set_aside(found, aside), aside
+
+
+def _aside(connection: Connection, found: Found) -> dict[str, str]:
+    return {schema: _free(connection, schema) for schema in _schemas(found)}
 
 
 def after(connection: Connection, found: Found, aside: dict[str, str]) -> list[str]:
@@ -129,7 +144,7 @@ def finish(engine: Engine, notes: tuple[str, ...] = ()) -> Adopted:
     done = []
     more = list(notes)
     for (place, _, source, _), table in tables:
-        lies_in = source.replace('"', "")
+        lies_in = ".".join(filter(None, split(source)))
         done.append((place, lies_in, take_over(engine, table, source)))
         odd = left_out(table)
         if odd:
@@ -167,8 +182,11 @@ def noted_table(connection: Connection, mark: tuple[str, str, str, str]) -> OldT
 
 def split(source: str) -> tuple[str, str]:
     """The schema ("" for none) and the name of a quoted place."""
-    parts: list[str] = json.loads("[" + source.replace('"."', '","') + "]")
+    parts = [part.replace('""', '"') for part in _PART.findall(source)]
     return (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
+
+
+_PART = re.compile(r'"((?:[^"]|"")*)"')
 
 
 def waiting(connection: Connection) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
@@ -11,12 +12,13 @@ from llmguard.usage.store.older.layouts import Layout
 
 
 class OldColumn(NamedTuple):
-    """A column: its type as the database writes it, and its default ("" for none)."""
+    """A column: its type as the database writes it, its default ("" for none), and whether the database makes it."""
 
     name: str
     type: str
     default: str = ""
     is_required: bool = False
+    is_made: bool = False
 
 
 class OldTable(NamedTuple):
@@ -29,6 +31,7 @@ class OldTable(NamedTuple):
         columns: in their order.
         rights: (role, privilege) of others than its owner.
         has_row_security: rows are shown by policies.
+        has_currencies: some costs are in another currency than dollars.
     """
 
     layout: Layout
@@ -37,6 +40,7 @@ class OldTable(NamedTuple):
     columns: tuple[OldColumn, ...]
     rights: tuple[tuple[str, str], ...] = ()
     has_row_security: bool = False
+    has_currencies: bool = False
 
     @property
     def place(self) -> str:
@@ -115,7 +119,17 @@ def read_table(connection: Connection, layout: Layout, schema: str, name: str) -
         return None
     rights = tuple((role, right) for role, right in _rows(connection, _RIGHTS, schema=schema, name=name))
     secured = bool(_rows(connection, _SECURED, schema=schema, name=name)[0][0])
-    return OldTable(layout, schema, name, columns, rights, secured)
+    return OldTable(layout, schema, name, columns, rights, secured, _has_currencies(connection, schema, name, columns))
+
+
+def _has_currencies(connection: Connection, schema: str, name: str, columns: tuple[OldColumn, ...]) -> bool:
+    if not any(column.name == "cost_currency" for column in columns):
+        return False
+    place = ".".join('"' + each.replace('"', '""') + '"' for each in (schema, name))
+    if not connection.execute(text("SELECT has_table_privilege(:place, 'SELECT')"), {"place": place}).scalar():
+        return False  # which stops an upgrade anyway
+    statement = f"SELECT 1 FROM {place} WHERE UPPER(CAST(cost_currency AS text)) <> 'USD' LIMIT 1"
+    return bool(connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).scalar())
 
 
 def _in_sqlite(connection: Connection, revision: str) -> Found:
@@ -132,7 +146,16 @@ def _in_sqlite(connection: Connection, revision: str) -> Found:
         for name in layouts.DAILY
         if name in kinds and not _is_ours(name, revision)
     }
-    return Found("", tuple(tables), daily, (), ())
+    moved = {table.name for table in tables if not table.layout.is_kept}
+    notes = [
+        f"{kind} {name} goes on reading the table that was set aside; make it anew"
+        for name, kind, sql in connection.exec_driver_sql("SELECT name, type, sql FROM sqlite_master").all()
+        if kind == "view" and name not in daily and moved & set(_WORDS.findall(sql or ""))
+    ]
+    return Found("", tuple(tables), daily, (), tuple(notes))
+
+
+_WORDS = re.compile(r"\w+")
 
 
 def _notes(connection: Connection, table: OldTable) -> list[str]:
@@ -163,11 +186,13 @@ def _notes(connection: Connection, table: OldTable) -> list[str]:
 
 
 def _readers_of(connection: Connection, schema: str, names: list[str], what: str) -> list[str]:
-    readers = {view for (view,) in _rows(connection, _READERS, schema=schema, names=names)}
-    readers = {each for each in readers if each.rpartition(".")[2] not in layouts.DAILY}
-    return [f"views that read {what} as they were set aside; make them anew: {', '.join(sorted(readers))}"][
-        : len(readers)
-    ]
+    found = sorted(each for each in readers(connection, schema, names) if each.rpartition(".")[2] not in layouts.DAILY)
+    return [f"views that read {what} as they were set aside; make them anew: {', '.join(found)}"] if found else []
+
+
+def readers(connection: Connection, schema: str, names: list[str]) -> set[str]:
+    """The views that read relations of a schema in PostgreSQL, as the search path needs them to be named."""
+    return {view for (view,) in _rows(connection, _READERS, schema=schema, names=names)}
 
 
 _RELATIONS = (
@@ -180,7 +205,8 @@ _FUNCTIONS = (
 )
 _COLUMNS = (
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), "
-    "CASE WHEN a.attgenerated = '' THEN COALESCE(pg_get_expr(d.adbin, d.adrelid), '') ELSE '' END, a.attnotnull "
+    "CASE WHEN a.attgenerated = '' THEN COALESCE(pg_get_expr(d.adbin, d.adrelid), '') ELSE '' END, a.attnotnull, "
+    "a.attgenerated <> '' OR a.attidentity = 'a' "
     "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
     "WHERE n.nspname = :schema AND c.relname = :name AND c.relkind IN ('r', 'p') AND a.attnum > 0 "

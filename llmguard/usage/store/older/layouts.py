@@ -66,6 +66,8 @@ REFRESHING = {
     "groq_usage_daily_summary": "refresh_groq_usage_summary",
     "llm_usage_daily_summary": "refresh_llm_usage_summary",
 }
+#: Views of the ledger.
+VIEWS = ("llm_usage_daily_summary", "llm_usage_report", "llm_usage_logs_uuid")
 #: The function of a trigger whose name the ledger has too.
 TOUCHING = "update_llm_rate_limits_updated_at"
 #: Table -> the revision since which a ledger has it.

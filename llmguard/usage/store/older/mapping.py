@@ -7,7 +7,8 @@ from llmguard.usage.store.tables import usage_logs
 
 _NUMBERS = ("integer", "bigint", "smallint", "double precision", "real")
 _EPOCH = "1970-01-01 00:00:00"
-_COSTS = ("input_cost", "output_cost", "total_cost")
+#: Columns of money.
+COSTS = ("input_cost", "output_cost", "total_cost")
 #: Columns of the ledger that are made here, not taken as they are.
 _MADE = frozenset({"id", "call_id", "attempt_no", "created_at", "status", "price_status", "metadata", "cost_currency"})
 _OBJECTS = ("metadata", "request_data", "response_data")
@@ -68,28 +69,33 @@ def expressions(table: OldTable, row: str, dialect: str, *, from_view: bool = Fa
     made["status"] = _status(table, row)
     made["usage_source"] = "'caller'"
     currency = columns.get("cost_currency")
-    dollars = "'USD'" if currency is None else f"COALESCE({row}.{quoted(currency.name)}, 'USD')"
+    dollars = "'USD'"
+    if currency is not None:
+        dollars = f"UPPER(substr(COALESCE(CAST({row}.{quoted(currency.name)} AS TEXT), 'USD'), 1, 3))"
     made["cost_currency"] = dollars
     if currency is not None:  # sums are of dollars
-        for name in _COSTS:
+        for name in COSTS:
             if name in made:
                 made[name] = f"CASE WHEN {dollars} = 'USD' THEN {made[name]} END"
     if not from_view and "total_cost" in made:
         made["price_status"] = f"CASE WHEN {made['total_cost']} IS NOT NULL THEN 'given' END"
     if table.layout.kind == "calls":
-        made.update(_told(table, made, dialect))
+        made.update(_told(table, row, made, dialect))
     if table.name.startswith("groq_"):
         made["provider"] = f"COALESCE({made.get('provider', 'NULL')}, 'groq')"
     return made
 
 
-def _told(table: OldTable, made: dict[str, str], dialect: str) -> dict[str, str]:
+def _told(table: OldTable, row: str, made: dict[str, str], dialect: str) -> dict[str, str]:
     """What the metadata of a call say of it."""
     if "metadata" not in made:
         return {}
     found = {}
+    column = taken(table)["metadata"]
+    value = made["metadata"]
+    if dialect == "postgresql" and is_text(column.type):
+        value = f"llmguard_json({row}.{quoted(column.name)})"
     for name, key in (("provider", "provider"), ("service_name", "service")):
-        value = made["metadata"]
         told = (
             f"CASE WHEN json_valid({value}) THEN json_extract({value}, '$.{key}') END"
             if dialect == "sqlite"
@@ -105,7 +111,12 @@ def _plain(name: str, column: OldColumn, value: str, dialect: str) -> str:
     kind = usage_logs.c[name].type.__class__.__name__
     if kind == "Money":
         nano = f"CAST(ROUND({value} * 1000000000) AS INTEGER)"
-        return nano if dialect == "sqlite" else f"ROUND(CAST(NULLIF(CAST({value} AS text), 'NaN') AS numeric), 9)"
+        # Neither NaN nor infinity is less than anything.
+        return (
+            nano
+            if dialect == "sqlite"
+            else f"CASE WHEN ABS({value}) < 1e11 THEN ROUND(CAST({value} AS numeric), 9) END"
+        )
     if kind in ("BigInteger", "Integer"):
         if dialect == "sqlite":
             return f"CAST({value} AS INTEGER)"
@@ -132,6 +143,7 @@ def _moment(table: OldTable, value: str, dialect: str, otherwise: str) -> str:
     types = {column.name: column.type for column in table.columns}
     if types["created_at"].endswith("without time zone"):
         value = f"({value} AT TIME ZONE 'UTC')"
+    value = f"CASE WHEN isfinite({value}) THEN {value} END"
     return f"COALESCE({value}, {otherwise})" if otherwise == "now()" else f"COALESCE({value}, timestamptz {otherwise})"
 
 
@@ -159,20 +171,20 @@ def shown(table: OldTable, column: OldColumn, dialect: str, source: str = "") ->
         return "NULL" if dialect == "sqlite" else f"CAST(NULL AS {column.type})"
     value = f"l.{quoted(name)}"
     if dialect == "sqlite":
-        return f"{value} / 1e9" if name in _COSTS else value
-    if source and name in _COSTS and has_currency(table):
+        return f"{value} / 1e9" if name in COSTS else value
+    if source and name in COSTS and table.has_currencies:
         identity = typed("l.id", next(each.type for each in table.columns if each.name == "id"), "id")
         there = f"(SELECT o.{quoted(column.name)} FROM {source} o WHERE o.id = {identity})"
         return f"CASE WHEN l.cost_currency = 'USD' THEN {value} ELSE {there} END"
     return typed(value, column.type, name)
 
 
-def has_currency(table: OldTable) -> bool:
-    """Whether costs of an old table are in a currency that its rows name."""
-    return any(column.name == "cost_currency" for column in table.columns)
+def is_text(kind: str) -> bool:
+    """Whether a type of PostgreSQL holds texts."""
+    return kind == "text" or kind.startswith("character")
 
 
-_DIGITS = {"integer": 9, "bigint": 18, "smallint": 4}
+_LEAST = {"integer": -(2**31), "bigint": -(2**63), "smallint": -(2**15)}
 
 
 def _is_text(name: str) -> bool:
@@ -184,13 +196,15 @@ def typed(value: str, kind: str, name: str = "") -> str:
     if kind == "uuid":
         return f"llmguard_uuid({value})"
     if kind in ("integer", "bigint", "smallint") and (name not in usage_logs.c or _is_text(name)):
-        return f"CASE WHEN {value} ~ '^[0-9]{{1,{_DIGITS[kind]}}}$' THEN CAST({value} AS {kind}) END"
+        least = _LEAST[kind]
+        fits = f"CAST({value} AS numeric) BETWEEN {least} AND {-least - 1}"
+        return f"CASE WHEN {value} ~ '^-?[0-9]{{1,19}}$' THEN CASE WHEN {fits} THEN CAST({value} AS {kind}) END END"
     if kind.endswith("without time zone"):
         return f"({value} AT TIME ZONE 'UTC')"
     if kind == "json":
         return f"CAST({value} AS json)"
-    if (kind == "text" or kind.startswith("character")) and name in _OBJECTS:  # a text that is no JSON is one there
+    if is_text(kind) and name in _OBJECTS:  # a text that is no JSON is one there
         return f"CASE WHEN jsonb_typeof({value}) = 'string' THEN {value} #>> '{{}}' ELSE CAST({value} AS text) END"
-    if (kind == "text" or kind.startswith("character")) and name in usage_logs.c and not _is_text(name):
+    if is_text(kind) and name in usage_logs.c and not _is_text(name):
         return f"CAST({value} AS text)"
     return value

@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from llmguard.errors import LLMGuardError
+from llmguard.usage.store.engine import one_line
 from llmguard.usage.store.older.found import Found, OldTable
-from llmguard.usage.store.older.layouts import OTHER_SCHEMA, OURS
-from llmguard.usage.store.older.mapping import quoted
+from llmguard.usage.store.older.layouts import OTHER_SCHEMA, OURS, TOUCHING, VIEWS
+from llmguard.usage.store.older.mapping import expressions, quoted
 from llmguard.usage.store.tables import metadata
 
-_VIEWS = ("llm_usage_daily_summary", "llm_usage_logs_uuid")
-#: Names of a database that tables, views and indexes of the ledger need.
+#: Names of a database that tables, views, indexes and functions of the ledger need.
 NAMES = frozenset(
-    {*metadata.tables, *_VIEWS, *(str(index.name) for table in metadata.tables.values() for index in table.indexes)}
+    {
+        *metadata.tables,
+        *VIEWS,
+        *(str(index.name) for table in metadata.tables.values() for index in table.indexes),
+        *("refresh_llm_usage_summary", TOUCHING),
+    }
 )
 
 
@@ -26,9 +32,9 @@ def refuse_strangers(connection: Connection, found: Found) -> None:
         LLMGuardError: one is taken by what is of no tracker that is known.
     """
     moving = {table.name for table in found.tables if table.schema == found.schema and not table.layout.is_kept}
-    moving |= {name for name, kind in found.daily.items() if kind in "mv"}
+    moving |= {name for name, kind in found.daily.items() if kind in "mv"} | set(found.functions)
     for name, kind, of in _there(connection, found.schema):
-        if name not in NAMES or of in moving:
+        if name.lower() not in NAMES or of in moving:
             continue
         where = f"{found.schema}.{name}" if found.schema else name
         advice = "rename it, or keep the ledger elsewhere: LLMGUARD_DATABASE_SCHEMA"
@@ -37,7 +43,7 @@ def refuse_strangers(connection: Connection, found: Found) -> None:
         elif not found.schema:
             advice = "rename it, or keep the ledger in another file: LLMGUARD_DATABASE_URL"
         what = kind if of == name else f"{kind} of {of}"
-        if kind == "table" and name in OURS:
+        if kind == "table" and name.lower() in OURS:
             what = "neither a table of llmguard nor of a tracker that it knows"
         raise LLMGuardError(f"{where} is {what}, and in the way: {advice}")
 
@@ -58,7 +64,9 @@ _RELATIONS = """SELECT c.relname, CASE c.relkind WHEN 'i' THEN 'index' WHEN 'I' 
     WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'c' THEN 'type' ELSE 'table' END AS kind,
   COALESCE(t.relname, c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index i ON i.indexrelid = c.oid
-LEFT JOIN pg_class t ON t.oid = i.indrelid WHERE n.nspname = :schema ORDER BY kind DESC, 1"""
+LEFT JOIN pg_class t ON t.oid = i.indrelid WHERE n.nspname = :schema
+UNION ALL SELECT p.proname, 'function', p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = :schema AND p.pronargs = 0 ORDER BY kind DESC, 1"""
 
 
 def refuse_without_rights(connection: Connection, found: Found, aside: dict[str, str]) -> None:
@@ -91,8 +99,16 @@ def refuse_without_rights(connection: Connection, found: Found, aside: dict[str,
         ]
         if not connection.execute(text(_OWNED), {"schema": schema, "name": name}).scalar()
     ]
+    strange += [f"{name}()" for name in connection.execute(text(_FOREIGN_FUNCTIONS), _functions(found)).scalars()]
     if strange:
         missing.append(f"let {quoted(me)} own {', '.join(strange)}, or upgrade as a role that does")
+    hidden = [
+        table.place
+        for table in found.tables
+        if connection.execute(text(_HIDDEN), {"schema": table.schema, "name": table.name}).scalar()
+    ]
+    if hidden:
+        missing.append(f"ALTER ROLE {quoted(me)} BYPASSRLS, for policies hide rows of {', '.join(hidden)}")
     if missing:
         raise LLMGuardError(f"{me} may not take over the older tables: {'; '.join(missing)}")
 
@@ -101,6 +117,40 @@ _OWNED = (
     "SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE n.nspname = :schema AND c.relname = :name"
 )
+
+
+_HIDDEN = (
+    "SELECT row_security_active(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = :schema AND c.relname = :name"
+)
+_FOREIGN_FUNCTIONS = (
+    "SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = :schema "
+    "AND p.proname = ANY(:names) AND p.pronargs = 0 AND NOT pg_has_role(p.proowner, 'USAGE')"
+)
+
+
+def _functions(found: Found) -> dict[str, Any]:
+    return {"schema": found.schema, "names": list(found.functions)}
+
+
+def refuse_values(connection: Connection, table: OldTable) -> None:
+    """Make of every call what the ledger would hold, and keep none of it: what the database does not take is known
+    before anything has moved.
+
+    Raises:
+        LLMGuardError: a call, or a column, cannot be taken over.
+    """
+    dialect = connection.dialect.name
+    made = {name: value for name, value in expressions(table, "o", dialect).items() if "llmguard_json" not in value}
+    place = ".".join(map(quoted, filter(None, (table.schema, table.name))))
+    row = "o.rowid" if dialect == "sqlite" else "o.id"
+    statement = f"SELECT {', '.join(f'count({value})' for value in (row, *made.values()))} FROM {place} o"
+    try:
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).all()
+    except SQLAlchemyError as error:
+        raise LLMGuardError(
+            f"{table.place} cannot be taken over as it is, and is left alone: {one_line(error)}"
+        ) from None
 
 
 def refuse_identities(connection: Connection, table: OldTable) -> None:
@@ -114,10 +164,11 @@ def refuse_identities(connection: Connection, table: OldTable) -> None:
     else:
         place = f"{quoted(table.schema)}.{quoted(table.name)}"
     identity = "CAST(id AS TEXT)"
+    blob = "typeof(id) = 'blob'" if connection.dialect.name == "sqlite" else "FALSE"
     odd = connection.execute(
-        text(f"SELECT 1 FROM {place} WHERE id IS NULL OR LENGTH({identity}) > 64 LIMIT 1")
+        text(f"SELECT 1 FROM {place} WHERE id IS NULL OR LENGTH({identity}) > 64 OR {blob} LIMIT 1")
     ).scalar()
     twice = connection.execute(text(f"SELECT 1 FROM {place} GROUP BY id HAVING COUNT(*) > 1 LIMIT 1")).scalar()
     if odd or twice:
-        what = "that share an id" if twice else "without an id, or with one of more than 64 characters"
+        what = "that share an id" if twice else "without an id, or with one that is no text of up to 64 characters"
         raise LLMGuardError(f"{table.place} has calls {what}: give each one of its own, then upgrade again")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llmguard.usage.store.older.found import Found, OldTable
+from llmguard.usage.store.older.found import Found, OldColumn, OldTable
 from llmguard.usage.store.older.limits import defaults, limits
-from llmguard.usage.store.older.mapping import expressions, has_currency, mark, quoted, shown, typed
+from llmguard.usage.store.older.mapping import COSTS, expressions, mark, quoted, shown, typed
 from llmguard.usage.store.tables import model_pricing
 
 MARKS = """CREATE TABLE IF NOT EXISTS llmguard_adoption (
@@ -12,6 +12,13 @@ MARKS = """CREATE TABLE IF NOT EXISTS llmguard_adoption (
   rows_taken bigint NOT NULL DEFAULT 0, rows_there bigint NOT NULL DEFAULT 0,
   noted_at timestamptz NOT NULL DEFAULT now()
 )"""
+#: What a text says as JSON, NULL for one that is none.
+JSON = """CREATE OR REPLACE FUNCTION llmguard_json(value text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN CAST(value AS jsonb);
+EXCEPTION WHEN OTHERS THEN
+  RETURN NULL;
+END $$"""
 _DAILY = """SELECT {user} AS user_id, model, CAST(hour AT TIME ZONE 'UTC' AS date) AS usage_date,
   CAST(SUM(calls) AS bigint) AS total_calls, CAST(SUM(tokens) AS bigint) AS total_tokens,
   CAST(SUM(prompt_tokens) AS bigint) AS total_prompt_tokens,
@@ -33,7 +40,7 @@ def set_aside(found: Found, aside: dict[str, str]) -> list[str]:
         aside: schema -> the schema that its tables go into.
     """
     statements = [f"CREATE SCHEMA IF NOT EXISTS {quoted(each)}" for each in sorted(set(aside.values()))]
-    statements.append(MARKS)
+    statements += [MARKS, JSON]
     here = quoted(found.schema)
     for name, kind in found.daily.items():
         what = "MATERIALIZED VIEW" if kind == "m" else "VIEW"
@@ -72,7 +79,7 @@ def replace(found: Found, aside: dict[str, str], version: int) -> list[str]:
             statements += _summaries(table, source)
         elif kind == "reports" or table.name != "llm_usage_logs":
             statements += _view(table, source, "llm_usage_logs", version)
-        statements += _rights(table, aside)
+        statements += _rights(table, aside, found.schema)
     statements += _daily(found)
     return statements
 
@@ -120,23 +127,33 @@ def _view(table: OldTable, source: str, ours: str, version: int) -> list[str]:
     # As who asks, so that the rows that he may see are those that he might have seen.
     options = " WITH (security_invoker = true)" if version >= 15 else ""
     name = function_of(table)
-    defaults = [
-        f"ALTER VIEW {place} ALTER COLUMN {quoted(each.name)} SET DEFAULT {each.default}"
-        for each in table.columns
-        if each.default and "nextval" not in each.default
-    ]
     return [
         f"CREATE VIEW {place}{options} AS SELECT {', '.join(columns)} FROM {ours} l",
-        *defaults,
+        *_defaults(table, place),
         _writing(table, ours, name),
         f"CREATE TRIGGER {name} INSTEAD OF INSERT OR UPDATE OR DELETE ON {place} "
         f"FOR EACH ROW EXECUTE FUNCTION {name}()",
     ]
 
 
+def _defaults(table: OldTable, place: str) -> list[str]:
+    return [
+        f"ALTER VIEW {place} ALTER COLUMN {quoted(each.name)} SET DEFAULT {_default(each)}"
+        for each in table.columns
+        if each.default and "nextval" not in each.default
+    ]
+
+
+def _default(column: OldColumn) -> str:
+    """A time without a zone is one of UTC, whatever the zone of a session."""
+    is_now = column.default.lower() in ("now()", "current_timestamp", "localtimestamp")
+    return "(now() AT TIME ZONE 'UTC')" if is_now and column.type.endswith("without time zone") else column.default
+
+
 def function_of(table: OldTable) -> str:
     """The function, and the trigger, that write through the view of a table."""
-    return f"llmguard_through_{table.schema if table.layout.kind in ('reports', 'pricing') else 'old'}_{table.name}"
+    is_second = table.layout.kind in ("reports", "pricing", "summaries")
+    return f"llmguard_through_{table.schema if is_second else 'old'}_{table.name}"
 
 
 def _writing(table: OldTable, ours: str, name: str) -> str:
@@ -155,7 +172,14 @@ def _writing(table: OldTable, ours: str, name: str) -> str:
     changed = _changes(table, made)
     names, values = ", ".join(map(quoted, made)), ", ".join(made.values())
     changes = ", ".join(f"{quoted(each)} = {value}" for each, value in changed.items())
-    before = after = ""
+    before = after = refused = ""
+    costs = [each.name for each in table.columns if each.name in COSTS]
+    if costs and any(each.name == "cost_currency" for each in table.columns):
+        old, new = (", ".join(f"{row}.{each}" for each in (*costs, "cost_currency")) for row in ("OLD", "NEW"))
+        refused = f"""IF UPPER(NEW.cost_currency) <> 'USD' AND ROW({old}) IS DISTINCT FROM ROW({new}) THEN
+      RAISE EXCEPTION 'the ledger holds dollars: a cost in % cannot be written', NEW.cost_currency;
+    END IF;
+    """
     if ours == "llm_usage_logs":  # the sums go with the call
         before = "PERFORM llmguard_add(l, -1) FROM llm_usage_logs l WHERE l.id = CAST(OLD.id AS text);"
         after = "PERFORM llmguard_add(l, 1) FROM llm_usage_logs l WHERE l.id = CAST(OLD.id AS text);"
@@ -166,7 +190,7 @@ BEGIN
     INSERT INTO {ours} ({names}) VALUES ({values});
     RETURN NEW;
   ELSIF TG_OP = 'UPDATE' THEN
-    {before}
+    {refused}{before}
     UPDATE {ours} l SET {changes} WHERE id = CAST(OLD.id AS text);
     {after}
     RETURN NEW;
@@ -189,7 +213,9 @@ def _changes(table: OldTable, made: dict[str, str]) -> dict[str, str]:
         if column is None or name in ("id", "call_id", "attempt_no", "usage_source"):
             continue
         kind = "::text" if column.type == "json" else ""
-        old, new = (f"{row}.{quoted(column.name)}{kind}" for row in ("OLD", "NEW"))
+        of = [column.name, *(["cost_currency"] if name in COSTS and "cost_currency" in theirs else [])]
+        old, new = (", ".join(f"{row}.{quoted(each)}{kind}" for each in of) for row in ("OLD", "NEW"))
+        old, new = (f"ROW({each})" if len(of) > 1 else each for each in (old, new))
         found[name] = f"CASE WHEN {new} IS DISTINCT FROM {old} THEN {value} ELSE l.{quoted(name)} END"
     return found
 
@@ -199,7 +225,7 @@ def _fresh(table: OldTable) -> str:
     return "gen_random_uuid()" if kind == "uuid" else "NULL"
 
 
-def _rights(table: OldTable, aside: dict[str, str]) -> list[str]:
+def _rights(table: OldTable, aside: dict[str, str], ledger: str) -> list[str]:
     """Who could read and write the old table can do so with what is in its place; policies stay with the old one, so
     others see nothing until somebody writes them anew."""
     if table.layout.is_kept:
@@ -219,12 +245,14 @@ def _rights(table: OldTable, aside: dict[str, str]) -> list[str]:
         if table.layout.kind == "summaries":
             statements.append(f"GRANT {right} ON {targets[-1]} TO {to}")
             continue
+        if table.schema != ledger:
+            statements.append(f"GRANT USAGE ON SCHEMA {quoted(ledger)} TO {to}")
         statements += [f"GRANT {right} ON {each} TO {to}" for each in targets]
-        if right == "SELECT" and has_currency(table):  # the view looks there for costs in other currencies
+        if right == "SELECT" and table.has_currencies:  # the view looks there for costs in other currencies
             statements.append(f"GRANT USAGE ON SCHEMA {quoted(aside[table.schema])} TO {to}")
         if right == "SELECT" and ours == "llm_usage_logs":
             statements.append(f"GRANT SELECT ON llm_usage_logs_uuid, llm_usage_hourly, llm_usage_daily_summary TO {to}")
-        if right == "INSERT" and ours == "llm_usage_logs":
+        if right != "SELECT" and ours == "llm_usage_logs":  # the sums go with the call
             statements.append(f"GRANT SELECT, INSERT, UPDATE ON llm_usage_hourly, llm_usage_hourly_sites TO {to}")
     return statements
 
@@ -243,7 +271,25 @@ def _summaries(table: OldTable, source: str) -> list[str]:
         "FROM (VALUES ('daily', 'day'), ('weekly', 'week'), ('monthly', 'month')) p(type, unit) "
         f"CROSS JOIN llm_usage_logs c) l WHERE NOT EXISTS (SELECT FROM {kept} k WHERE k.period_type = l.type "
         f"AND k.period_start = l.start) GROUP BY l.type, l.unit, l.start, {groups}",
+        *_defaults(table, f"{quoted(table.schema)}.{quoted(table.name)}"),
+        _SUMMARY_WRITING.format(name=function_of(table), kept=kept),
+        f"CREATE TRIGGER {function_of(table)} INSTEAD OF INSERT OR UPDATE OR DELETE ON "
+        f"{quoted(table.schema)}.{quoted(table.name)} FOR EACH ROW EXECUTE FUNCTION {function_of(table)}()",
     ]
+
+
+_SUMMARY_WRITING = """CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  IF TG_OP <> 'INSERT' THEN
+    DELETE FROM {kept} WHERE id = OLD.id;
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    RETURN OLD;
+  END IF;
+  NEW.id := COALESCE(NEW.id, gen_random_uuid());
+  INSERT INTO {kept} SELECT NEW.*;
+  RETURN NEW;
+END $$"""
 
 
 _PERIOD_KEY = (

@@ -1,71 +1,134 @@
-"""What came since an older tracker's tables were taken over goes into them again: calls, prices, limits."""
+"""What came since an older tracker's tables were taken over goes into them again: calls, prices, limits.
+
+What has changed is changed there too, what is gone is taken away, and what fits nowhere stops it.
+"""
 
 from __future__ import annotations
+
+import re
 
 from sqlalchemy import Connection, text
 
 from llmguard.errors import LLMGuardError
 from llmguard.usage.store.older.found import OldColumn, OldTable
-from llmguard.usage.store.older.mapping import quoted, shown, typed
-from llmguard.usage.store.tables import model_pricing
-
-_MOST = 2_147_483_647
+from llmguard.usage.store.older.mapping import COSTS, is_text, quoted, shown, taken
+from llmguard.usage.store.older.put_back_settings import limits, prices, references, summaries
 
 
-def put_back(connection: Connection, tables: list[tuple[str, OldTable]], *, without_new: bool) -> int:
+def put_back(connection: Connection, tables: list[tuple[str, str, OldTable]], *, without_new: bool) -> int:
     """Put into older tables what the ledger has and they have not; how many calls.
 
     Args:
         connection: of the ledger, in a transaction.
-        tables: (where it lies, the table as it was).
+        tables: (where it lies, how far it was taken over, the table as it was).
         without_new: what fits no older table is given up.
 
     Raises:
         LLMGuardError: something would be lost.
     """
-    put = _calls(connection, tables, without_new=without_new)
-    for source, table in tables:
-        lost = 0
-        if table.layout.kind == "pricing":
-            lost = _prices(connection, source, table)
-        elif table.layout.kind in ("limits", "defaults"):
-            lost = _limits(connection, source, table)
-        if lost and not without_new:
-            what = "prices" if table.layout.kind == "pricing" else "limits"
-            raise LLMGuardError(
-                f"{lost:,} {what} that were set since do not fit {table.place} and would be lost: note them "
-                f"(llmguard {what} {'show' if what == 'prices' else 'list'}), then downgrade with --without-new-calls"
-            )
+    put, lost = _calls(connection, tables)
+    losses = {"calls (save them: llmguard usage export FILE)": lost}
+    kinds = {table.layout.kind: (source, table) for source, _, table in tables}
+    if "summaries" in kinds:
+        summaries(connection, *kinds["summaries"])
+    losses["prices of your own (llmguard prices show)"] = prices(connection, *kinds.get("pricing", ("", None)))
+    losses["limits (llmguard limits show)"] = sum(
+        limits(connection, name, *kinds.get(kind, ("", None)))
+        for kind, name in (("limits", "llm_rate_limits"), ("defaults", "llm_rate_limit_configs"))
+    )
+    stops = connection.execute(text("SELECT count(*) FROM llm_stops")).scalar_one()
+    losses["stops (llmguard limits show)"] = int(stops)
+    said = [f"{number:,} {what}" for what, number in losses.items() if number]
+    if said and not without_new:
+        raise LLMGuardError(
+            f"{' and '.join(said)} fit no older table, or their users are gone, and would be lost: note them, then "
+            "downgrade with --without-new-calls"
+        )
     return put
 
 
-def _calls(connection: Connection, tables: list[tuple[str, OldTable]], *, without_new: bool) -> int:
-    calls = [(source, table) for source, table in tables if table.layout.kind in ("calls", "reports")]
+def _calls(connection: Connection, tables: list[tuple[str, str, OldTable]]) -> tuple[int, int]:
+    """(how many calls came into older tables, how many fit none)."""
+    calls = [each for each in tables if each[2].layout.kind in ("calls", "reports")]
+    calls.sort(key=lambda each: each[2].layout.kind)  # those that have a column for a user's text first
+    for source, state, table in calls:
+        if state == "done":  # else there are calls that did not come yet
+            gone = "NOT EXISTS (SELECT 1 FROM llm_usage_logs l WHERE l.id = CAST(o.id AS TEXT))"
+            connection.execute(text(f"DELETE FROM {source} AS o WHERE {gone}"))
+        _change(connection, source, table)
     known = " AND ".join(
-        f"NOT EXISTS (SELECT 1 FROM {source} o WHERE CAST(o.id AS TEXT) = l.id)" for source, _ in calls
+        f"NOT EXISTS (SELECT 1 FROM {source} o WHERE {_same(connection, table)})" for source, _, table in calls
     )
-    new = connection.execute(text(f"SELECT count(*) FROM llm_usage_logs l WHERE {known}")).scalar_one() if calls else 0
-    if not new:
-        return 0
-    source, table = calls[0]
+    put = 0
+    for source, _, table in calls:
+        put += _insert(connection, source, table, known)
+    lost = connection.execute(text(f"SELECT count(*) FROM llm_usage_logs l WHERE {known or 'TRUE'}")).scalar_one()
+    return put, int(lost)
+
+
+def _same(connection: Connection, table: OldTable) -> str:
+    """Whether `o` is the row of the call `l`; a call of the ledger's own has an id made of its id there."""
+    identity = next(column for column in table.columns if column.name == "id")
+    if connection.dialect.name == "postgresql" and identity.type == "uuid":
+        return f"o.id = {_back(table, identity, 'postgresql')}"
+    return "CAST(o.id AS TEXT) = l.id"
+
+
+def _change(connection: Connection, source: str, table: OldTable) -> None:
+    """What has changed of a call, by a program, by `reprice`, is changed in the older table."""
     dialect = connection.dialect.name
-    values = {column.name: _back(table, column, dialect) for column in table.columns}
-    fits = [f"{values[column.name]} IS NOT NULL" for column in table.columns if column.is_required]
+    found = []
+    for name, column in taken(table).items():
+        if column.is_made or name in ("id", "created_at", *(_LOSSY if dialect == "sqlite" else ())):
+            continue
+        value, old = _back(table, column, dialect), f"o.{quoted(column.name)}"
+        if dialect == "postgresql" and column.type == "json":
+            differs = f"CAST({old} AS jsonb) IS DISTINCT FROM CAST({value} AS jsonb)"
+        else:
+            seen = f"ROUND(CAST({old} AS numeric), 9)" if name in COSTS else old
+            differs = f"{old} IS NOT {value}" if dialect == "sqlite" else f"{seen} IS DISTINCT FROM {value}"
+        found.append((quoted(column.name), old, value, f"{value} IS NOT NULL AND {differs}"))
+    if not found:
+        return
+    changes = ", ".join(
+        f"{name} = (SELECT CASE WHEN {differs} THEN {value} ELSE {old} END FROM llm_usage_logs l "
+        f"WHERE l.id = CAST(o.id AS TEXT))"
+        for name, old, value, differs in found
+    )
+    differing = " OR ".join(f"({differs})" for *_, differs in found)
+    connection.execute(
+        text(
+            f"UPDATE {source} AS o SET {changes} WHERE EXISTS "
+            f"(SELECT 1 FROM llm_usage_logs l WHERE l.id = CAST(o.id AS TEXT) AND ({differing}))"
+        )
+    )
+
+
+#: Columns of SQLite that the ledger writes in another way than who wrote them.
+_LOSSY = ("metadata", "request_data", "response_data", "input_cost", "output_cost", "total_cost", "user_id")
+
+
+def _insert(connection: Connection, source: str, table: OldTable, known: str) -> int:
+    dialect = connection.dialect.name
+    values = {column.name: _back(table, column, dialect) for column in table.columns if not column.is_made}
+    fits = [
+        f"{values[column.name]} IS NOT NULL" for column in table.columns if column.is_required and not column.is_made
+    ]
+    fits += [  # what the ledger knows, the older table says too
+        f"(l.{quoted(name)} IS NULL OR {values[column.name]} IS NOT NULL)"
+        for name, column in taken(table).items()
+        if column.name != "id" and not column.is_made
+    ]
     fits += [
         f"({values[name]} IS NULL OR EXISTS (SELECT 1 FROM {other} f WHERE f.{quoted(key)} = {values[name]}))"
-        for name, other, key in _references(connection, source)
+        for name, other, key in references(connection, source)
+        if name in values
     ]
     names = ", ".join(map(quoted, values))
     statement = (
         f"INSERT INTO {source} ({names}) SELECT {', '.join(values.values())} FROM llm_usage_logs l WHERE {known}"
     )
-    put = connection.execute(text(" AND ".join((statement, *fits)))).rowcount
-    if put < new and not without_new:
-        raise LLMGuardError(
-            f"{new - put:,} calls that were recorded since do not fit {table.place} and would be lost: save them "
-            "(llmguard usage export FILE), then downgrade with --without-new-calls"
-        )
-    return int(put)
+    return int(connection.execute(text(" AND ".join((statement, *fits)))).rowcount)
 
 
 def _back(table: OldTable, column: OldColumn, dialect: str) -> str:
@@ -73,91 +136,24 @@ def _back(table: OldTable, column: OldColumn, dialect: str) -> str:
     if dialect == "sqlite":
         return value
     if column.name == "id" and column.type == "uuid":
-        return f"COALESCE({value}, gen_random_uuid())"
+        return f"COALESCE({value}, md5(l.id)::uuid)"
     head, _, length = column.type.partition("(")
     if head == "character varying" and length:
         return f"LEFT({value}, {length.rstrip(')')})"
-    if column.type == "integer" and "CASE" not in value and value != "NULL":
-        return f"CASE WHEN {value} <= {_MOST} THEN CAST({value} AS integer) END"
+    if not is_text(column.type) and _LENGTH.sub("", column.type) not in _KNOWN:
+        return f"CAST(NULL AS {column.type})"
+    if column.type in _MOST and "CASE" not in value and "NULL" not in value:
+        return f"CASE WHEN {value} <= {_MOST[column.type]} THEN CAST({value} AS {column.type}) END"
+    if head == "numeric" and length and "NULL" not in value:
+        digits, _, places = length.rstrip(")").partition(",")
+        most = 10 ** (int(digits) - int(places or 0))
+        return f"CASE WHEN ABS({value}) < {most} THEN CAST({value} AS {column.type}) END"
     return value
 
 
-def _references(connection: Connection, source: str) -> list[tuple[str, str, str]]:
-    """(column, table that it refers to, column of that) of a table in PostgreSQL."""
-    if connection.dialect.name == "sqlite":
-        return []
-    statement = (
-        "SELECT a.attname, c.confrelid::regclass::text, f.attname FROM pg_constraint c "
-        "JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] "
-        "JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = c.confkey[1] "
-        "WHERE c.conrelid = to_regclass(:source) AND c.contype = 'f' AND array_length(c.conkey, 1) = 1"
-    )
-    rows = connection.execute(text(statement), {"source": source}).all()
-    return [(row[0], row[1], row[2]) for row in rows]
-
-
-def _prices(connection: Connection, source: str, table: OldTable) -> int:
-    """Put prices back (only PostgreSQL has had any); how many do not fit."""
-    shared = [column for column in table.columns if column.name in model_pricing.c]
-    values = {column.name: typed(f"l.{quoted(column.name)}", column.type) for column in shared}
-    if next(column.type for column in shared if column.name == "id") == "uuid":
-        values["id"] = f"COALESCE({values['id']}, gen_random_uuid())"
-    changing = [name for name in values if name not in ("id", "created_at", "updated_at")]
-    old, new = (", ".join(each) for each in ([f"o.{quoted(name)}" for name in changing], [values[n] for n in changing]))
-    changes = ", ".join(f"{quoted(name)} = {values[name]}" for name in changing)
-    connection.execute(
-        text(
-            f"UPDATE {source} o SET {changes} FROM llm_model_pricing l "
-            f"WHERE CAST(o.id AS text) = l.id AND ({old}) IS DISTINCT FROM ({new})"
-        )
-    )
-    is_new = f"NOT EXISTS (SELECT 1 FROM {source} o WHERE CAST(o.id AS text) = l.id)"
-    number = connection.execute(text(f"SELECT count(*) FROM llm_model_pricing l WHERE {is_new}")).scalar_one()
-    fits = "".join(f" AND {values[column.name]} IS NOT NULL" for column in shared if column.is_required)
-    put = connection.execute(
-        text(
-            f"INSERT INTO {source} ({', '.join(map(quoted, values))}) SELECT {', '.join(values.values())} "
-            f"FROM llm_model_pricing l WHERE {is_new}{fits} ON CONFLICT DO NOTHING"
-        )
-    ).rowcount
-    return int(number - put)
-
-
-def _limits(connection: Connection, source: str, table: OldTable) -> int:
-    """Put limits, or the defaults of all, back; how many of those that hold do not fit."""
-    is_default = table.layout.kind == "defaults"
-    ours = "llm_rate_limit_configs" if is_default else "llm_rate_limits"
-    key = ("limit_type",) if is_default else ("user_id", "limit_type")
-    same = " AND ".join(f"CAST(o.{name} AS TEXT) = l.{name}" for name in key)
-    plain = "l.limit_value = ROUND(l.limit_value)"
-    if not is_default:
-        others = ("tenant", "service_name", "model", "provider_name")
-        plain += " AND l.kind = 'requests' AND " + " AND ".join(f"l.{each} IS NULL" for each in others)
-    latest = f"(SELECT MIN(l.limit_value) FROM {ours} l WHERE {same} AND {plain})"
-    connection.execute(text(f"UPDATE {source} AS o SET limit_value = {latest} WHERE limit_value <> {latest}"))
-    types = {column.name: column.type for column in table.columns}
-    values = {name: f"CAST(l.{name} AS {types[name]})" for name in (*key, "limit_value")}
-    if "reset_at" in types:
-        values["reset_at"] = "COALESCE(l.reset_at, CURRENT_TIMESTAMP)"
-    if not is_default and types["user_id"] == "uuid":
-        values["user_id"] = "llmguard_uuid(l.user_id)"
-    is_new = f"{plain} AND NOT EXISTS (SELECT 1 FROM {source} o WHERE {same})"
-    fits = [f"{values[name]} IS NOT NULL" for name in key]
-    fits += [
-        f"EXISTS (SELECT 1 FROM {other} f WHERE f.{quoted(to)} = {values[name]})"
-        for name, other, to in _references(connection, source)
-        if name in values
-    ]
-    connection.execute(
-        text(
-            f"INSERT INTO {source} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM {ours} l "
-            f"WHERE {' AND '.join((is_new, *fits))}"
-        )
-    )
-    there = f"EXISTS (SELECT 1 FROM {source} o WHERE {same} AND o.limit_value = l.limit_value)"
-    lost = text(f"SELECT count(*) FROM {ours} l WHERE NOT ({plain} AND {there})" + _SHIPPED.get(ours, ""))
-    return int(connection.execute(lost).scalar_one())
-
-
-#: Defaults that a ledger comes with, and that nobody has set.
-_SHIPPED = {"llm_rate_limit_configs": " AND l.updated_at > l.created_at"}
+_LENGTH = re.compile(r"\(.*?\)")
+_MOST = {"integer": 2**31 - 1, "smallint": 2**15 - 1}
+_KNOWN = (
+    *("uuid", "integer", "bigint", "smallint", "numeric", "double precision", "real", "boolean", "json", "jsonb"),
+    *("timestamp with time zone", "timestamp without time zone", "date"),
+)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, text
 
+from llmguard.errors import LLMGuardError
 from llmguard.usage.store.older import layouts
 from llmguard.usage.store.older.adopt import marks, noted_table, run, split
-from llmguard.usage.store.older.found import OldTable
+from llmguard.usage.store.older.found import OldTable, readers
 from llmguard.usage.store.older.mapping import quoted
 from llmguard.usage.store.older.postgresql import function_of
 from llmguard.usage.store.older.put_back import put_back
@@ -28,12 +29,33 @@ def restore(connection: Connection, downgrade: Callable[[], None], *, without_ne
     """
     noted = marks(connection)
     tables = [(mark, noted_table(connection, mark)) for mark in noted]
-    put = put_back(connection, [(mark[2], table) for mark, table in tables], without_new=without_new)
+    if connection.dialect.name != "sqlite":
+        _refuse_readers(connection, tables)
+    put = put_back(connection, [(mark[2], mark[3], table) for mark, table in tables], without_new=without_new)
     is_sqlite = connection.dialect.name == "sqlite"
     run(connection, _views_gone_sqlite(connection, noted) if is_sqlite else _views_gone(connection, tables))
     downgrade()
     run(connection, _moved_back_sqlite(connection) if is_sqlite else _moved_back(connection, noted))
     return put
+
+
+def _refuse_readers(connection: Connection, tables: list[tuple[tuple[str, str, str, str], OldTable]]) -> None:
+    """Nobody's own views read what goes.
+
+    Raises:
+        LLMGuardError: some do.
+    """
+    here = connection.execute(text("SELECT current_schema()")).scalar() or ""
+    places = [(here, list(_OURS)), *((table.schema, [table.name]) for _, table in tables)]
+    names = {reader for schema, each in places for reader in readers(connection, schema, each)}
+    names -= {f"{quoted(schema)}.{quoted(name)}" for schema, each in places for name in each}
+    mine = {name for _, each in places for name in each} | {*layouts.DAILY, *layouts.VIEWS}
+    strange = sorted(name for name in names if name.rpartition(".")[2].strip('"') not in mine)
+    if strange:
+        raise LLMGuardError(f"views read what would go: drop {', '.join(strange)} first, and make them anew afterwards")
+
+
+_OURS = ("llm_usage_logs", "llm_usage_hourly", "llm_usage_daily_summary", "llm_model_pricing", "llm_rate_limits")
 
 
 def _views_gone(connection: Connection, tables: list[tuple[tuple[str, str, str, str], OldTable]]) -> list[str]:
@@ -66,6 +88,7 @@ def _views_gone(connection: Connection, tables: list[tuple[tuple[str, str, str, 
     ]
     if "groq_usage_daily_summary" in views:
         statements.append("DROP VIEW IF EXISTS groq_usage_daily_summary")
+    statements.append("DROP FUNCTION IF EXISTS llmguard_json(text)")
     if not materialized:
         return statements
     statements += [f"DROP MATERIALIZED VIEW {quoted(name)}" for name in materialized]
