@@ -114,6 +114,7 @@ def update(
     Exit code: 0, 1 you said no, 2 it cannot be read, is none, or cannot be kept.
     """
     from llmguard.cli.usage.files import written_whole
+    from llmguard.errors import UsageError
     from llmguard.usage.prices import in_force
     from llmguard.usage.prices.changes import changes
     from llmguard.usage.prices.known import list_file
@@ -129,7 +130,10 @@ def update(
     if not yes and not typer.confirm("Let this list count?"):
         raise typer.Exit(1)
     path = list_file()
-    os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
+    try:
+        os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path}: its folder cannot be made: {error.strerror}") from None
     with written_whole(path) as out:
         out.write(text)
     typer.echo(printable(f"Kept in {path}. To price calls of before anew: llmguard usage reprice."))
@@ -150,28 +154,34 @@ def set_price(
     database_url: asked.Database = "",
 ) -> None:
     """Set a price of your own, or a discount, in the database: every process that writes rows goes by it within a
-    minute. What held for the same model until then ends where it begins.
+    minute. What held for the same model until then ends where it begins; with --to, it holds again afterwards.
 
     Exit code: 0, 2 wrong usage, or a ledger that cannot be used.
     """
     from llmguard.errors import UsageError
+    from llmguard.usage.prices import in_force
     from llmguard.usage.prices.own import OwnPrice
     from llmguard.usage.store.pricing import set_price as keep
 
     given = {"i": into, "o": out, "r": cache_read, "w": cache_write}
-    rates = tuple((key, _amount(key, text, 1_000_000)) for key, text in given.items() if text)
-    off = _amount("discount", discount.removesuffix("%"), 100) if discount else None
-    if bool(rates) == (off is not None) or (rates and not (into and out)):
+    rates = tuple((key, _amount(key, text, 1_000_000, 6)) for key, text in given.items() if text)
+    off = _amount("discount", discount.removesuffix("%"), 100, 4) if discount else None
+    if bool(rates) == (off is not None):
         raise UsageError("give --input and --output, or --discount")
-    period = asked.period(since, until, timezone.utc)
+    if rates and not (into and out):
+        raise UsageError(f"{'--output' if into else '--input'} is missing: dollars per million tokens, 0 for none")
+    for name, value in (("PROVIDER", provider), ("MODEL", model)):
+        if not value.strip() or printable(value) != value:
+            raise UsageError(f"{name}: {value!r} is no name")
+    period = asked.period(since, until, timezone.utc, ("--from", "--to"))
     if period.until is not None and period.until <= (period.since or datetime.now(timezone.utc)):
         raise UsageError(f"--to {until} is not after the beginning")
-    if any(0 < rate < Decimal("0.000001") for _, rate in rates):
-        raise UsageError("a price below a millionth of a dollar per million tokens cannot be kept")
     price = OwnPrice(provider.lower(), model.lower(), rates, off, period.since, period.until, source)
     with asked.ledger(database_url) as engine:
         ended = keep(engine, price)
     typer.echo(printable(f"{provider} {model}: set." + (f" {ended:,} of before ended." if ended else "")))
+    if in_force().provider(provider) is None:
+        typer.echo(printable(f"The price list knows no provider {provider}: is it spelled as in the ledger?"), err=True)
 
 
 @app.command()
@@ -196,7 +206,7 @@ def end(
     typer.echo(printable(f"{provider} {model}: ended."))
 
 
-def _amount(name: str, text: str, most: int) -> Decimal:
+def _amount(name: str, text: str, most: int, places: int) -> Decimal:
     from llmguard.errors import UsageError
 
     try:
@@ -205,15 +215,19 @@ def _amount(name: str, text: str, most: int) -> Decimal:
         amount = Decimal("nan")
     if not amount.is_finite() or not 0 <= amount <= most:
         raise UsageError(f"{text!r} is no number from 0 to {most:,}")
+    if amount != round(amount, places):
+        raise UsageError(f"{text!r} has more than the {places} decimal places that can be kept")
     return amount
 
 
 def _own(database_url: str) -> list[OwnPrice]:
     from llmguard.usage.prices import own
-    from llmguard.usage.prices.known import refresh
+    from llmguard.usage.prices.known import list_file, refresh
 
     with asked.ledger(database_url) as engine:
-        refresh(asked.settings(database_url), engine)
+        for problem in refresh(asked.settings(database_url), engine, say=False):
+            if os.path.exists(list_file()) or not problem.startswith("LLMGUARD_PRICE_LIST:"):
+                typer.echo(printable(problem), err=True)
     now = datetime.now(timezone.utc)
     return [
         each
@@ -239,7 +253,7 @@ def _read(where: str) -> tuple[str, Catalog]:
         text, where = _fetched(where), _shown(where)
     else:
         try:
-            with open(where, encoding="utf-8") as file:
+            with open(where, encoding="utf-8-sig") as file:
                 text = file.read(_LARGEST + 1)
             if len(text) > _LARGEST:
                 raise UsageError(f"{where}: is larger than {_LARGEST:,} characters")

@@ -77,7 +77,17 @@ def test_two_dimensions_the_largest_and_the_period_before(home: UsageSettings) -
         (("usage", "erase", "", "--yes"), "empty"),
         (("prices", "set", "acme", "m", "--input", "1", "--output", "1", "--to", "2020-01-01"), "is not after"),
         (("usage", "prune", "--before", "never"), "'never' is no time"),
-        (("prices", "set", "openai", "gpt-4o", "--input", "1"), "give --input and --output, or --discount"),
+        (("prices", "set", "openai", "gpt-4o", "--input", "1"), "--output is missing"),
+        (("prices", "set", "openai", "gpt-4o"), "give --input and --output, or --discount"),
+        (("prices", "set", " ", "gpt-4o", "--discount", "5"), "PROVIDER: ' ' is no name"),
+        (("prices", "set", "openai", "a\x1bb", "--discount", "5"), "is no name"),
+        (("prices", "set", "openai", "gpt-4o", "--discount", "5.12345"), "more than the 4 decimal places"),
+        (("prices", "set", "x", "m", "--input", "0.0000015", "--output", "1"), "more than the 6 decimal places"),
+        (
+            ("prices", "set", "x", "m", "--discount", "5", "--from", "2026-02", "--to", "2026-02"),
+            "--from 2026-02 is not",
+        ),
+        (("usage", "summary", "--user", "\udcff"), "--user: '\\udcff' is no UTF-8"),
         (("prices", "set", "openai", "gpt-4o", "--discount", "200"), "no number from 0 to 100"),
         (("prices", "diff", "/nothing/here.json"), "cannot be read"),
         (("prices", "update", "http://127.0.0.1:1/prices.json", "--yes"), "127.0.0.1:1"),
@@ -160,6 +170,57 @@ def test_a_url_keeps_its_password_and_a_large_answer_stops(home: UsageSettings, 
         server.shutdown()
 
 
+def test_figures_are_not_made_by_the_wrong_prices(
+    home: UsageSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(home, NOW)
+    before = table("usage", "summary", "--since", "all")
+    (tmp_path / "pyproject.toml").write_text('[[tool.llmguard.prices]]\nprovider = "openai"\ndiscount = "50 percent"\n')
+    monkeypatch.setenv("LLMGUARD_PROJECT_ROOT", str(tmp_path))
+    asking = (
+        ("usage", "reprice", "--all"),
+        ("usage", "summary", "--savings"),
+        ("usage", "export", "--output-format", "focus"),
+    )
+    for arguments in asking:
+        done = run(*arguments)
+        assert done.returncode == 2, arguments
+        assert "figures would be wrong, mend this first" in done.stderr
+    (tmp_path / "pyproject.toml").unlink()
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "prices.json").write_text("{")
+    for arguments in asking:
+        assert run(*arguments).returncode == 2
+    (tmp_path / "list" / "prices.json").unlink()
+    assert [run(*arguments).returncode for arguments in asking] == [2, 0, 0]  # the first would change rows
+    assert table("usage", "summary", "--since", "all") == before
+
+
+def test_a_price_for_a_time_leaves_the_standing_one(home: UsageSettings) -> None:
+    run("prices", "set", "openai", "gpt-4o", "--discount", "10", "--from", "2026-01-01")
+    done = run("prices", "set", "openai", "gpt-4o", "--discount", "20", "--from", "2026-10-01", "--to", "2026-11-01")
+    assert "ended" not in done.stdout
+    assert table("prices", "show", "openai", "gpt-4o")[0]["price"] == "10 % less"
+    assert "knows no provider opnai" in run("prices", "set", "opnai", "*", "--discount", "5").stderr
+
+
+def test_names_cannot_write_to_the_terminal(home: UsageSettings) -> None:
+    add(home, NOW, service_name="(others)", user_id="\x1b[31mred")
+    shown = run("usage", "summary", "--by", "service", "--by", "user", "--top", "9").stdout
+    assert "\x1b" not in shown
+    assert "\\x1b[31mred" in shown
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    home: UsageSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new.json").write_text("\ufeff" + SNAPSHOT, encoding="utf-8")
+    monkeypatch.setenv("LLMGUARD_PRICE_LIST", "/proc/nope/prices.json")
+    done = run("prices", "update", str(tmp_path / "new.json"), "--yes")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "its folder cannot be made" in done.stderr
+
+
 def test_a_list_is_compared_and_adopted(home: UsageSettings, tmp_path: Path) -> None:
     changed = json.loads(SNAPSHOT)
     changed["date"] = "2027-01-01"
@@ -228,6 +289,10 @@ def test_old_calls_are_deleted_and_a_user_is_erased(home: UsageSettings) -> None
         ((), False),
     ):
         assert (told in run("usage", "summary", "--since", "2020-01", *more).stderr) is is_told
+    assert told in run("usage", "export", "--output-format", "focus").stderr
+    assert told not in run("usage", "export", "--output-format", "daily").stderr
+    kolkata = run("usage", "export", "--output-format", "daily", "--time-zone", "Asia/Kolkata").stderr
+    assert "whole hours of UTC" in kolkata
     assert run("usage", "verify").returncode == 0
     assert "anonymous-" in run("usage", "erase", "ann", "--anonymise", "--yes").stdout
     assert run("usage", "erase", "bob", stdin="n\n").returncode == 1

@@ -220,6 +220,13 @@ def test_prices_follow_the_names_of_a_list_that_is_adopted_later() -> None:
                 ("providers", {"acme": {"models": {"m": {"m": 5, "p": {"i": 1, "o": 1}}}}}),
                 ("providers", {"acme": {"models": {"m": {"p": {"i": 1, "o": 1}, "v": 5}}}}),
                 ("providers", {"acme": {"models": {"m": {"i": 1e30, "o": 1}}}}),
+                ("providers", {}),
+                ("providers", {"acme": {"models": {"m": {"p": {"i": 1}, "v": [[{"speed": "x"}, "", {"i": -1}]]}}}}),
+                ("providers", {"acme": {"models": {"m": {"p": [["", {"i": 1}], ["2027-13-01", {"i": 2}]]}}}}),
+                ("providers", {"acme": {"models": {"m": {"p": [["", {"i": 1}], ["2027-01-01", {"i": 1e20}]]}}}}),
+                ("providers", {"acme": {"models": {"a": {"i": 1}, "m": {"m": ["=m", "~("], "p": {"i": 1}}}}}),
+                ("providers", {"acme": {"names": ["~("], "models": {"m": {"i": 1, "o": 1}}}}),
+                ("aliases", {"openai": "nope"}),
                 ("batch", {"openai": "-3"}),
                 ("aliases", {"openai": ["x"]}),
             )

@@ -94,8 +94,30 @@ def test_the_period_before_is_as_long_and_a_month_for_a_month() -> None:
     assert before(week) == (datetime(2026, 11, 1, tzinfo=utc), datetime(2026, 11, 8, tzinfo=utc))
     march = Period(datetime(2026, 3, 1, tzinfo=utc), datetime(2026, 4, 1, tzinfo=utc))
     assert before(march) == (datetime(2026, 2, 1, tzinfo=utc), datetime(2026, 3, 1, tzinfo=utc))
+    quarter = Period(datetime(2026, 4, 1, tzinfo=utc), datetime(2026, 7, 1, tzinfo=utc))
+    assert before(quarter) == (datetime(2026, 1, 1, tzinfo=utc), datetime(2026, 4, 1, tzinfo=utc))
+    year = Period(datetime(2025, 1, 1, tzinfo=utc), datetime(2026, 1, 1, tzinfo=utc))
+    assert before(year) == (datetime(2024, 1, 1, tzinfo=utc), datetime(2025, 1, 1, tzinfo=utc))
+    now = datetime.now(utc)
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    running = before(Period(month))
+    assert running.since == (month - timedelta(days=1)).replace(day=1)
+    assert running.until is not None
+    assert running.since is not None
+    assert running.until == month or abs((running.until - running.since) - (now - month)) < timedelta(seconds=5)
+    odd = Period(datetime(2026, 11, 8, 9, 59, 2, tzinfo=utc), datetime(2026, 11, 8, 10, 59, 2, tzinfo=utc))
+    assert before(odd) == (datetime(2026, 11, 8, 8, 59, 2, tzinfo=utc), odd.since)
     with pytest.raises(UsageError, match="needs --since"):
         before(Period())
+
+
+def test_a_period_may_begin_and_end_within_an_hour(ledger: Ledger) -> None:
+    write(ledger, *(at(minutes=10 * each) for each in range(30)))
+    for first, last in ((5, 295), (0, 300), (10, 20), (61, 119), (119, 121), (60, 120), (7, 60)):
+        period = Period(NOON + timedelta(minutes=first), NOON + timedelta(minutes=last))
+        expected = len([each for each in range(30) if first <= 10 * each < last])
+        assert totals(ledger.engine, (), period, {})[()].calls == expected
+        assert sum(calls(totals(ledger.engine, ("hour",), period, {})).values()) == expected
 
 
 def test_latencies_are_those_of_the_calls(ledger: Ledger) -> None:

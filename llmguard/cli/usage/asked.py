@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -31,7 +32,7 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="TIME",
-        help="First day or time: 2026-11-01, 2026-11-01T12:00, 2026-11, today, yesterday, 7d, 24h.",
+        help="First day or time: 2026-11-01, 2026-11-01T12:00, 2026-11, today, yesterday, 7d, 24h, or all.",
     ),
 ]
 Until = Annotated[str, typer.Option("--until", metavar="TIME", help="The time before which calls count.")]
@@ -86,6 +87,43 @@ def ledger(database_url: str = "") -> Iterator[Engine]:
             opened.close()
 
 
+def know_prices(engine: Engine, database_url: str, *, strict: bool = False) -> None:
+    """Learn what is known of prices, for figures that go by them.
+
+    Args:
+        engine: of the ledger.
+        database_url: as it was given.
+        strict: a list that LLMGUARD_PRICE_LIST names must be there; else it may not have been adopted yet.
+
+    Raises:
+        LLMGuardError: a price list, or the prices of the configuration, cannot be used: figures would be wrong.
+    """
+    import os
+
+    from llmguard.errors import LLMGuardError
+    from llmguard.usage.prices.known import list_file, refresh
+
+    problems = refresh(settings(database_url), engine, say=False)
+    if not strict and not os.path.exists(list_file()):
+        problems = [each for each in problems if not each.startswith("LLMGUARD_PRICE_LIST:")]
+    if problems:
+        raise LLMGuardError(f"figures would be wrong, mend this first: {'; '.join(problems)}")
+
+
+def warn_of_deleted(engine: Engine, periods: Sequence[Period]) -> None:
+    """Figures that come from the calls themselves know nothing of deleted ones: say so where that matters."""
+    from llmguard.usage.store.rollup import rows_since
+
+    if not periods:
+        return
+    with engine.connect() as connection:
+        since = rows_since(connection)
+    if since.year > 1 and any(each.since is None or each.since < since for each in periods):
+        when = since.strftime("%Y-%m-%d %H:%M")
+        text = f"Calls from before {when} (UTC) have been deleted, and are not in what is made of single calls."
+        typer.echo(text, err=True)
+
+
 @contextmanager
 def answering(given: UsageSettings) -> Iterator[None]:
     """Errors of the database as one line.
@@ -106,6 +144,8 @@ def answering(given: UsageSettings) -> Iterator[None]:
     except BrokenPipeError:  # whoever reads has seen enough
         raise
     except (DatabaseError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO) and error.filename is None:
+            raise LLMGuardError(f"the output cannot be written: {error.strerror}") from None
         where = shown(given.database_url)
         raise LLMGuardError(f"the usage database {where} cannot be used: {one_line(error)}") from None
     except (ValueError, TypeError, ArithmeticError) as error:  # of a value that is no time, number or JSON
@@ -132,7 +172,7 @@ def zone_of(name: str) -> tzinfo:
         raise UsageError(f"--time-zone: there is no zone {name!r}; names look like Europe/Berlin") from None
 
 
-def period(since: str, until: str, zone: tzinfo) -> Period:
+def period(since: str, until: str, zone: tzinfo, options: tuple[str, str] = ("--since", "--until")) -> Period:
     """The period that two options name.
 
     Raises:
@@ -141,16 +181,16 @@ def period(since: str, until: str, zone: tzinfo) -> Period:
     from llmguard.errors import UsageError
     from llmguard.usage.store.query import Period
 
-    found = Period(_moment("--since", since, zone), _moment("--until", until, zone))
+    found = Period(_moment(options[0], since, zone), _moment(options[1], until, zone))
     if found.since and found.until and found.since >= found.until:
-        raise UsageError(f"--since {since} is not before --until {until}")
+        raise UsageError(f"{options[0]} {since} is not before {options[1]} {until}")
     return found
 
 
 def _moment(option: str, text: str, zone: tzinfo) -> datetime | None:
     from llmguard.errors import UsageError
 
-    if not text:
+    if not text or text == "all":
         return None
     ago = _AGO.fullmatch(text)
     now = datetime.now(zone)
@@ -172,13 +212,24 @@ def _moment(option: str, text: str, zone: tzinfo) -> datetime | None:
         found = found if found.tzinfo else found.replace(tzinfo=zone)
         found.astimezone(timezone.utc)  # the ledger's own; the year 1 has none everywhere
     except (ValueError, OverflowError):
-        problem = f"{option}: {text!r} is no time; write 2026-11-01, 2026-11-01T12:00, 2026-11, yesterday, 7d or 24h"
+        problem = (
+            f"{option}: {text!r} is no time; write 2026-11-01, 2026-11-01T12:00, 2026-11, yesterday, 7d, 24h or all"
+        )
         raise UsageError(problem) from None
     return found
 
 
 def filters(**given: str) -> dict[str, str]:
-    """The filters that were given."""
+    """The filters that were given.
+
+    Raises:
+        UsageError: one is no text.
+    """
+    from llmguard.errors import UsageError
+
+    for name, value in given.items():
+        if any("\ud800" <= sign <= "\udfff" for sign in value):
+            raise UsageError(f"--{name}: {value!r} is no UTF-8")
     return {name: value for name, value in given.items() if value}
 
 
@@ -218,8 +269,11 @@ def _cell_of(value: Any) -> Any:
     return json.dumps(value, default=plain) if isinstance(value, (dict, list)) else value
 
 
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
 def _cell(value: str) -> str:
-    if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    if not _NUMBER.fullmatch(value) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return value
 

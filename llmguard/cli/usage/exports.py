@@ -56,6 +56,7 @@ def export(
     """
     from llmguard.cli.usage.files import written_whole
     from llmguard.usage.store.focus import without_cost
+    from llmguard.usage.store.totals import has_whole_hours
 
     zone = asked.zone_of(time_zone)
     period = asked.period(since, until, zone)
@@ -70,6 +71,11 @@ def export(
                 number = _daily(engine, period, chosen, zone, out)
             else:
                 number = _calls(engine, period, chosen, output_format, out)
+        asked.warn_of_deleted(engine, [period] if output_format is not ExportForm.DAILY else [])
+        if output_format is ExportForm.DAILY and not has_whole_hours(zone):
+            typer.echo(
+                f"Days of {time_zone} are made of whole hours of UTC: half hours belong to the day before.", err=True
+            )
     if missing:
         typer.echo(f"{missing:,} calls whose cost is not known are left out", err=True)
     if file != "-":
@@ -98,10 +104,9 @@ def _daily(engine: Engine, period: Period, chosen: dict[str, str], zone: Any, ou
 
 
 def _focus(engine: Engine, period: Period, chosen: dict[str, str], account: str, database_url: str, out: TextIO) -> int:
-    from llmguard.usage.prices.known import refresh
     from llmguard.usage.store.focus import COLUMNS, charges
 
-    refresh(asked.settings(database_url), engine)
+    asked.know_prices(engine, database_url)
     return _csv(out, COLUMNS, charges(engine, period, chosen, account))
 
 

@@ -83,7 +83,6 @@ def summary(
     Exit code: 0, 2 wrong usage, or a ledger that cannot be used.
     """
     from llmguard.errors import UsageError
-    from llmguard.usage.prices.known import refresh
     from llmguard.usage.store.query import unpriced
     from llmguard.usage.store.totals import TIMES, before, dimensions
 
@@ -106,7 +105,7 @@ def summary(
     question = Question(dims, zone, time_zone, period, earlier, chosen, extras)
     with asked.ledger(database_url) as engine:
         if savings:
-            refresh(asked.settings(database_url), engine)
+            asked.know_prices(engine, database_url)
         found, figures = _asked_of(engine, question)
         models = unpriced(engine, period) if output_format is asked.Form.TABLE and not chosen else []
         _warn_of_deleted(engine, question)
@@ -146,23 +145,12 @@ def _asked_of(engine: Engine, question: Question) -> tuple[dict[Key, Sums], Figu
 
 def _warn_of_deleted(engine: Engine, question: Question) -> None:
     """Figures that come from the calls themselves know nothing of deleted ones: say so where that matters."""
-    from llmguard.usage.store.rollup import rows_since
-    from llmguard.usage.store.totals import needs_rows
+    from llmguard.usage.store.totals import of_rows
 
     periods = [question.period, *([question.earlier] if question.earlier is not None else [])]
-    of_rows = question.extras["latency"] or question.extras["savings"]
-    asked_of_rows = [
-        each for each in periods if of_rows or needs_rows(question.dims, each, question.chosen, question.zone)
-    ]
-    if not asked_of_rows:
-        return
-    with engine.connect() as connection:
-        since = rows_since(connection)
-    if since.year > 1 and any(each.since is None or each.since < since for each in asked_of_rows):
-        when = since.strftime("%Y-%m-%d %H:%M")
-        typer.echo(
-            f"Calls from before {when} (UTC) have been deleted, and are not in what is reckoned from calls.", err=True
-        )
+    if not (question.extras["latency"] or question.extras["savings"]):
+        periods = [part for each in periods for part in of_rows(question.dims, each, question.chosen, question.zone)]
+    asked.warn_of_deleted(engine, periods)
 
 
 def _lines(
@@ -178,7 +166,12 @@ def _lines(
     lines = [_line(question, _labels(dims, key), [key], found, figures) for key in shown]
     if others:
         lines.append(_line(question, (_OTHERS, *empty), others, found, figures))
+        lines[-1] = _Others(lines[-1])
     return lines, _line(question, ("total", *empty), keys, found, figures)
+
+
+class _Others(dict[str, Any]):
+    """The line of all that are not shown by themselves, whatever others are called."""
 
 
 def _document(question: Question, lines: list[dict[str, Any]], whole: dict[str, Any]) -> dict[str, Any]:
@@ -276,7 +269,7 @@ def _table(dims: Sequence[str], lines: list[dict[str, Any]], whole: dict[str, An
         table.add_column(title, justify="right", no_wrap=True, min_width=width)
     for line in lines:
         labels = [Text(printable(line[name]) or "(none)") for name in dims]
-        if line[dims[0]] == _OTHERS:
+        if isinstance(line, _Others):
             labels = [Text(line[name]) for name in dims]
         table.add_row(*labels, *(_cell(name, line[name]) for name in titles))
     if len(lines) != 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timezone
+from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
@@ -29,12 +29,11 @@ def reprice(
 
     Exit code: 0, 2 wrong usage, or a ledger that cannot be used.
     """
-    from llmguard.usage.prices.known import refresh
     from llmguard.usage.store.reprice import reprice as price_anew
 
     period = asked.period(since, until, timezone.utc)
     with asked.ledger(database_url) as engine:
-        refresh(asked.settings(database_url), engine)
+        asked.know_prices(engine, database_url, strict=every)
         done = price_anew(engine, period, every=every, dry_run=dry_run)
     would = "would cost" if dry_run else "cost"
     typer.echo(
@@ -67,7 +66,9 @@ def prune(
         raise UsageError("--before: say which calls are old, such as 90d")
     with asked.ledger(database_url) as engine:
         number = delete_before(engine, moment, dry_run=True)
-        whole = moment.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+        whole = (
+            min(moment, datetime.now(timezone.utc)).astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+        )
         when = whole.isoformat(" ", "minutes")
         if dry_run or not number:
             typer.echo(f"{number:,} calls are from before {when}.")
@@ -95,7 +96,7 @@ def erase(
     from llmguard.errors import UsageError
     from llmguard.usage.store import upkeep
 
-    if not user:
+    if not asked.filters(user=user):
         raise UsageError("whose? the user's id is empty")
     with asked.ledger(database_url) as engine:
         found = upkeep.found_of(engine, user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -208,16 +209,57 @@ def check(document: dict[str, Any]) -> None:
             raise ValueError(f"{name} is missing")
     if document.get("format") != 1:
         raise ValueError(f"its format is {document.get('format')}, not 1")
+    if not document["providers"]:
+        raise ValueError("it has no providers")
     for name, row in document["providers"].items():
         if not isinstance(row, dict) or not isinstance(row.get("models"), dict):
             raise ValueError(f"the provider {name} has no models")
         for model, prices in row["models"].items():
             if not isinstance(prices, dict):
                 raise ValueError(f"{name}/{model} has no prices")
-            for found in _amounts(prices.get("p") if {"m", "p"} & prices.keys() else prices):
-                if not isinstance(found, Decimal) or not found.is_finite() or found < 0:
+            for found in _amounts_of(prices):
+                if not isinstance(found, Decimal) or not found.is_finite() or not 0 <= found <= _MOST:
                     raise ValueError(f"{name}/{model} has a price that is none: {found!r}")
+            _check_clauses(f"{name}/{model}", prices.get("m", []))
+        _check_clauses(f"the provider {name}", row.get("names", []))
+    for alias, name in document["aliases"].items():
+        if name is not None and name not in document["providers"]:
+            raise ValueError(f"the alias {alias} is of the provider {name}, which it does not have")
     Catalog(document)
+
+
+_MOST = 1_000_000  # dollars per million tokens: more is a slip
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d|\d\d:\d\d-\d\d:\d\d)?")
+
+
+def _check_clauses(of: str, clauses: Any) -> None:
+    """Every clause is a test and a text, and what is a pattern is one.
+
+    Raises:
+        ValueError: one is none.
+    """
+    if not isinstance(clauses, list):
+        raise ValueError(f"{of} has names that are none: {clauses!r}")
+    for clause in clauses:
+        if isinstance(clause, list):
+            _check_clauses(of, clause)
+        elif not isinstance(clause, str) or clause[:1] not in _TESTS:
+            raise ValueError(f"{of} has a name that is none: {clause!r}")
+        elif clause[0] == "~":
+            try:
+                re.compile(clause[1:])
+            except re.error as error:
+                raise ValueError(f"{of} has a pattern that is none: {clause!r} ({error})") from None
+
+
+def _amounts_of(row: dict[str, Any]) -> Iterator[Any]:
+    """Every amount of a model: of its days, and of its tiers."""
+    yield from _amounts(row.get("p") if {"m", "p"} & row.keys() else row)
+    for each in row.get("v", ()) if {"m", "p"} & row.keys() else ():
+        if not isinstance(each, list) or len(each) != 3 or not isinstance(each[0], dict):
+            yield f"{each} is no tier"
+        else:
+            yield from _amounts([each[1:]])
 
 
 def _amounts(prices: Any) -> Iterator[Any]:
@@ -226,7 +268,7 @@ def _amounts(prices: Any) -> Iterator[Any]:
         return
     if isinstance(prices, list):  # [[when, prices], ...]
         for each in prices:
-            if not isinstance(each, list) or len(each) != 2:
+            if not isinstance(each, list) or len(each) != 2 or not _is_day(each[0]):
                 yield f"{each} has no day and no prices"
             else:
                 yield from _amounts(each[1])
@@ -242,6 +284,15 @@ def _amounts(prices: Any) -> Iterator[Any]:
                 yield from tier if isinstance(tier, list) and len(tier) == 2 else [tier]
         else:
             yield price
+
+
+def _is_day(when: Any) -> bool:
+    if not isinstance(when, str) or not _DAY.fullmatch(when):
+        return False
+    try:
+        return len(when) != 10 or bool(date.fromisoformat(when))
+    except ValueError:
+        return False
 
 
 def in_force() -> Catalog:

@@ -91,12 +91,13 @@ def use_adopted_list() -> str:
     return ""
 
 
-def refresh(settings: UsageSettings, engine: Any) -> list[str]:
-    """Learn what is known of prices now. What cannot be used is left out, and said in the log once.
+def refresh(settings: UsageSettings, engine: Any, *, say: bool = True) -> list[str]:
+    """Learn what is known of prices now. What cannot be used is left out.
 
     Args:
         settings: whose project's configuration is read.
         engine: of the ledger; None reads no prices from there.
+        say: say what is wrong in the log, once.
 
     Returns:
         What is wrong.
@@ -118,7 +119,7 @@ def refresh(settings: UsageSettings, engine: Any) -> list[str]:
     if book != own.current():
         own.use(book)
     for each in problems:
-        if each not in _said:
+        if say and each not in _said:
             _said.add(each)
             LOG.warning("%s", each)
     return problems

@@ -51,7 +51,8 @@ def _price(row: Any) -> OwnPrice:
 
 
 def set_price(engine: Engine, price: OwnPrice) -> int:
-    """Let a price hold from its first moment on; what held for the same model until then ends there.
+    """Let a price hold from its first moment on; what held for the same model until then ends there, unless the new one
+    ends: then it holds again.
 
     Returns:
         How many prices end.
@@ -69,9 +70,8 @@ def set_price(engine: Engine, price: OwnPrice) -> int:
     with engine.execution_options(llmguard_write=True).begin() as connection:
         replaced = same & (model_pricing.c.effective_from == since)
         connection.execute(update(model_pricing).where(replaced).values(is_active=False, effective_to=since))
-        ended = connection.execute(
-            update(model_pricing).where(held).values(effective_to=since, updated_at=now)
-        ).rowcount
+        ending = update(model_pricing).where(held).values(effective_to=since, updated_at=now)
+        ended = connection.execute(ending).rowcount if price.until is None else 0
         connection.execute(
             insert(model_pricing).values(
                 id=uuid.uuid4().hex,

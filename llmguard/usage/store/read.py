@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, case, func, select
 
-from llmguard.usage.store.tables import usage_hourly, usage_logs
+from llmguard.usage.store.tables import usage_hourly, usage_logs, usage_retention
 
 #: Arguments of `usage_report` that narrow it down -> column.
 FILTERS = {
@@ -98,7 +98,8 @@ def usage_report(
 
     Returns:
         `{"summary": {...}, "breakdown_by_model": [...], "daily_usage": [...newest 30], "filters_applied": {...}}`.
-        Costs are decimals; `unpriced_requests` counts those without a price, which no cost includes.
+        Costs are decimals; `unpriced_requests` counts those without a price, which no cost includes. Where calls of
+        the period have been deleted, `summary["calls_deleted_before"]` says before when: they are in no figure here.
 
     Raises:
         SQLAlchemyError: the database does not answer.
@@ -120,6 +121,7 @@ def usage_report(
             _grouped(day.label("day")).where(*conditions).order_by(day.desc()).limit(30)
         ).mappings()
         daily = [{"date": str(r["day"]), **_amounts(r)} for r in days]
+        deleted = connection.execute(select(func.max(usage_retention.c.rows_since))).scalar()
     requests = int(whole["requests"])
     summary = {
         "total_requests": requests,
@@ -134,6 +136,8 @@ def usage_report(
         "avg_response_time_ms": float(whole["duration"]) if whole["duration"] is not None else 0.0,
         "period": {"start": start.isoformat() if start else None, "end": end.isoformat() if end else None},
     }
+    if deleted is not None and (start is None or start < deleted):
+        summary["calls_deleted_before"] = deleted.isoformat()
     return {"summary": summary, "breakdown_by_model": by_model, "daily_usage": daily, "filters_applied": given}
 
 

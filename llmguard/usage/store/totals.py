@@ -102,18 +102,42 @@ def totals(
     Raises:
         SQLAlchemyError: the database does not answer.
     """
-    table = _source(by, period, filters, zone)
-    statement = (
-        _of_rows(by, period, filters, engine.dialect.name) if table is None else _of_rollup(table, by, period, filters)
-    )
+    table = _source(by, filters, zone)
     found: dict[Key, Sums] = {}
     with engine.connect() as connection:
-        for row in connection.execute(statement).mappings():
-            sums = Sums(**{name: int(row[name] or 0) for name in _SUMS}, cost=row["cost"] or Decimal(0))
-            if sums.calls:
-                key = key_of(by, row, zone)
-                found[key] = found.get(key, Sums()) + sums
+        for part, is_whole in _parts(period):
+            if table is None or not is_whole:
+                statement = _of_rows(by, part, filters, engine.dialect.name)
+            else:
+                statement = _of_rollup(table, by, part, filters)
+            for row in connection.execute(statement).mappings():
+                sums = Sums(**{name: int(row[name] or 0) for name in _SUMS}, cost=row["cost"] or Decimal(0))
+                if sums.calls:
+                    key = key_of(by, row, zone)
+                    found[key] = found.get(key, Sums()) + sums
     return ordered(by, found)
+
+
+def _parts(period: Period) -> list[tuple[Period, bool]]:
+    """A period as what is made of whole hours (True), of which there are sums, and what is left at its ends."""
+    since, until = period
+    first = None if since is None else _hour(since, up=True)
+    last = None if until is None else _hour(until)
+    if first is not None and last is not None and first >= last:
+        return [(period, first == since and last == until)]
+    parts = [(Period(first, last), True)]
+    if first != since:
+        parts.insert(0, (Period(since, first), False))
+    if last != until:
+        parts.append((Period(last, until), False))
+    return parts
+
+
+def _hour(at: datetime, *, up: bool = False) -> datetime:
+    """The hour (UTC) that a moment is in, or the next one when it is none."""
+    utc = at.astimezone(timezone.utc)
+    hour = utc.replace(minute=0, second=0, microsecond=0)
+    return hour + timedelta(hours=1) if up and hour != utc else hour
 
 
 def ordered(by: Sequence[str], found: dict[Key, Sums]) -> dict[Key, Sums]:
@@ -150,25 +174,15 @@ def needed(by: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(column for name in by for column in _columns_of(name)))
 
 
-def _source(by: Sequence[str], period: Period, filters: dict[str, str], zone: tzinfo) -> Table | None:
+def _source(by: Sequence[str], filters: dict[str, str], zone: tzinfo) -> Table | None:
     """The roll-up that can answer, None when the rows must."""
-    if not all(_is_hour(at) for at in period):
-        return None
-    if any(name in TIMES for name in by) and not _has_whole_hours(zone):
+    if any(name in TIMES for name in by) and not has_whole_hours(zone):
         return None
     asked = (*needed(by), *(FILTERS[each] for each in filters))
     return next((table for table in (usage_hourly, usage_hourly_sites) if all(name in table.c for name in asked)), None)
 
 
-def _is_hour(at: datetime | None) -> bool:
-    return at is None or ((at.minute, at.second, at.microsecond) == (0, 0, 0) and _whole_offset(at))
-
-
-def _whole_offset(at: datetime) -> bool:
-    return at.astimezone(timezone.utc).minute == 0
-
-
-def _has_whole_hours(zone: tzinfo) -> bool:
+def has_whole_hours(zone: tzinfo) -> bool:
     """Whether the zone's hours are UTC's; a zone whose offset has half hours must ask each row."""
     moments = (datetime(year, month, 1, tzinfo=zone) for year in (2000, 2013, 2026) for month in (1, 7))
     return all((moment.utcoffset() or timedelta(0)).seconds % 3600 == 0 for moment in moments)
@@ -205,9 +219,11 @@ def _tag(name: str, dialect: str) -> Any:
     return case((kind.in_(("true", "false")), kind), else_=said)
 
 
-def needs_rows(by: Sequence[str], period: Period, filters: dict[str, str], zone: tzinfo) -> bool:
-    """Whether `totals` asks the calls themselves, which may have been deleted, not their sums."""
-    return _source(by, period, filters, zone) is None
+def of_rows(by: Sequence[str], period: Period, filters: dict[str, str], zone: tzinfo) -> list[Period]:
+    """The parts of a period of which `totals` asks the calls themselves, which may be deleted, not their sums."""
+    if _source(by, filters, zone) is None:
+        return [period]
+    return [part for part, is_whole in _parts(period) if not is_whole]
 
 
 def _of_rows(by: Sequence[str], period: Period, filters: dict[str, str], dialect: str) -> Select[Any]:
@@ -228,32 +244,36 @@ def _of_rows(by: Sequence[str], period: Period, filters: dict[str, str], dialect
 
 
 def before(period: Period) -> Period:
-    """The period before one, of the same length; months before months.
+    """The period before one, of the same length; months before months, and of a month that runs as much of the one
+    before.
 
     Raises:
         UsageError: the period has no beginning.
     """
     if period.since is None:
         raise UsageError("--compare needs --since: the period before is as long as the period")
-    until = period.until or datetime.now(timezone.utc)
-    since = period.since
-    if (
-        since.day == 1
-        and since == since.replace(hour=0, minute=0, second=0, microsecond=0)
-        and _is_month(since, period)
-    ):
-        first = (since - timedelta(days=1)).replace(day=1)
-        return Period(first, since)
+    since, until = period.since, period.until or datetime.now(timezone.utc)
     try:
-        first = since - (until - since)
-    except OverflowError:
+        if _is_first(since) and (period.until is None or _is_first(period.until)):
+            months = _months(until.astimezone(since.tzinfo)) - _months(since) + (period.until is None)
+            first = _earlier(since, months)
+            return Period(first, since if period.until is not None else min(first + (until - since), since))
+        return Period(since - (until - since), since)
+    except (OverflowError, ValueError):
         raise UsageError("--compare: there is no time before that") from None
-    return Period(first.replace(minute=0, second=0, microsecond=0), since)  # of whole hours there are sums
 
 
-def _is_month(since: datetime, period: Period) -> bool:
-    following = (since + timedelta(days=32)).replace(day=1)
-    return period.until == following
+def _is_first(at: datetime) -> bool:
+    return at == at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _months(at: datetime) -> int:
+    return at.year * 12 + at.month - 1
+
+
+def _earlier(at: datetime, months: int) -> datetime:
+    year, month = divmod(_months(at) - months, 12)
+    return at.replace(year=year, month=month + 1)
 
 
 def durations(
@@ -300,7 +320,7 @@ def daily(
         SQLAlchemyError: the database does not answer.
     """
     table = usage_hourly
-    period = Period(*(at and at.replace(minute=0, second=0, microsecond=0) for at in period))  # of whole hours
+    period = Period(*(at and _hour(at) for at in period))  # of whole hours
     conditions = [table.c[FILTERS[name]] == value for name, value in filters.items()]
     statement = (
         select(table).where(*conditions, *within(table.c.hour, period)).order_by(*(table.c[name] for name in GRAIN))

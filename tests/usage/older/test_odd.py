@@ -476,7 +476,7 @@ def test_odd_copies_in_sqlite_are_left_alone(change: str, said: str, tmp_path: P
 def test_limits_in_sqlite_go_back_whatever_their_types(tmp_path: Path) -> None:
     engine = connect(f"sqlite:///{tmp_path}/usage.db")
     for each in (
-        "CREATE TABLE llm_rate_limits (id CHAR(36) NOT NULL PRIMARY KEY, user_id uuid, limit_type, limit_value INTEGER)",
+        "CREATE TABLE llm_rate_limits (id CHAR(36) NOT NULL PRIMARY KEY, user_id uuid, limit_type, limit_value INT)",
         "INSERT INTO llm_rate_limits VALUES ('1', '550e8400-e29b-41d4-a716-446655440000', 'day', 5)",
     ):
         script(engine, each)
