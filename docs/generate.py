@@ -27,6 +27,7 @@ DOCS = ROOT / "docs"
 sys.path.insert(0, str(ROOT))
 
 EXAMPLE = ROOT / "fixtures" / "projects" / "support_bot"
+SERVICES = ("azure_openai", "openai", "groq", "anthropic")
 GUIDES = ("tutorial.md", "ci.md", "ledger.md")
 HEAD = "<!-- Written by docs/generate.py; change the code, not this file. -->\n\n"
 
@@ -55,6 +56,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield DOCS / "configuration.md", configuration_page()
     yield DOCS / "cli.md", cli_page()
     yield DOCS / "llmguard.schema.json", json.dumps(schema(), indent=2) + "\n"
+    yield DOCS / "services.md", services_page()
     for name in GUIDES:
         yield DOCS / name, guide(DOCS / name)
     yield from pictures()
@@ -135,6 +137,27 @@ def configuration_page() -> str:
         " or ".join(f'`"{name}"`' for name in KNOWN_CALLS) + ", the calls of that SDK's client.\n\n" + PROVIDERS_EXAMPLE
     )
     return "".join(parts)
+
+
+def services_page() -> str:
+    """The guide to the services, with the table of their environment variables."""
+    from llmguard.calls.service_settings import VARIABLES, model_variable
+    from llmguard.calls.transports import row_of
+
+    lines = ["| variable | default | what |", "|---|---|---|"]
+    lines += [f"| `{name}` | `{default}` | {text} |" for name, (default, text) in VARIABLES.items()]
+    for row in map(row_of, SERVICES):
+        prefix = row.name.upper()
+        lines.append(f"| `{prefix}_ENABLED` | `true` | whether {row.title} may be asked |")
+        lines += [f"| `{name}` | | its key: without one it is not asked |" for name in row.key_env]
+        lines += [
+            f"| `{name}` | {f'`{default}`' if default else ''} | `{option}` of its client |"
+            for option, (name, default) in row.option_env.items()
+        ]
+        lines.append(f"| `{model_variable(row)}` | `{row.default_model}` | the model |")
+    text = (DOCS / "services.md").read_text(encoding="utf-8")
+    head, _, rest = text.partition("<!-- environment -->\n")
+    return f"{head}<!-- environment -->\n" + "\n".join(lines) + "\n" + rest[rest.index("<!-- end -->") :]
 
 
 CONFIGURATION_INTRODUCTION = """\

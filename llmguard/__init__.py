@@ -12,9 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from llmguard.calls.client import UnifiedLLMClient
     from llmguard.calls.multi_model import ModelType, MultiModelService, TaskComplexity, multi_model_service
+    from llmguard.calls.unified import LLMProvider, LLMResponse, UnifiedLLMService, get_llm_service
     from llmguard.calls.wrapper import LLMWrapper, llm_wrapper
-    from llmguard.errors import BudgetExceeded, CallsStopped, RateLimitExceeded
+    from llmguard.errors import AllProvidersFailed, BudgetExceeded, CallsStopped, RateLimitExceeded
     from llmguard.usage.clients import track
     from llmguard.usage.limits.budget import budget
     from llmguard.usage.litellm_callback import LLMUsageCallback
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
 
 #: Public name -> module that defines it.
 _WHERE = {
+    "AllProvidersFailed": "llmguard.errors",
     "BudgetExceeded": "llmguard.errors",
     "CallsStopped": "llmguard.errors",
+    "LLMProvider": "llmguard.calls.unified",
+    "LLMResponse": "llmguard.calls.unified",
     "LLMUsageCallback": "llmguard.usage.litellm_callback",
     "LLMUsageTracker": "llmguard.usage.tracker",
     "LLMWrapper": "llmguard.calls.wrapper",
@@ -32,7 +37,10 @@ _WHERE = {
     "MultiModelService": "llmguard.calls.multi_model",
     "TaskComplexity": "llmguard.calls.multi_model",
     "RateLimitExceeded": "llmguard.errors",
+    "UnifiedLLMClient": "llmguard.calls.client",
+    "UnifiedLLMService": "llmguard.calls.unified",
     "budget": "llmguard.usage.limits.budget",
+    "get_llm_service": "llmguard.calls.unified",
     "is_litellm_tracking_enabled": "llmguard.usage.litellm_tracking",
     "multi_model_service": "llmguard.calls.multi_model",
     "setup_litellm_tracking": "llmguard.usage.litellm_tracking",
@@ -42,8 +50,11 @@ _WHERE = {
     "track": "llmguard.usage.clients",
 }
 __all__ = [
+    "AllProvidersFailed",
     "BudgetExceeded",
     "CallsStopped",
+    "LLMProvider",
+    "LLMResponse",
     "LLMUsageCallback",
     "LLMUsageTracker",
     "LLMWrapper",
@@ -51,8 +62,11 @@ __all__ = [
     "MultiModelService",
     "RateLimitExceeded",
     "TaskComplexity",
+    "UnifiedLLMClient",
+    "UnifiedLLMService",
     "__version__",
     "budget",
+    "get_llm_service",
     "is_litellm_tracking_enabled",
     "llm_tracker",
     "llm_usage_tracker",

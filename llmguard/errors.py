@@ -3,6 +3,8 @@
 LLMGuardError
 ├── ConfigError        a configuration that cannot be used
 ├── UsageError         a command or a call with arguments that make no sense
+├── MalformedAnswer    a provider's answer that is no answer
+├── AllProvidersFailed nobody who was asked has answered
 ├── UncheckableError   a file that could not be checked (a finding for the run, never its end)
 └── RateLimitExceeded  a call that a limit refuses, before anything was sent
     ├── BudgetExceeded a call that the budget of a run refuses
@@ -56,6 +58,25 @@ class UncheckableError(LLMGuardError):
         super().__init__(problem)
         self.problem = problem
         self.line = line
+
+
+class MalformedAnswer(LLMGuardError):  # noqa: N818  (as those below)
+    """An answer that is none: no choice in it, or a tool call whose arguments are no JSON."""
+
+
+class AllProvidersFailed(LLMGuardError):  # noqa: N818
+    """Nobody who was asked has answered; the error of the last one is its `__cause__`.
+
+    Args:
+        attempts: (provider, model, its error) in the order in which they were asked.
+        retry_after: seconds after which somebody may be asked again, as far as that is known.
+    """
+
+    def __init__(self, attempts: list[tuple[str, str, BaseException]], retry_after: float | None = None) -> None:
+        said = "; ".join(f"{provider} {model}: {type(error).__name__}" for provider, model, error in attempts)
+        super().__init__(f"all providers failed: {said or 'none is configured'}")
+        self.attempts = attempts
+        self.retry_after = retry_after
 
 
 class RateLimitExceeded(LLMGuardError):  # noqa: N818  (the name that its users expect)

@@ -27,13 +27,12 @@ from llmguard.calls.request import (
     check_model,
     default_provider,
 )
-from llmguard.calls.transports import Reached, own_client, transport_for
+from llmguard.calls.transports import Reached, own_client, row_of, transport_for
 from llmguard.errors import UsageError
 from llmguard.usage.clients import view
 
 C = TypeVar("C")
 _FURTHER = frozenset(("tenant", "run_id", "agent", "budget"))
-_DEFAULT_MODEL = "meta-llama/llama-4-scout-17b-16e-instruct"  # the one that the first users have
 
 
 class LLMWrapper(ChatMethods, MessagesMethods):
@@ -62,7 +61,7 @@ class LLMWrapper(ChatMethods, MessagesMethods):
     def default_model(self) -> str:
         """The model of `default_provider` that is asked when a call names none, "" when there is none."""
         named = self._default_model or os.environ.get("LLM_DEFAULT_MODEL", "")
-        return named or (_DEFAULT_MODEL if self.default_provider == "groq" else "")
+        return named or (row_of("groq").default_model if self.default_provider == "groq" else "")
 
     @default_model.setter
     def default_model(self, model: str) -> None:

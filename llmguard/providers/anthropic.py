@@ -105,6 +105,11 @@ ANTHROPIC = Provider(
     settled=("v1/messages/batches/*work/results", "v1/dreams/*"),
     models=("claude-",),
     own_models=True,
+    # claude-3-opus-20240229, which users had, is gone since 2026-01-05
+    # (https://platform.claude.com/docs/en/about-claude/model-deprecations).
+    default_model="claude-opus-5-5",
+    model_env="ANTHROPIC_MODEL",
+    request_defaults={"max_tokens": 1024},
     usage_paths={
         "input_tokens": "usage.input_tokens",
         "output_tokens": "usage.output_tokens",

@@ -36,5 +36,11 @@ AZURE_OPENAI = Provider(
     key_env=("AZURE_OPENAI_API_KEY",),
     dialect="azure_openai",
     usage_paths=OPENAI_USAGE,
+    default_model="gpt-4",
+    model_env="AZURE_OPENAI_DEPLOYMENT",
+    option_env={
+        "azure_endpoint": ("AZURE_OPENAI_ENDPOINT", ""),
+        "api_version": ("AZURE_OPENAI_API_VERSION", "2024-12-01-preview"),
+    },
     capabilities=OPENAI_CAPABILITIES | {"images", "responses", "embeddings"},
 )

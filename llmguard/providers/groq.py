@@ -30,6 +30,8 @@ GROQ = Provider(
         **dict.fromkeys(("batches/*/cancel", "files"), ""),
     },
     own_models=True,
+    default_model="meta-llama/llama-4-scout-17b-16e-instruct",  # the one that the first users have
+    model_env="GROQ_MODEL",
     usage_paths=OPENAI_USAGE,
     capabilities=OPENAI_CAPABILITIES | {"images"},
 )

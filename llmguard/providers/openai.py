@@ -150,6 +150,8 @@ OPENAI = Provider(
     ),
     models=("gpt-", "chatgpt-", *(f"o{n}" for n in range(1, 10))),
     own_models=True,
+    default_model="gpt-4",
+    model_env="OPENAI_MODEL",
     usage_paths=OPENAI_USAGE,
     capabilities=OPENAI_CAPABILITIES | {"images", "responses", "embeddings"},
 )

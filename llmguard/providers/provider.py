@@ -116,6 +116,10 @@ class Provider(NamedTuple):
             is `*work` is the identifier of that work, where the answer does not say it.
         models: what the names of its own models begin with, which no provider with `own_models` serves for it.
         own_models: it serves no other maker's models under their plain names.
+        default_model: asked of it when nobody says which, "" for none.
+        model_env: environment variable of that model.
+        option_env: argument of the SDK's client -> (environment variable, default), where the SDK does not read it.
+        request_defaults: arguments that the API needs, where a question does not say.
         capabilities: what the API offers beyond plain text ("stream", "tools", "json", "images").
     """
 
@@ -137,4 +141,8 @@ class Provider(NamedTuple):
     settled: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     own_models: bool = False
+    default_model: str = ""
+    model_env: str = ""
+    option_env: Mapping[str, tuple[str, str]] = EMPTY
+    request_defaults: Mapping[str, Any] = EMPTY
     capabilities: frozenset[str] = frozenset()

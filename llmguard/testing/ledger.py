@@ -15,6 +15,7 @@ from llmguard.usage.rows import amended, amendment_of, chosen, entry, row_of, se
 from llmguard.usage.settings import UsageSettings, from_environment
 
 Row = dict[str, Any]
+Key = tuple[str, int]
 
 
 class MemoryLedger(Recorder):
@@ -27,7 +28,7 @@ class MemoryLedger(Recorder):
     def __init__(self, settings: UsageSettings) -> None:
         super().__init__(settings)
         self.started: list[Row] = []
-        self._ended: dict[str, Row] = {}
+        self._ended: dict[Key, Row] = {}
         self._counters = MemoryCounters()
         self._guard = threading.RLock()  # a finaliser may record in the middle of another call
 
@@ -36,7 +37,7 @@ class MemoryLedger(Recorder):
         """A row for each call, in the order of their starts, with the columns of `llm_usage_logs` that are known. A
         call that has not ended is `unknown`."""
         with self._guard:
-            begun = {data["call_id"]: entry(data, unknown_row_of) for data in self.started}
+            begun = {_key(data): entry(data, unknown_row_of) for data in self.started}
             for row in begun.values():
                 row.pop("limits", None)  # no column
             return list({**begun, **self._ended}.values())
@@ -77,8 +78,8 @@ class MemoryLedger(Recorder):
 
     def finish(self, data: Row) -> None:
         with self._guard:
-            if data["call_id"] not in self._ended:
-                row = self._ended[data["call_id"]] = entry(data, row_of)
+            if _key(data) not in self._ended:
+                row = self._ended[_key(data)] = entry(data, row_of)
                 self._counters.settle(row.pop("limits", None), row)
 
     def make_gate(self) -> Gate:
@@ -92,10 +93,10 @@ class MemoryLedger(Recorder):
                 row = chosen(same)
                 new = None if row is None else settled(row, amendment)
             else:
-                row = self._ended.get(data["call_id"])
+                row = self._ended.get(_key(data))
                 new = None if row is None else amended(row, amendment)
             if new is not None:
-                self._ended[new["call_id"]] = new
+                self._ended[_key(new)] = new
 
     def flush(self, deadline: float | None = None) -> bool:
         return True
@@ -105,6 +106,10 @@ class MemoryLedger(Recorder):
 
     def close(self, deadline: float = 0.0) -> None:
         """There is nothing to close."""
+
+
+def _key(data: Row) -> Key:
+    return data["call_id"], data.get("attempt_no") or 0
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class Call:
             **run_fields(),
         }
         self.fields.update({name: value for name, value in fields.items() if value is not None})
-        self.fields["call_id"] = new_call_id()
+        self.fields["call_id"] = self.fields.get("call_id") or new_call_id()  # attempts of one question share it
         self.prompt_estimate: int | None = None
         self.listener: Listener | None = None
         self.held = False

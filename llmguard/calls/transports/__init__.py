@@ -48,7 +48,13 @@ class Transport(Protocol):
     """What carries calls to a provider."""
 
     def reach(
-        self, path: tuple[str, ...], model: Any, client_options: Mapping[str, Any] | None, *, asynchronous: bool
+        self,
+        path: tuple[str, ...],
+        model: Any,
+        client_options: Mapping[str, Any] | None,
+        *,
+        asynchronous: bool,
+        slot: int = 0,
     ) -> Reached:
         """The provider, ready to be asked.
 
@@ -57,6 +63,7 @@ class Transport(Protocol):
             model: that is asked.
             client_options: arguments of the client.
             asynchronous: whether the method is to be awaited.
+            slot: which of several clients of the same kind.
 
         Raises:
             ConfigError: the SDK is not installed, or the key of a provider without one of its own is missing.

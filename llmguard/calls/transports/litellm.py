@@ -36,7 +36,13 @@ class LiteLLMTransport:
         self._prefix = _PREFIXES.get(row.name, row.name)
 
     def reach(
-        self, path: tuple[str, ...], model: Any, client_options: Mapping[str, Any] | None, *, asynchronous: bool
+        self,
+        path: tuple[str, ...],
+        model: Any,
+        client_options: Mapping[str, Any] | None,
+        *,
+        asynchronous: bool,
+        slot: int = 0,
     ) -> Reached:
         litellm = _litellm(self._row.name)
         method = litellm.acompletion if asynchronous else litellm.completion

@@ -82,10 +82,16 @@ class SDKTransport:
         self._environment = (*row.key_env, *([own] if self._foreign else sdk.environment))
 
     def reach(
-        self, path: tuple[str, ...], model: Any, client_options: Mapping[str, Any] | None, *, asynchronous: bool
+        self,
+        path: tuple[str, ...],
+        model: Any,
+        client_options: Mapping[str, Any] | None,
+        *,
+        asynchronous: bool,
+        slot: int = 0,
     ) -> Reached:
         environ = os.environ
-        key = (self.row.name, *map(environ.get, self._environment), key_of(client_options))
+        key = (self.row.name, slot, *map(environ.get, self._environment), key_of(client_options))
         kept = pool.get(key, lambda: self._made(client_options or {}, asynchronous), asynchronous=asynchronous)
         method: Any = kept.client
         for name in path:

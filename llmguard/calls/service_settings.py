@@ -1,0 +1,158 @@
+"""What the environment says of the failover service: who is asked, in which order, with which model and key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from llmguard.calls.breaker import Rules
+from llmguard.calls.failover import Target
+from llmguard.calls.transports import row_of
+from llmguard.errors import ConfigError, UsageError
+from llmguard.providers import Provider
+
+_RULES = Rules()
+#: Environment variable -> (its default, what it says).
+VARIABLES: dict[str, tuple[str, str]] = {
+    "LLM_PRIMARY_PROVIDER": ("azure_openai", "who is asked first"),
+    "LLM_FALLBACK_PROVIDERS": ("openai,groq", "who is asked then, in order; empty for nobody"),
+    "LLM_ENABLE_FALLBACK": ("true", "whether anybody is asked then"),
+    "LLM_ATTEMPT_TIMEOUT": ("60", "seconds that one attempt may take"),
+    "LLM_MAX_RETRIES": ("0", "how often all are asked once more, after a pause that grows from half a second"),
+    "LLM_POOL_SIZE": ("3", "clients of each provider, asked in turn"),
+    "LLM_BREAKER_FAILURES": (str(_RULES.in_a_row), "failures in a row after which a provider is left alone"),
+    "LLM_BREAKER_FAILURE_RATE": (
+        str(_RULES.share),
+        f"share of failures, of at least {_RULES.least} calls in the window, after which it is",
+    ),
+    "LLM_BREAKER_WINDOW": (f"{_RULES.window:g}", "seconds of that window"),
+    "LLM_BREAKER_PAUSE": (
+        f"{_RULES.pause:g}",
+        f"seconds until one call is let through again; doubles up to {_RULES.longest:g} while it fails",
+    ),
+}
+
+
+class ServiceSettings(NamedTuple):
+    """Of the failover service.
+
+    Attributes:
+        primary: who is asked first.
+        fallbacks: who is asked then, in order.
+        enable_fallback: whether anybody is.
+        pool_size: clients of each provider.
+        attempt_timeout: seconds that one attempt may take.
+        rounds: how often all are asked.
+        rules: of the circuit breakers.
+    """
+
+    primary: str
+    fallbacks: tuple[str, ...]
+    enable_fallback: bool = True
+    pool_size: int = 3
+    attempt_timeout: float = 60.0
+    rounds: int = 1
+    rules: Rules = Rules()
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Who is asked, in order, each once."""
+        return tuple(dict.fromkeys((self.primary, *(self.fallbacks if self.enable_fallback else ()))))
+
+
+def from_environment(environ: Mapping[str, str] | None = None) -> ServiceSettings:
+    """The settings of the environment. Blanks around names do not matter, nor does an empty list.
+
+    Raises:
+        ConfigError: a name is no provider's, or a number is none; it says which variable.
+    """
+    given = os.environ if environ is None else environ
+    primary = known("LLM_PRIMARY_PROVIDER", _said(given, "LLM_PRIMARY_PROVIDER"))
+    names = given.get("LLM_FALLBACK_PROVIDERS", VARIABLES["LLM_FALLBACK_PROVIDERS"][0])  # empty says something here
+    fallbacks = tuple(known("LLM_FALLBACK_PROVIDERS", name) for each in names.split(",") if (name := each.strip()))
+    return ServiceSettings(
+        primary,
+        fallbacks,
+        _is_on(given, "LLM_ENABLE_FALLBACK"),
+        int(_number(given, "LLM_POOL_SIZE", 1, 64)),
+        _number(given, "LLM_ATTEMPT_TIMEOUT", 0.001, 86_400),
+        1 + int(_number(given, "LLM_MAX_RETRIES", 0, 10)),
+        _RULES._replace(
+            in_a_row=int(_number(given, "LLM_BREAKER_FAILURES", 1, 1_000_000)),
+            share=_number(given, "LLM_BREAKER_FAILURE_RATE", 0.01, 1),
+            window=_number(given, "LLM_BREAKER_WINDOW", 0.1, 86_400),
+            pause=_number(given, "LLM_BREAKER_PAUSE", 0.001, 86_400),
+        ),
+    )
+
+
+def known(variable: str, name: str) -> str:
+    """The name of a provider's row, for a name that somebody has written.
+
+    Raises:
+        ConfigError: there is no such provider.
+    """
+    try:
+        return row_of(name).name
+    except UsageError as error:
+        raise ConfigError(variable, "", str(error)) from None
+
+
+def target_of(name: str, environ: Mapping[str, str] | None = None) -> Target | None:
+    """Whom to ask of a provider, None when it is switched off, or has no key or no place in the environment.
+
+    Raises:
+        ConfigError: it has a key and no model.
+    """
+    given = os.environ if environ is None else environ
+    row = row_of(name)
+    if not is_configured(row, given):
+        return None
+    variable = model_variable(row)
+    model = _text(given, variable, row.default_model)
+    if not model:
+        raise ConfigError(variable, "", f"is not set: the model of {row.title} that the service asks")
+    options = {
+        option: value for option, (place, default) in row.option_env.items() if (value := _text(given, place, default))
+    }
+    return Target(row.name, model, options, row.request_defaults)
+
+
+def model_variable(row: Provider) -> str:
+    """The environment variable of the model that is asked of a provider."""
+    return row.model_env or f"{row.name.upper()}_MODEL"
+
+
+def is_configured(row: Provider, given: Mapping[str, str]) -> bool:
+    """Whether a provider is switched on, and has a key and all that its client needs."""
+    if not _is_on(given, f"{row.name.upper()}_ENABLED"):
+        return False
+    places = [_text(given, place, default) for place, default in row.option_env.values()]
+    return all(places) and (not row.key_env or any(_text(given, name, "") for name in row.key_env))
+
+
+def _text(given: Mapping[str, str], name: str, default: str) -> str:
+    return given.get(name, "").strip() or default
+
+
+def _is_on(given: Mapping[str, str], name: str) -> bool:
+    text = _text(given, name, "true").lower()
+    if text not in ("true", "1", "yes", "on", "false", "0", "no", "off"):
+        raise ConfigError(name, "", f"must be true or false, not {given[name]!r}")
+    return text in ("true", "1", "yes", "on")
+
+
+def _said(given: Mapping[str, str], name: str) -> str:
+    return _text(given, name, VARIABLES[name][0])
+
+
+def _number(given: Mapping[str, str], name: str, least: float, most: float) -> float:
+    text = _said(given, name)
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        raise ConfigError(name, "", f"must be a number from {least:g} to {most:g}, not {text!r}")
+    return number

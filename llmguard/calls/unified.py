@@ -1,0 +1,313 @@
+"""`UnifiedLLMService`: one question, several providers; who fails is left alone for a while.
+
+Every attempt is a row of the ledger, and those of one question share its `call_id`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+from llmguard.calls.answer import Said, said_by
+from llmguard.calls.failover import Ask, Failover, Round, Target, Wait
+from llmguard.calls.request import CHAT, Request, asked, asked_sync, check_messages
+from llmguard.calls.service_settings import ServiceSettings, from_environment, known, target_of
+from llmguard.calls.transports import Reached, transport_for
+from llmguard.errors import UsageError
+from llmguard.usage.ids import call_id as new_call_id
+
+_TEMPERATURE = 0.7  # sent where a question does not say, and the model takes one
+_GRACE = 1.0  # seconds beyond an attempt's time in which the SDK may say itself that it is over
+
+
+class LLMProvider(str, Enum):
+    """The providers that the service has names for; any other name of the list of providers does as well."""
+
+    OPENAI = "openai"
+    AZURE_OPENAI = "azure_openai"
+    GROQ = "groq"
+    ANTHROPIC = "anthropic"
+
+
+class LLMResponse:
+    """An answer.
+
+    Attributes:
+        content: its text, "" when it only wants tools to be called.
+        provider: who answered.
+        model: as it was asked for.
+        usage: counts, milliseconds and dollars, the same for every provider; see `llmguard.calls.result.UsageDict`.
+        raw_response: `{"content": text, "tool_calls": [{"id", "name", "arguments": the object}]}`, the second where
+            there are any.
+        response: the object of the provider's SDK.
+    """
+
+    def __init__(
+        self,
+        content: str,
+        provider: str,
+        model: str,
+        usage: Mapping[str, Any] | None = None,
+        raw_response: Any = None,
+        response: Any = None,
+    ) -> None:
+        self.content = content
+        self.provider = provider
+        self.model = model
+        self.usage = dict(usage or {})
+        self.raw_response = raw_response
+        self.response = response
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tools that it wants to be called."""
+        raw = self.raw_response
+        return list(raw.get("tool_calls", ())) if isinstance(raw, Mapping) else []
+
+    def to_dict(self) -> dict[str, Any]:
+        """`{"content", "provider", "model", "usage"}`."""
+        return {"content": self.content, "provider": self.provider, "model": self.model, "usage": self.usage}
+
+    def __repr__(self) -> str:
+        return f"LLMResponse(provider={self.provider!r}, model={self.model!r}, {len(self.content)} characters)"
+
+
+class UnifiedLLMService:
+    """Asks the primary provider, and the fallbacks in order when it fails. Making one opens no connection.
+
+    Args:
+        settings: who is asked, and how; by default what the environment says.
+
+    Attributes:
+        primary_provider: who is asked first; may be set.
+        fallback_providers: who is asked then, in order; may be changed.
+        enable_fallback: whether anybody is.
+
+    Raises:
+        ConfigError: the environment names a provider that is none, or a number that is none.
+    """
+
+    def __init__(self, settings: ServiceSettings | None = None) -> None:
+        self.settings = settings or from_environment()
+        self.primary_provider: str = self.settings.primary
+        self.fallback_providers: list[str] = list(self.settings.fallbacks)
+        self.enable_fallback = self.settings.enable_fallback
+        self.pool_size = self.settings.pool_size
+        self._turns: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._fixed: set[tuple[str, str]] = set()  # models that take no temperature
+        self._failover = Failover(self.settings.rules, self.settings.rounds)
+        for name in self.settings.order:
+            target_of(name)  # says now what is wrong with it
+
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    def generate_response(
+        self,
+        messages: Iterable[Any],
+        temperature: float | None = _TEMPERATURE,
+        max_tokens: int | None = None,
+        tools: Iterable[Any] | None = None,
+        *,
+        user_id: Any = None,
+        service_name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> LLMResponse:
+        """`generate_response_async` for code that is not asynchronous; inside a running loop it blocks that.
+
+        An attempt's time is that of each wait for the provider here: nobody can end a thread's call from outside.
+        """
+        question = self._question(messages, temperature, max_tokens, tools, arguments)
+        attribution = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
+        round_ = self._failover.round(self._targets())
+        step = round_.next()
+        while True:
+            if isinstance(step, Wait):
+                time.sleep(step.seconds)
+                step = round_.next()
+                continue
+            try:
+                request = self._request(step, question, attribution, metadata, asynchronous=False)
+                found = _answer(step.target, asked_sync(request))
+            except BaseException as error:  # noqa: BLE001  (what is not its business is raised again)
+                step = self._after(round_, step, error, question)
+                continue
+            round_.answered(step)
+            return found
+
+    async def generate_response_async(
+        self,
+        messages: Iterable[Any],
+        temperature: float | None = _TEMPERATURE,
+        max_tokens: int | None = None,
+        tools: Iterable[Any] | None = None,
+        *,
+        user_id: Any = None,
+        service_name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> LLMResponse:
+        """Ask, in OpenAI's format, whoever it goes to.
+
+        Args:
+            messages: the conversation: several system messages, images and results of tools are all right.
+            temperature: not sent when it is None; that of the default is left out for models that refuse one.
+            max_tokens: not sent when it is None, but where the provider needs one.
+            tools: in OpenAI's format.
+            user_id, service_name, metadata: what the rows say.
+            arguments: anything else of `chat.completions.create`: tool_choice, response_format, top_p, stop, seed, ...;
+                `model` is sent to whoever is asked.
+
+        Raises:
+            AllProvidersFailed: nobody has answered; the last error is its cause.
+            UsageError: messages that are none, or a stream, which `llm_wrapper` gives.
+            RateLimitExceeded: a limit of the ledger refuses it.
+            Exception: of the provider's SDK, where it is the question's fault, or the key's.
+        """
+        question = self._question(messages, temperature, max_tokens, tools, arguments)
+        attribution = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
+        round_ = self._failover.round(self._targets())
+        step = round_.next()
+        while True:
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+                step = round_.next()
+                continue
+            try:
+                request = self._request(step, question, attribution, metadata, asynchronous=True)
+                result = await asyncio.wait_for(asked(request), self.settings.attempt_timeout + _GRACE)
+                found = _answer(step.target, result)
+            except BaseException as error:  # noqa: BLE001  (as above)
+                step = self._after(round_, step, error, question)
+                continue
+            round_.answered(step)
+            return found
+
+    def _after(self, round_: Round, ask: Ask, error: BaseException, question: dict[str, Any]) -> Ask | Wait:
+        """What to do after an attempt failed: ask somebody else, or the same one without what it does not take.
+
+        Raises:
+            BaseException: the error, where nobody else may answer either.
+            AllProvidersFailed: nobody is left.
+        """
+        target = (ask.target.provider, ask.target.model)
+        if _is_of_temperature(error) and question.get("temperature") == _TEMPERATURE and target not in self._fixed:
+            self._fixed.add(target)
+            return round_.again(ask)
+        round_.failed(ask, error)
+        return round_.next()
+
+    # -- about it ------------------------------------------------------------------------------------------------------
+
+    def get_available_providers(self) -> list[str]:
+        """Names of those that are asked, in order: they are switched on, and have a key."""
+        return [target.provider for target in self._targets()]
+
+    def get_stats(self) -> dict[str, Any]:
+        """`{"primary_provider", "enabled_providers", "pool_size", "stats": {"requests_by_provider",
+        "errors_by_provider", "fallback_count", "breakers"}}`, which JSON can hold."""
+        return {
+            "primary_provider": str(getattr(self.primary_provider, "value", self.primary_provider)),
+            "enabled_providers": self.get_available_providers(),
+            "pool_size": self.pool_size,
+            "stats": self.stats,
+        }
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What was asked of whom, and what came of it."""
+        return self._failover.statistics()
+
+    @property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """Of each provider that is asked: its model and where it is; no key."""
+        return {target.provider: {"model": target.model, **target.options} for target in self._targets()}
+
+    def _targets(self) -> list[Target]:
+        names = (self.primary_provider, *(self.fallback_providers if self.enable_fallback else ()))
+        plain = [known("provider", str(getattr(name, "value", name))) for name in names]
+        found = [target_of(name) for name in dict.fromkeys(plain)]
+        return [target for target in found if target is not None]
+
+    def _slot(self, provider: str) -> int:
+        """The client of a provider's pool whose turn it is."""
+        with self._lock:
+            turn = self._turns[provider] = self._turns.get(provider, -1) + 1
+        return turn % max(self.pool_size, 1)
+
+    def _question(
+        self, messages: Any, temperature: float | None, max_tokens: int | None, tools: Any, arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        check_messages(messages)
+        if arguments.get("stream"):
+            raise UsageError("a stream is given by llm_wrapper.chat_completion(..., stream=True)")
+        messages = messages if isinstance(messages, list) else list(messages)  # it may be sent more than once
+        question = {"messages": messages, "temperature": temperature, "max_tokens": max_tokens}
+        question["tools"] = list(tools) if tools is not None else None
+        return {name: value for name, value in {**question, **arguments}.items() if value is not None}
+
+    def _request(
+        self,
+        step: Ask,
+        question: dict[str, Any],
+        attribution: dict[str, Any],
+        metadata: Mapping[str, Any] | None,
+        *,
+        asynchronous: bool,
+    ) -> Request:
+        target = step.target
+        options = {**target.options, "timeout": self.settings.attempt_timeout, "max_retries": 0}
+        sent = {**target.defaults, "model": target.model, **question}
+        if sent.get("temperature") == _TEMPERATURE and (target.provider, target.model) in self._fixed:
+            del sent["temperature"]
+
+        def reach(arguments: dict[str, Any]) -> Reached:
+            transport = transport_for(target.provider, CHAT.name)
+            return transport.reach(
+                CHAT.path, arguments.get("model"), options, asynchronous=asynchronous, slot=self._slot(target.provider)
+            )
+
+        told = {**attribution, "attempt_no": step.number}
+        return Request(CHAT, reach, sent, told, metadata, asynchronous=asynchronous)
+
+
+def _answer(target: Target, result: Any) -> LLMResponse:
+    said: Said = said_by(result["response"])
+    raw: dict[str, Any] = {"content": said.content}
+    if said.tool_calls:
+        raw["tool_calls"] = said.tool_calls
+    return LLMResponse(said.content, target.provider, target.model, result["usage"], raw, result["response"])
+
+
+def _is_of_temperature(error: BaseException) -> bool:
+    """Whether a provider refuses a temperature: reasoning models have one of their own."""
+    return getattr(error, "status_code", None) in (400, 422) and "temperature" in str(error)
+
+
+_service: UnifiedLLMService | None = None
+_lock = threading.Lock()
+
+
+def get_llm_service() -> UnifiedLLMService:
+    """The service of this process, made by the environment when it is first asked for.
+
+    Raises:
+        ConfigError: as of `UnifiedLLMService`.
+    """
+    global _service
+    with _lock:
+        if _service is None:
+            _service = UnifiedLLMService()
+        return _service
+
+
+def set_llm_service(service: UnifiedLLMService | None) -> None:
+    """Put another service in its place; None for one that is made anew when it is asked for."""
+    global _service
+    with _lock:
+        _service = service

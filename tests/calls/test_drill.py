@@ -1,0 +1,99 @@
+"""A drill: a thousand questions at once to providers that die, dawdle, refuse, answer nonsense and come back, judged by
+what the providers themselves have seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llmguard import UnifiedLLMService
+from llmguard.calls.breaker import Rules
+from llmguard.calls.service_settings import ServiceSettings
+from llmguard.testing import Answer, FakeProvider
+from tests.calls.conftest import MESSAGES
+from tests.optional import optional
+
+optional("openai")
+optional("groq")
+PHASE, AT_ONCE = 200, 32
+RULES = Rules(in_a_row=5, pause=0.5, longest=0.5)
+
+
+@pytest.fixture
+def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeProvider, FakeProvider]]:
+    with FakeProvider() as first, FakeProvider() as second:
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+        monkeypatch.setenv("OPENAI_BASE_URL", first.base_url)
+        monkeypatch.setenv("GROQ_API_KEY", "k")
+        monkeypatch.setenv("GROQ_BASE_URL", second.url)
+        yield first, second
+
+
+@pytest.mark.full
+def test_a_thousand_questions_while_providers_fail_and_come_back(
+    pair: tuple[FakeProvider, FakeProvider], rows: Any
+) -> None:
+    first, second = pair
+    of = UnifiedLLMService(ServiceSettings("openai", ("groq",), attempt_timeout=0.5, rules=RULES))
+    seen: list[tuple[int, int]] = []
+
+    async def phase() -> Counter[str]:
+        """Ask so often; who has answered, and how often each was asked."""
+        before = len(first.requests), len(second.requests)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def ask() -> str:
+            async with gate:
+                return (await of.generate_response_async(MESSAGES)).provider
+
+        answered = Counter(await asyncio.gather(*(ask() for _ in range(PHASE))))
+        seen.append((len(first.requests) - before[0], len(second.requests) - before[1]))
+        return answered
+
+    async def drill() -> None:
+        assert await phase() == {"openai": PHASE}
+        for broken in (
+            Answer(status=503),
+            Answer(delay=2.0),
+            Answer(status=429, headers=(("retry-after", "0.5"),)),
+            Answer(body=b"nonsense"),
+        ):
+            first.answer = broken
+            assert await phase() == {"groq": PHASE}
+            # Those that were on their way when it opened, and one for each pause since.
+            assert RULES.in_a_row <= seen[-1][0] <= 2 * AT_ONCE + 20 or broken.headers
+            assert 1 <= seen[-1][0] <= 2 * AT_ONCE + 20
+            assert seen[-1][1] == PHASE
+            assert of.stats["breakers"]["openai/gpt-4"]["state"] != "closed"
+            first.answer = Answer()
+            await asyncio.sleep(0.6)
+            assert (await of.generate_response_async(MESSAGES)).provider == "openai"  # the one that is let through
+            assert of.stats["breakers"]["openai/gpt-4"]["state"] == "closed"
+            assert await phase() == {"openai": PHASE}
+
+    asyncio.run(drill())
+    stats = of.stats
+    assert stats["requests_by_provider"] == {"openai": len(first.requests), "groq": len(second.requests)}
+    assert stats["fallback_count"] == len(second.requests)
+    assert stats["errors_by_provider"] == {
+        "openai": stats["requests_by_provider"]["openai"] - answered_by(rows(), "openai")
+    }
+    questions: dict[str, list[int]] = {}
+    for row in rows():
+        questions.setdefault(row["call_id"], []).append(row["attempt_no"])
+    assert len(questions) == 9 * PHASE + 4  # none is lost, each has its attempts
+    assert all(sorted(each) == list(range(len(each))) for each in questions.values())
+    assert len(rows()) == len(first.requests) + len(second.requests)
+
+
+def answered_by(rows: list[dict[str, Any]], provider: str) -> int:
+    """Questions that a provider has answered: their last attempt is one of its."""
+    last: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["call_id"] not in last or row["attempt_no"] > last[row["call_id"]]["attempt_no"]:
+            last[row["call_id"]] = row
+    return sum(row["provider"] == provider for row in last.values())
