@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from llmguard.calls.client import UnifiedLLMClient
     from llmguard.calls.multi_model import ModelType, MultiModelService, TaskComplexity, multi_model_service
     from llmguard.calls.unified import LLMProvider, LLMResponse, UnifiedLLMService, get_llm_service
+    from llmguard.calls.warmer import LLMConnectionWarmer, get_llm_warmer
     from llmguard.calls.wrapper import LLMWrapper, llm_wrapper
     from llmguard.errors import AllProvidersFailed, BudgetExceeded, CallsStopped, RateLimitExceeded
     from llmguard.usage.clients import track
@@ -28,6 +29,7 @@ _WHERE = {
     "AllProvidersFailed": "llmguard.errors",
     "BudgetExceeded": "llmguard.errors",
     "CallsStopped": "llmguard.errors",
+    "LLMConnectionWarmer": "llmguard.calls.warmer",
     "LLMProvider": "llmguard.calls.unified",
     "LLMResponse": "llmguard.calls.unified",
     "LLMUsageCallback": "llmguard.usage.litellm_callback",
@@ -41,6 +43,7 @@ _WHERE = {
     "UnifiedLLMService": "llmguard.calls.unified",
     "budget": "llmguard.usage.limits.budget",
     "get_llm_service": "llmguard.calls.unified",
+    "get_llm_warmer": "llmguard.calls.warmer",
     "is_litellm_tracking_enabled": "llmguard.usage.litellm_tracking",
     "multi_model_service": "llmguard.calls.multi_model",
     "setup_litellm_tracking": "llmguard.usage.litellm_tracking",
@@ -53,6 +56,7 @@ __all__ = [
     "AllProvidersFailed",
     "BudgetExceeded",
     "CallsStopped",
+    "LLMConnectionWarmer",
     "LLMProvider",
     "LLMResponse",
     "LLMUsageCallback",
@@ -67,6 +71,7 @@ __all__ = [
     "__version__",
     "budget",
     "get_llm_service",
+    "get_llm_warmer",
     "is_litellm_tracking_enabled",
     "llm_tracker",
     "llm_usage_tracker",

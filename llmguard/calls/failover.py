@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -63,6 +64,11 @@ class Failover:
         rounds: how often all may be asked, with a pause between that grows.
         patience: seconds to wait at most for a provider that has asked to be left alone, when there is nobody else.
         clock: as of `Breaker`.
+
+    Attributes:
+        requests, errors: attempts, and failed ones, by provider.
+        fallbacks: questions that another one than the first has answered.
+        answered_at: when a provider has answered last (`time.time`).
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class Failover:
         self.requests: dict[str, int] = {}
         self.errors: dict[str, int] = {}
         self.fallbacks = 0
+        self.answered_at: dict[str, float] = {}
 
     def breaker(self, provider: str, model: str) -> Breaker:
         """The breaker of a provider's model."""
@@ -106,6 +113,11 @@ class Failover:
                 "fallback_count": self.fallbacks,
             }
         return {**counts, "breakers": {"/".join(key): each.statistics() for key, each in sorted(breakers.items())}}
+
+    def heard(self, provider: str) -> None:
+        """A provider has answered just now."""
+        with self._lock:
+            self.answered_at[provider] = time.time()
 
     def counted(self, provider: str, *, failed: bool = False, answered_instead: bool = False) -> None:
         """Count an attempt that begins, one that failed, or an answer by another than the first."""
@@ -181,6 +193,7 @@ class Round:
 
     def answered(self, ask: Ask) -> None:
         """It was answered."""
+        self._of.heard(ask.target.provider)
         self._breaker(ask.target).succeeded(ask.era)
         if ask.target != self._targets[0]:
             self._of.counted(ask.target.provider, answered_instead=True)

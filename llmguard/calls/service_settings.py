@@ -21,6 +21,9 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "LLM_ATTEMPT_TIMEOUT": ("60", "seconds that one attempt may take"),
     "LLM_MAX_RETRIES": ("0", "how often all are asked once more, after a pause that grows from half a second"),
     "LLM_POOL_SIZE": ("3", "clients of each provider, asked in turn"),
+    "LLM_ENABLE_CONNECTION_WARMING": ("true", "whether the connection warmer does anything"),
+    "LLM_KEEP_ALIVE_INTERVAL": ("30", "seconds between its pings"),
+    "LLM_WARM_ON_STARTUP": ("true", "whether it pings when it starts"),
     "LLM_BREAKER_FAILURES": (str(_RULES.in_a_row), "failures in a row after which a provider is left alone"),
     "LLM_BREAKER_FAILURE_RATE": (
         str(_RULES.share),
@@ -45,6 +48,9 @@ class ServiceSettings(NamedTuple):
         attempt_timeout: seconds that one attempt may take.
         rounds: how often all are asked.
         rules: of the circuit breakers.
+        enable_warming: whether the connection warmer does anything.
+        keep_alive_interval: seconds between its pings.
+        warm_on_startup: whether it pings when it starts.
     """
 
     primary: str
@@ -54,6 +60,9 @@ class ServiceSettings(NamedTuple):
     attempt_timeout: float = 60.0
     rounds: int = 1
     rules: Rules = Rules()
+    enable_warming: bool = True
+    keep_alive_interval: float = 30.0
+    warm_on_startup: bool = True
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -84,6 +93,9 @@ def from_environment(environ: Mapping[str, str] | None = None) -> ServiceSetting
             window=_number(given, "LLM_BREAKER_WINDOW", 0.1, 86_400),
             pause=_number(given, "LLM_BREAKER_PAUSE", 0.001, 86_400),
         ),
+        _is_on(given, "LLM_ENABLE_CONNECTION_WARMING"),
+        _number(given, "LLM_KEEP_ALIVE_INTERVAL", 0.01, 86_400),
+        _is_on(given, "LLM_WARM_ON_STARTUP"),
     )
 
 

@@ -16,7 +16,7 @@ from llmguard.calls.answer import Said, said_by
 from llmguard.calls.failover import Ask, Failover, Round, Target, Wait
 from llmguard.calls.request import CHAT, Request, asked, asked_sync, check_messages
 from llmguard.calls.service_settings import ServiceSettings, from_environment, known, target_of
-from llmguard.calls.transports import Reached, transport_for
+from llmguard.calls.transports import Reached, is_reached_by_sdk, transport_for
 from llmguard.errors import UsageError
 from llmguard.usage.ids import call_id as new_call_id
 
@@ -202,6 +202,50 @@ class UnifiedLLMService:
         round_.failed(ask, error)
         return round_.next()
 
+    async def warm_connections(self) -> dict[str, bool]:
+        """Open the connections of all providers that are asked: a list of models is fetched, which costs nothing.
+
+        Returns:
+            Provider -> whether it has answered; those that are reached through LiteLLM, which keeps its connections to
+            itself, are left out.
+        """
+        names = [target.provider for target in self._targets() if is_reached_by_sdk(target.provider)]
+        done = await asyncio.gather(*(self.ping(name) for name in names), return_exceptions=True)
+        return {name: not isinstance(each, BaseException) for name, each in zip(names, done, strict=True)}
+
+    async def ping(self, provider: str, *, generate: bool = False) -> None:
+        """Ask a provider for its list of models through each client of its pool: nothing is paid, and no other
+        provider, breaker or statistic has to do with it.
+
+        Args:
+            provider: its name.
+            generate: ask for an answer of one token instead, which is paid, and on the books.
+
+        Raises:
+            UsageError: it is switched off, or has no key; or LiteLLM reaches it and `generate` is off.
+            Exception: of its SDK, or a timeout.
+        """
+        target = target_of(known("provider", provider))
+        if target is None:
+            raise UsageError(f"{provider} is switched off, or has no key")
+        if not generate and not is_reached_by_sdk(target.provider):
+            raise UsageError(f"{provider} is reached through LiteLLM, which keeps its connections to itself")
+        await asyncio.wait_for(self._ping(target, generate), self.settings.attempt_timeout + _GRACE)
+
+    async def _ping(self, target: Target, generate: bool) -> None:
+        if generate:
+            question = {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}
+            told = {"service_name": "llm_warmer", "call_id": new_call_id()}
+            await asked(self._request(Ask(target, 0, 0), question, told, None, asynchronous=True))
+            return
+        transport = transport_for(target.provider, CHAT.name)
+        options = self._options(target)
+        clients = [
+            transport.reach(("models", "list"), target.model, options, asynchronous=True, slot=slot)
+            for slot in range(max(self.pool_size, 1))
+        ]
+        await asyncio.gather(*(client.call(None, {}) for client in clients))
+
     # -- about it ------------------------------------------------------------------------------------------------------
 
     def get_available_providers(self) -> list[str]:
@@ -223,6 +267,10 @@ class UnifiedLLMService:
         """What was asked of whom, and what came of it."""
         return self._failover.statistics()
 
+    def last_answer(self, provider: str) -> float | None:
+        """When a provider has answered a question last (`time.time`), None for never."""
+        return self._failover.answered_at.get(provider)
+
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
         """Of each provider that is asked: its model and where it is; no key."""
@@ -233,6 +281,9 @@ class UnifiedLLMService:
         plain = [known("provider", str(getattr(name, "value", name))) for name in names]
         found = [target_of(name) for name in dict.fromkeys(plain)]
         return [target for target in found if target is not None]
+
+    def _options(self, target: Target) -> dict[str, Any]:
+        return {**target.options, "timeout": self.settings.attempt_timeout, "max_retries": 0}
 
     def _slot(self, provider: str) -> int:
         """The client of a provider's pool whose turn it is."""
@@ -261,7 +312,7 @@ class UnifiedLLMService:
         asynchronous: bool,
     ) -> Request:
         target = step.target
-        options = {**target.options, "timeout": self.settings.attempt_timeout, "max_retries": 0}
+        options = self._options(target)
         sent = {**target.defaults, "model": target.model, **question}
         if sent.get("temperature") == _TEMPERATURE and (target.provider, target.model) in self._fixed:
             del sent["temperature"]

@@ -86,11 +86,16 @@ def transport_for(provider: str, shape: str) -> Transport:
         if row.dialect != "anthropic":
             raise UsageError(f'messages_create speaks Anthropic\'s format, and provider "{provider}" does not')
         return _sdk(row)
-    if row.dialect in ("openai", "azure_openai"):
+    if is_reached_by_sdk(row.name):
         return _sdk(row)
     from llmguard.calls.transports.litellm import LiteLLMTransport
 
     return LiteLLMTransport(row)
+
+
+def is_reached_by_sdk(provider: str) -> bool:
+    """Whether questions in OpenAI's format reach a provider through an SDK, not through LiteLLM."""
+    return row_of(provider).dialect in ("openai", "azure_openai")
 
 
 def row_of(provider: str) -> Provider:
