@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -140,6 +141,91 @@ async def main():
 
 asyncio.run(main())
 """
+_UNIFIED = """
+import asyncio
+from services.llm.unified_llm_service import get_llm_service
+from services.llm.unified_llm_client import UnifiedLLMClient
+from services.llm.connection_warmer import get_llm_warmer
+
+tools = [{
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get weather for a location",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "location": {"type": "string"}
+            },
+            "required": ["location"]
+        }
+    }
+}]
+
+async def main():
+    # Get service instance
+    service = get_llm_service()
+
+    # Generate response
+    response = await service.generate_response_async(
+        messages=[
+            {"role": "system", "content": "You are a helpful assistant."},
+            {"role": "user", "content": "Hello!"}
+        ],
+        temperature=0.7,
+        max_tokens=100
+    )
+
+    print(f"Response: {response.content}")
+    print(f"Provider: {response.provider}")
+    print(f"Model: {response.model}")
+
+    client = UnifiedLLMClient()
+
+    response = await client.generate_response(
+        messages=[{"role": "user", "content": "Hello!"}]
+    )
+
+    print(response["content"])
+
+    response = await service.generate_response_async(
+        messages=[{"role": "user", "content": "What's the weather in Paris?"}],
+        tools=tools
+    )
+
+    # Check for tool calls
+    if response.raw_response and "tool_calls" in response.raw_response:
+        for tool_call in response.raw_response["tool_calls"]:
+            print(f"Tool: {tool_call['name']}")
+            print(f"Args: {tool_call['arguments']}")
+
+    stats = service.get_stats()
+    print(f"Primary provider: {stats['primary_provider']}")
+    print(f"Requests by provider: {stats['stats']['requests_by_provider']}")
+    print(f"Errors by provider: {stats['stats']['errors_by_provider']}")
+    print(f"Fallback count: {stats['stats']['fallback_count']}")
+
+    # Warm all provider connections
+    await service.warm_connections()
+
+    # Get warmer instance
+    warmer = await get_llm_warmer()
+
+    # Start warming
+    await warmer.start()
+
+    # Get statistics
+    stats = warmer.get_stats()
+
+    # Check provider health
+    health = warmer.get_provider_health()
+
+    # Stop warming
+    await warmer.stop()
+    print(stats["running"], {name: each["status"] for name, each in health.items()})
+
+asyncio.run(main())
+"""
 
 
 @pytest.fixture
@@ -157,7 +243,8 @@ def project(tmp_path: Path) -> Path:
 def ran(code: str, project: Path, provider: FakeProvider) -> list[str]:
     root = provider.base_url.removesuffix("/v1")
     places = {"GROQ_BASE_URL": root, "DEEPINFRA_BASE_URL": provider.base_url, "OPENAI_API_BASE": provider.base_url}
-    keys = dict.fromkeys(("GROQ_API_KEY", "DEEPINFRA_API_KEY", "OPENAI_API_KEY"), "k")
+    places["AZURE_OPENAI_ENDPOINT"] = root
+    keys = dict.fromkeys(("GROQ_API_KEY", "DEEPINFRA_API_KEY", "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"), "k")
     ledger = {"LLMGUARD_DATABASE_URL": f"sqlite:///{project}/u.db", "LLMGUARD_SPOOL_DIR": f"{project}/spool"}
     env = {**os.environ, **places, **keys, **ledger, "ROOT": root, "PYTHONPATH": f"{project}{os.pathsep}{ROOT}"}
     env |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
@@ -192,6 +279,28 @@ def test_the_multi_model_service(project: Path, provider: FakeProvider) -> None:
         "success The answer is 42. google/gemma-3-4b-it",
         "success meta-llama/Llama-4-Maverick-17B-128E-Instruct-FP8 18",
         "error AuthenticationError False",
+    ]
+
+
+def test_the_unified_service(project: Path, provider: FakeProvider) -> None:
+    optional("openai")
+    function = {"name": "get_weather", "arguments": '{"location": "Paris"}'}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "1", "type": "function", "function": function}],
+    }
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
+    choices = [{"index": 0, "finish_reason": "tool_calls", "message": message}]
+    models = Answer(body=b'{"object": "list", "data": []}')
+    tools = Answer(body=json.dumps({**body, "choices": choices}).encode())
+    provider.answers.extend([Answer(), Answer(), tools])
+    provider.answer = models
+    assert ran(_UNIFIED, project, provider) == [
+        *("Response: The answer is 42.", "Provider: azure_openai", "Model: gpt-4", "The answer is 42."),
+        *("Tool: get_weather", "Args: {'location': 'Paris'}", "Primary provider: azure_openai"),
+        *("Requests by provider: {'azure_openai': 3}", "Errors by provider: {}", "Fallback count: 0"),
+        "True {'azure_openai': 'healthy', 'openai': 'healthy', 'groq': 'healthy'}",
     ]
 
 

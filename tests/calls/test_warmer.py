@@ -82,6 +82,7 @@ def test_it_keeps_on_and_never_changes_who_is_asked(pair: tuple[FakeProvider, Fa
         await warmer.stop()
         await warmer.stop()
         assert not warmer.running
+        await asyncio.sleep(0.1)  # what was on its way arrives
         asked = len(first.requests)
         await asyncio.sleep(0.15)
         assert len(first.requests) == asked
