@@ -243,7 +243,7 @@ def project(tmp_path: Path) -> Path:
 def ran(code: str, project: Path, provider: FakeProvider) -> list[str]:
     root = provider.base_url.removesuffix("/v1")
     places = {"GROQ_BASE_URL": root, "DEEPINFRA_BASE_URL": provider.base_url, "OPENAI_API_BASE": provider.base_url}
-    places["AZURE_OPENAI_ENDPOINT"] = root
+    places |= {"AZURE_OPENAI_ENDPOINT": root, "OPENAI_BASE_URL": provider.base_url}
     keys = dict.fromkeys(("GROQ_API_KEY", "DEEPINFRA_API_KEY", "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"), "k")
     ledger = {"LLMGUARD_DATABASE_URL": f"sqlite:///{project}/u.db", "LLMGUARD_SPOOL_DIR": f"{project}/spool"}
     env = {**os.environ, **places, **keys, **ledger, "ROOT": root, "PYTHONPATH": f"{project}{os.pathsep}{ROOT}"}
