@@ -12,9 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from llmguard.calls.answer import LLMProvider, LLMResponse
     from llmguard.calls.client import UnifiedLLMClient
     from llmguard.calls.multi_model import ModelType, MultiModelService, TaskComplexity, multi_model_service
-    from llmguard.calls.unified import LLMProvider, LLMResponse, UnifiedLLMService, get_llm_service
+    from llmguard.calls.unified import UnifiedLLMService, get_llm_service
     from llmguard.calls.warmer import LLMConnectionWarmer, get_llm_warmer
     from llmguard.calls.wrapper import LLMWrapper, llm_wrapper
     from llmguard.errors import AllProvidersFailed, BudgetExceeded, CallsStopped, RateLimitExceeded
@@ -30,8 +31,8 @@ _WHERE = {
     "BudgetExceeded": "llmguard.errors",
     "CallsStopped": "llmguard.errors",
     "LLMConnectionWarmer": "llmguard.calls.warmer",
-    "LLMProvider": "llmguard.calls.unified",
-    "LLMResponse": "llmguard.calls.unified",
+    "LLMProvider": "llmguard.calls.answer",
+    "LLMResponse": "llmguard.calls.answer",
     "LLMUsageCallback": "llmguard.usage.litellm_callback",
     "LLMUsageTracker": "llmguard.usage.tracker",
     "LLMWrapper": "llmguard.calls.wrapper",

@@ -198,6 +198,15 @@ class Round:
         if ask.target != self._targets[0]:
             self._of.counted(ask.target.provider, answered_instead=True)
 
+    def broke_off(self, ask: Ask, error: BaseException) -> None:
+        """It had begun to answer, and failed then: nobody else is asked."""
+        self._of.counted(ask.target.provider, failed=True)
+        breaker = self._breaker(ask.target)
+        if may_pass(error):
+            breaker.failed(ask.era, type(error).__name__, retry_after(error))
+        else:
+            breaker.given_up(ask.era)
+
     def failed(self, ask: Ask, error: BaseException) -> None:
         """It was not; the next one is asked, unless it is the question's own fault.
 

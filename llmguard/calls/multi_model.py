@@ -6,13 +6,16 @@ An answer says what really happened: an error of the provider is `"status": "err
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Any, NamedTuple
 
+from llmguard.calls.transports import row_of
 from llmguard.calls.wrapper import LLMWrapper, llm_wrapper
-from llmguard.errors import LLMGuardError, UsageError
+from llmguard.errors import ConfigError, LLMGuardError, UsageError
 from llmguard.usage.scrub import scrubbed
 
 LOG = logging.getLogger("llmguard.calls")
@@ -65,15 +68,45 @@ _AGENTIC = ("agent", "field_mapping", "mapping", "crew", "migration", "asset", "
 _CHAT = ("chat", "conversation", "question", "greeting", "summary", "general")
 
 
+def _key(name: str | TaskComplexity) -> str:
+    """A task type or a complexity as a variable of the environment has it."""
+    text = name.value if isinstance(name, TaskComplexity) else name
+    return re.sub(r"\W+", "_", text).upper()
+
+
+def _configured(variable: str, usual: Model) -> Model | None:
+    """The model that a variable names ("provider:model"), asked as the usual one is.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return None
+    provider, colon, name = text.partition(":")
+    try:
+        row = row_of(provider) if colon and name else None
+    except UsageError as error:
+        raise ConfigError(variable, "", str(error)) from None
+    if row is None:
+        raise ConfigError(variable, "", f'must be "provider:model", not {text!r}')
+    return usual._replace(provider=row.name, name=name)
+
+
 class MultiModelService:
     """Chooses a model and asks it, tracked.
 
     Args:
         wrapper: that makes the calls.
+        models: by task type or complexity, before what the environment says (`LLM_MODEL_TASK_<TYPE>`,
+            `LLM_MODEL_<COMPLEXITY>`: "provider:model") and before `select_model`.
     """
 
-    def __init__(self, wrapper: LLMWrapper = llm_wrapper) -> None:
+    def __init__(
+        self, wrapper: LLMWrapper = llm_wrapper, *, models: Mapping[str | TaskComplexity, Model] | None = None
+    ) -> None:
         self._wrapper = wrapper
+        self._models = {_key(name): model for name, model in (models or {}).items()}
 
     def select_model(self, task_type: str, complexity: TaskComplexity = TaskComplexity.MEDIUM) -> ModelType:
         """The model for a task: the large one for agents, analyses and what is complex, else the small one."""
@@ -113,7 +146,7 @@ class MultiModelService:
         """
         messages = [{"role": "system", "content": system_message}] if system_message else []
         messages.append({"role": "user", "content": prompt})
-        chosen = self._chosen(model_type, task_type, complexity)
+        chosen = self.model_for(task_type, complexity, model_type)
         return await self._ask(messages, chosen, task_type, user_id, client_options)
 
     async def chat_with_context(
@@ -129,23 +162,42 @@ class MultiModelService:
         messages: list[dict[str, Any]] = [{"role": "system", "content": context}] if context else []
         messages += [dict(earlier) for earlier in list(conversation_history or ())[-_MOST_HISTORY:]]
         messages.append({"role": "user", "content": message})
-        return await self._ask(messages, ModelType.GEMMA_3_4B, "chat", user_id, client_options)
+        chosen = self.model_for("chat", TaskComplexity.SIMPLE)
+        return await self._ask(messages, chosen, "chat", user_id, client_options)
 
     def get_model_info(self) -> dict[str, Any]:
         """The models, and what each is for."""
         return {kind.value: model._asdict() for kind, model in MODELS.items()}
 
-    def _chosen(self, model_type: ModelType | None, task_type: str, complexity: TaskComplexity) -> ModelType:
-        if model_type is None or model_type is ModelType.AUTO:
-            return self.select_model(task_type, complexity)
-        if model_type not in MODELS:
-            raise UsageError(f"no model is called {model_type!r}: one of {', '.join(kind.name for kind in MODELS)}")
-        return model_type
+    def model_for(
+        self,
+        task_type: str,
+        complexity: TaskComplexity = TaskComplexity.MEDIUM,
+        model_type: ModelType | None = None,
+    ) -> Model:
+        """The model that is asked: the one that is named, else the one that is configured for the task or its
+        complexity, else the one that `select_model` says.
+
+        Raises:
+            UsageError: there is no such model.
+            ConfigError: a variable of the environment names none.
+        """
+        if model_type is not None and model_type is not ModelType.AUTO:
+            if model_type not in MODELS:
+                known = ", ".join(kind.name for kind in MODELS)
+                raise UsageError(f"no model is called {model_type!r}: one of {known}")
+            return MODELS[model_type]
+        usual = MODELS[self.select_model(task_type, complexity)]
+        for name in (f"TASK_{_key(task_type)}", _key(complexity)):
+            given = self._models.get(name.removeprefix("TASK_"))
+            found = given if given is not None else _configured(f"LLM_MODEL_{name}", usual)
+            if found is not None:
+                return found
+        return usual
 
     async def _ask(
-        self, messages: list[dict[str, Any]], chosen: ModelType, task_type: str, user_id: Any, options: Any
+        self, messages: list[dict[str, Any]], model: Model, task_type: str, user_id: Any, options: Any
     ) -> dict[str, Any]:
-        model = MODELS[chosen]
         about = {
             "model_used": model.name,
             "task_type": task_type,

@@ -8,72 +8,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from enum import Enum
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from llmguard.calls.answer import Said, said_by
+from llmguard.calls.answer import LLMChunk, LLMProvider, LLMResponse, answer_of, text_of
 from llmguard.calls.failover import Ask, Failover, Round, Target, Wait
 from llmguard.calls.request import CHAT, Request, asked, asked_sync, check_messages
 from llmguard.calls.service_settings import ServiceSettings, from_environment, known, target_of
 from llmguard.calls.transports import Reached, is_reached_by_sdk, transport_for
-from llmguard.errors import UsageError
+from llmguard.errors import MalformedAnswer, UsageError
 from llmguard.usage.ids import call_id as new_call_id
 
+__all__ = ["LLMChunk", "LLMProvider", "LLMResponse", "UnifiedLLMService", "get_llm_service", "set_llm_service"]
 _TEMPERATURE = 0.7  # sent where a question does not say, and the model takes one
 _GRACE = 1.0  # seconds beyond an attempt's time in which the SDK may say itself that it is over
-
-
-class LLMProvider(str, Enum):
-    """The providers that the service has names for; any other name of the list of providers does as well."""
-
-    OPENAI = "openai"
-    AZURE_OPENAI = "azure_openai"
-    GROQ = "groq"
-    ANTHROPIC = "anthropic"
-
-
-class LLMResponse:
-    """An answer.
-
-    Attributes:
-        content: its text, "" when it only wants tools to be called.
-        provider: who answered.
-        model: as it was asked for.
-        usage: counts, milliseconds and dollars, the same for every provider; see `llmguard.calls.result.UsageDict`.
-        raw_response: `{"content": text, "tool_calls": [{"id", "name", "arguments": the object}]}`, the second where
-            there are any.
-        response: the object of the provider's SDK.
-    """
-
-    def __init__(
-        self,
-        content: str,
-        provider: str,
-        model: str,
-        usage: Mapping[str, Any] | None = None,
-        raw_response: Any = None,
-        response: Any = None,
-    ) -> None:
-        self.content = content
-        self.provider = provider
-        self.model = model
-        self.usage = dict(usage or {})
-        self.raw_response = raw_response
-        self.response = response
-
-    @property
-    def tool_calls(self) -> list[dict[str, Any]]:
-        """The tools that it wants to be called."""
-        raw = self.raw_response
-        return list(raw.get("tool_calls", ())) if isinstance(raw, Mapping) else []
-
-    def to_dict(self) -> dict[str, Any]:
-        """`{"content", "provider", "model", "usage"}`."""
-        return {"content": self.content, "provider": self.provider, "model": self.model, "usage": self.usage}
-
-    def __repr__(self) -> str:
-        return f"LLMResponse(provider={self.provider!r}, model={self.model!r}, {len(self.content)} characters)"
 
 
 class UnifiedLLMService:
@@ -133,7 +81,7 @@ class UnifiedLLMService:
                 continue
             try:
                 request = self._request(step, question, attribution, metadata, asynchronous=False)
-                found = _answer(step.target, asked_sync(request))
+                found = answer_of(step.target.provider, step.target.model, asked_sync(request))
             except BaseException as error:  # noqa: BLE001  (what is not its business is raised again)
                 step = self._after(round_, step, error, question)
                 continue
@@ -165,7 +113,7 @@ class UnifiedLLMService:
 
         Raises:
             AllProvidersFailed: nobody has answered; the last error is its cause.
-            UsageError: messages that are none, or a stream, which `llm_wrapper` gives.
+            UsageError: messages that are none, or a stream, which `stream_response_async` gives.
             RateLimitExceeded: a limit of the ledger refuses it.
             Exception: of the provider's SDK, where it is the question's fault, or the key's.
         """
@@ -181,12 +129,69 @@ class UnifiedLLMService:
             try:
                 request = self._request(step, question, attribution, metadata, asynchronous=True)
                 result = await asyncio.wait_for(asked(request), self.settings.attempt_timeout + _GRACE)
-                found = _answer(step.target, result)
+                found = answer_of(step.target.provider, step.target.model, result)
             except BaseException as error:  # noqa: BLE001  (as above)
                 step = self._after(round_, step, error, question)
                 continue
             round_.answered(step)
             return found
+
+    async def stream_response_async(
+        self,
+        messages: Iterable[Any],
+        temperature: float | None = _TEMPERATURE,
+        max_tokens: int | None = None,
+        *,
+        user_id: Any = None,
+        service_name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> AsyncIterator[LLMChunk]:
+        """Ask, and give the answer piece by piece: `async for chunk in service.stream_response_async(messages)`.
+
+        Another provider is asked until somebody has begun to answer; who breaks off then has broken off, and its error
+        comes through. Arguments and errors are those of `generate_response_async`.
+        """
+        question = self._question(messages, temperature, max_tokens, None, arguments)
+        question = {**question, "stream": True}
+        attribution = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
+        round_ = self._failover.round(self._targets())
+        step = round_.next()
+        while True:
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+                step = round_.next()
+                continue
+            stream: Any = None
+            try:
+                request = self._request(step, question, attribution, metadata, asynchronous=True)
+                stream = await asyncio.wait_for(asked(request), self.settings.attempt_timeout + _GRACE)
+                first = await asyncio.wait_for(anext(stream, None), self.settings.attempt_timeout + _GRACE)
+                if first is None:
+                    raise MalformedAnswer("the stream ended before it began")
+                break
+            except BaseException as error:  # noqa: BLE001  (as above)
+                if stream is not None:
+                    await stream.aclose()
+                step = self._after(round_, step, error, question)
+        async for chunk in self._pieces(round_, step, stream, first):
+            yield chunk
+
+    async def _pieces(self, round_: Round, ask: Ask, stream: Any, first: Any) -> AsyncIterator[LLMChunk]:
+        provider, model = ask.target.provider, ask.target.model
+        try:
+            chunk = first
+            while chunk is not None:
+                if piece := text_of(chunk):
+                    yield LLMChunk(piece, provider, model)
+                chunk = await anext(stream, None)
+        except Exception as error:
+            round_.broke_off(ask, error)
+            raise
+        finally:
+            await stream.aclose()
+        round_.answered(ask)
+        yield LLMChunk("", provider, model, dict(stream["usage"]))
 
     def _after(self, round_: Round, ask: Ask, error: BaseException, question: dict[str, Any]) -> Ask | Wait:
         """What to do after an attempt failed: ask somebody else, or the same one without what it does not take.
@@ -296,7 +301,7 @@ class UnifiedLLMService:
     ) -> dict[str, Any]:
         check_messages(messages)
         if arguments.get("stream"):
-            raise UsageError("a stream is given by llm_wrapper.chat_completion(..., stream=True)")
+            raise UsageError("a stream is given by stream_response_async(...)")
         messages = messages if isinstance(messages, list) else list(messages)  # it may be sent more than once
         question = {"messages": messages, "temperature": temperature, "max_tokens": max_tokens}
         question["tools"] = list(tools) if tools is not None else None
@@ -325,14 +330,6 @@ class UnifiedLLMService:
 
         told = {**attribution, "attempt_no": step.number}
         return Request(CHAT, reach, sent, told, metadata, asynchronous=asynchronous)
-
-
-def _answer(target: Target, result: Any) -> LLMResponse:
-    said: Said = said_by(result["response"])
-    raw: dict[str, Any] = {"content": said.content}
-    if said.tool_calls:
-        raw["tool_calls"] = said.tool_calls
-    return LLMResponse(said.content, target.provider, target.model, result["usage"], raw, result["response"])
 
 
 def _is_of_temperature(error: BaseException) -> bool:

@@ -333,3 +333,49 @@ def test_what_a_provider_asks_for_is_read_in_all_its_forms() -> None:
     assert may_pass(asyncio.TimeoutError())
     assert not may_pass(KeyError())
     assert not may_pass(KeyboardInterrupt())
+
+
+def test_a_stream_comes_from_whoever_begins_to_answer(providers: Providers, rows: Any) -> None:
+    providers["azure_openai"].answer = Answer(status=503)
+    of = service()
+
+    async def work() -> list[Any]:
+        return [chunk async for chunk in of.stream_response_async(MESSAGES, user_id="ann")]
+
+    *pieces, last = asyncio.run(work())
+    assert "".join(each.content for each in pieces) == "I am openai."
+    assert {each.provider for each in (*pieces, last)} == {"openai"}
+    assert last.usage["total_tokens"] > 0
+    assert of.stats["fallback_count"] == 1
+    assert sorted((row["attempt_no"], row["status"]) for row in rows()) == [(0, "error"), (1, "ok")]
+
+
+def test_a_stream_that_breaks_off_is_not_begun_again(providers: Providers) -> None:
+    providers["azure_openai"].answer = Answer(cut=3, chunk_delay=0.1)
+    of = service()
+    got: list[str] = []
+
+    async def work() -> None:
+        async for chunk in of.stream_response_async(MESSAGES):
+            got.append(chunk.content)  # noqa: PERF401  (those before the error)
+
+    with pytest.raises(Exception, match=r"."):
+        asyncio.run(work())
+    assert got
+    assert asked(providers) == {"azure_openai": 1}
+    assert of.stats["errors_by_provider"] == {"azure_openai": 1}
+
+
+def test_a_stream_that_nobody_reads_on_is_closed(providers: Providers, rows: Any) -> None:
+    of = service()
+
+    async def work() -> str:
+        stream = of.stream_response_async(MESSAGES)
+        async for chunk in stream:
+            await stream.aclose()  # type: ignore[attr-defined]
+            return str(chunk.content)
+        return ""
+
+    assert asyncio.run(work())
+    (row,) = rows()
+    assert row["status"] == "partial"
