@@ -1,22 +1,25 @@
 """One question, asked of one provider after the other until somebody answers.
 
 Each is asked at most once in a round, those whose breaker is closed first, in their order; those that are left alone
-only when nobody else is left. Who asks does the sending, one attempt at a time: `Round` says whom, and hears how it
-ended.
+only when nobody else is left. `Round` says whom to ask next, and hears how it ended; `drive` and `drive_sync` do so.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from llmguard.calls.breaker import Breaker, Rules
 from llmguard.calls.failures import may_pass, retry_after
 from llmguard.errors import AllProvidersFailed
 
+R = TypeVar("R")
+#: Whether the same one may be asked again, without what it has refused.
+Recover = Callable[["Ask", BaseException], bool]
 _BACKOFF = (0.5, 8.0)  # seconds before the second round, and at most
 
 
@@ -228,3 +231,48 @@ class Round:
 
     def _breaker(self, target: Target) -> Breaker:
         return self._of.breaker(target.provider, target.model)
+
+
+async def drive(round_: Round, attempt: Callable[[Ask], Awaitable[R]], recover: Recover) -> tuple[Ask, R]:
+    """Ask until somebody answers; who it was, and what. That it has answered is for the caller to say.
+
+    Args:
+        round_: of the question.
+        attempt: sends it.
+        recover: see `Recover`.
+
+    Raises:
+        AllProvidersFailed: nobody has answered.
+        BaseException: of an attempt, where nobody else may answer either.
+    """
+    step = round_.next()
+    while True:
+        if isinstance(step, Wait):
+            await asyncio.sleep(step.seconds)
+            step = round_.next()
+            continue
+        try:
+            return step, await attempt(step)
+        except BaseException as error:  # noqa: BLE001  (what is not its business is raised again)
+            step = _after(round_, step, error, recover)
+
+
+def drive_sync(round_: Round, attempt: Callable[[Ask], R], recover: Recover) -> tuple[Ask, R]:
+    """`drive` for code that is not asynchronous."""
+    step = round_.next()
+    while True:
+        if isinstance(step, Wait):
+            time.sleep(step.seconds)
+            step = round_.next()
+            continue
+        try:
+            return step, attempt(step)
+        except BaseException as error:  # noqa: BLE001  (as above)
+            step = _after(round_, step, error, recover)
+
+
+def _after(round_: Round, ask: Ask, error: BaseException, recover: Recover) -> Ask | Wait:
+    if recover(ask, error):
+        return round_.again(ask)
+    round_.failed(ask, error)
+    return round_.next()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import os
@@ -160,13 +161,19 @@ class Request:
             )
 
 
-async def asked(request: Request) -> Any:
-    """Send it, and wait for its answer."""
+async def asked(request: Request, within: float | None = None) -> Any:
+    """Send it, and wait for its answer: as long as the SDK does, or so many seconds.
+
+    Raises:
+        asyncio.TimeoutError: they are over.
+    """
     call = request.begin(hold=True)
     if call is not None and call.held:
         await call.admitted()
     sent = request.send()
     try:
+        if within is not None and inspect.isawaitable(sent):
+            sent = asyncio.wait_for(sent, within)  # the call has begun: its place is that of who waits
         response = await sent if inspect.isawaitable(sent) else sent
     except BaseException as error:
         request.failed(error)

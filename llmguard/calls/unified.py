@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from llmguard.calls.answer import LLMChunk, LLMProvider, LLMResponse, answer_of, text_of
-from llmguard.calls.failover import Ask, Failover, Round, Target, Wait
+from llmguard.calls.failover import Ask, Failover, Recover, Round, Target, drive, drive_sync
 from llmguard.calls.request import CHAT, Request, asked, asked_sync, check_messages
 from llmguard.calls.service_settings import ServiceSettings, from_environment, known, target_of
 from llmguard.calls.transports import Reached, is_reached_by_sdk, transport_for
@@ -71,22 +70,16 @@ class UnifiedLLMService:
         An attempt's time is that of each wait for the provider here: nobody can end a thread's call from outside.
         """
         question = self._question(messages, temperature, max_tokens, tools, arguments)
-        attribution = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
+        told = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
+
+        def attempt(ask: Ask) -> LLMResponse:
+            result = asked_sync(self._request(ask, question, told, metadata, asynchronous=False))
+            return answer_of(ask.target.provider, ask.target.model, result)
+
         round_ = self._failover.round(self._targets())
-        step = round_.next()
-        while True:
-            if isinstance(step, Wait):
-                time.sleep(step.seconds)
-                step = round_.next()
-                continue
-            try:
-                request = self._request(step, question, attribution, metadata, asynchronous=False)
-                found = answer_of(step.target.provider, step.target.model, asked_sync(request))
-            except BaseException as error:  # noqa: BLE001  (what is not its business is raised again)
-                step = self._after(round_, step, error, question)
-                continue
-            round_.answered(step)
-            return found
+        ask, answer = drive_sync(round_, attempt, self._recovered(question))
+        round_.answered(ask)
+        return answer
 
     async def generate_response_async(
         self,
@@ -118,23 +111,17 @@ class UnifiedLLMService:
             Exception: of the provider's SDK, where it is the question's fault, or the key's.
         """
         question = self._question(messages, temperature, max_tokens, tools, arguments)
-        attribution = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
+        told = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
+
+        async def attempt(ask: Ask) -> LLMResponse:
+            request = self._request(ask, question, told, metadata, asynchronous=True)
+            result = await asked(request, self._time)
+            return answer_of(ask.target.provider, ask.target.model, result)
+
         round_ = self._failover.round(self._targets())
-        step = round_.next()
-        while True:
-            if isinstance(step, Wait):
-                await asyncio.sleep(step.seconds)
-                step = round_.next()
-                continue
-            try:
-                request = self._request(step, question, attribution, metadata, asynchronous=True)
-                result = await asyncio.wait_for(asked(request), self.settings.attempt_timeout + _GRACE)
-                found = answer_of(step.target.provider, step.target.model, result)
-            except BaseException as error:  # noqa: BLE001  (as above)
-                step = self._after(round_, step, error, question)
-                continue
-            round_.answered(step)
-            return found
+        ask, answer = await drive(round_, attempt, self._recovered(question))
+        round_.answered(ask)
+        return answer
 
     async def stream_response_async(
         self,
@@ -153,28 +140,23 @@ class UnifiedLLMService:
         comes through. Arguments and errors are those of `generate_response_async`.
         """
         question = self._question(messages, temperature, max_tokens, None, arguments)
-        question = {**question, "stream": True}
-        attribution = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
-        round_ = self._failover.round(self._targets())
-        step = round_.next()
-        while True:
-            if isinstance(step, Wait):
-                await asyncio.sleep(step.seconds)
-                step = round_.next()
-                continue
-            stream: Any = None
+        question["stream"] = True
+        told = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
+
+        async def attempt(ask: Ask) -> tuple[Any, Any]:
+            stream = await asked(self._request(ask, question, told, metadata, asynchronous=True), self._time)
             try:
-                request = self._request(step, question, attribution, metadata, asynchronous=True)
-                stream = await asyncio.wait_for(asked(request), self.settings.attempt_timeout + _GRACE)
-                first = await asyncio.wait_for(anext(stream, None), self.settings.attempt_timeout + _GRACE)
+                first = await asyncio.wait_for(anext(stream, None), self._time)
                 if first is None:
                     raise MalformedAnswer("the stream ended before it began")
-                break
-            except BaseException as error:  # noqa: BLE001  (as above)
-                if stream is not None:
-                    await stream.aclose()
-                step = self._after(round_, step, error, question)
-        async for chunk in self._pieces(round_, step, stream, first):
+            except BaseException:
+                await stream.aclose()
+                raise
+            return stream, first
+
+        round_ = self._failover.round(self._targets())
+        ask, (stream, first) = await drive(round_, attempt, self._recovered(question))
+        async for chunk in self._pieces(round_, ask, stream, first):
             yield chunk
 
     async def _pieces(self, round_: Round, ask: Ask, stream: Any, first: Any) -> AsyncIterator[LLMChunk]:
@@ -193,19 +175,22 @@ class UnifiedLLMService:
         round_.answered(ask)
         yield LLMChunk("", provider, model, dict(stream["usage"]))
 
-    def _after(self, round_: Round, ask: Ask, error: BaseException, question: dict[str, Any]) -> Ask | Wait:
-        """What to do after an attempt failed: ask somebody else, or the same one without what it does not take.
+    @property
+    def _time(self) -> float:
+        """Seconds of an attempt, and a moment in which the SDK may say itself that they are over."""
+        return self.settings.attempt_timeout + _GRACE
 
-        Raises:
-            BaseException: the error, where nobody else may answer either.
-            AllProvidersFailed: nobody is left.
-        """
-        target = (ask.target.provider, ask.target.model)
-        if _is_of_temperature(error) and question.get("temperature") == _TEMPERATURE and target not in self._fixed:
-            self._fixed.add(target)
-            return round_.again(ask)
-        round_.failed(ask, error)
-        return round_.next()
+    def _recovered(self, question: dict[str, Any]) -> Recover:
+        """The same one is asked again without a temperature, where nobody asked for that and it is refused."""
+
+        def recover(ask: Ask, error: BaseException) -> bool:
+            model = (ask.target.provider, ask.target.model)
+            if not _is_of_temperature(error) or question.get("temperature") != _TEMPERATURE or model in self._fixed:
+                return False
+            self._fixed.add(model)
+            return True
+
+        return recover
 
     async def warm_connections(self) -> dict[str, bool]:
         """Open the connections of all providers that are asked: a list of models is fetched, which costs nothing.
@@ -235,7 +220,7 @@ class UnifiedLLMService:
             raise UsageError(f"{provider} is switched off, or has no key")
         if not generate and not is_reached_by_sdk(target.provider):
             raise UsageError(f"{provider} is reached through LiteLLM, which keeps its connections to itself")
-        await asyncio.wait_for(self._ping(target, generate), self.settings.attempt_timeout + _GRACE)
+        await asyncio.wait_for(self._ping(target, generate), self._time)
 
     async def _ping(self, target: Target, generate: bool) -> None:
         if generate:

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,24 @@ def test_the_primary_is_asked_and_the_answer_has_one_shape(providers: Providers,
     assert row["call_id"] == answer.usage["call_id"]
     assert row["code_file"].endswith("test_unified.py")
     assert json.loads(json.dumps(of.get_stats()))["stats"]["fallback_count"] == 0
+
+
+def test_the_rows_say_which_line_has_asked(providers: Providers, rows: Any) -> None:
+    of = service()
+
+    async def work() -> None:
+        await of.generate_response_async(MESSAGES)  # here
+        await UnifiedLLMClient(service=of).generate_response(MESSAGES)  # here
+        async for _ in of.stream_response_async(MESSAGES):  # here
+            pass
+
+    of.generate_response(MESSAGES)  # here
+    asyncio.run(work())
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    for row in rows():
+        assert row["code_file"].endswith("test_unified.py")
+        assert lines[row["code_line"] - 1].endswith("# here")
+    assert len({row["code_line"] for row in rows()}) == 4
 
 
 @pytest.mark.parametrize(
