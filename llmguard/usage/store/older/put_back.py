@@ -71,6 +71,8 @@ def _same(connection: Connection, table: OldTable) -> str:
     identity = next(column for column in table.columns if column.name == "id")
     if connection.dialect.name == "postgresql" and identity.type == "uuid":
         return f"o.id = {_back(table, identity, 'postgresql')}"
+    if connection.dialect.name == "sqlite" and identity.type:
+        return "o.id = l.id"  # its affinity makes them alike, and its index is used
     return "CAST(o.id AS TEXT) = l.id"
 
 
