@@ -250,6 +250,24 @@ def test_anthropic_answers_in_the_same_shape(providers: Providers, monkeypatch: 
     assert sent.headers["x-api-key"] == "key of anthropic"
 
 
+def test_tools_and_images_survive_the_way_to_anthropic(providers: Providers) -> None:
+    optional("litellm")
+    wanted = {"type": "tool_use", "id": "t1", "name": "weather", "input": {"city": "Oslo"}}
+    body = {"id": "m", "type": "message", "role": "assistant", "model": "claude", "stop_reason": "tool_use"}
+    body |= {"content": [wanted], "usage": {"input_tokens": 3, "output_tokens": 4}}  # type: ignore[dict-item]
+    providers["azure_openai"].answer = Answer(status=503)
+    providers["anthropic"].answer = Answer(body=json.dumps(body).encode())
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    question = [{"role": "user", "content": [{"type": "text", "text": "What?"}, image]}]
+    found = service(fallbacks=("anthropic",)).generate_response(question, tools=tools, tool_choice="auto")
+    assert (found.provider, found.content) == ("anthropic", "")
+    assert found.tool_calls == [{"id": "t1", "name": "weather", "arguments": {"city": "Oslo"}}]
+    sent = providers["anthropic"].requests[0].body
+    assert [tool["name"] for tool in sent["tools"]] == ["weather"]
+    assert [part["type"] for part in sent["messages"][0]["content"]] == ["text", "image"]
+
+
 @pytest.mark.parametrize(
     ("fallbacks", "expected"),
     [
