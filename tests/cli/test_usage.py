@@ -155,9 +155,9 @@ def test_export_is_whole_and_safe_for_spreadsheets(filled: UsageSettings, tmp_pa
 
 def test_tail_follows(filled: UsageSettings, tmp_path: Path) -> None:
     command = [sys.executable, "-u", "-m", "llmguard", "usage", "tail", "-f", "-n", "1"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    heeding = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  (a shell's background job ignores it)
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=env, preexec_fn=heeding)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("time")
     assert "search" in process.stdout.readline()
