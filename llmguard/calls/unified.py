@@ -228,13 +228,25 @@ class UnifiedLLMService:
             told = {"service_name": "llm_warmer", "call_id": new_call_id()}
             await asked(self._request(Ask(target, 0, 0), question, told, None, asynchronous=True))
             return
-        transport = transport_for(target.provider, CHAT.name)
-        options = self._options(target)
-        clients = [
+        await asyncio.gather(*(client.call(None, {}) for client in self._clients(target)))
+
+    def make_clients(self, provider: str) -> None:
+        """Make the clients of a provider in the running loop; the SDK is imported, and nothing is sent.
+
+        Raises:
+            ConfigError: its SDK is not installed.
+        """
+        target = target_of(known("provider", provider))
+        if target is not None and is_reached_by_sdk(target.provider):
+            self._clients(target)
+
+    def _clients(self, target: Target) -> list[Reached]:
+        """Each client of a provider's pool, ready to be asked for the list of models."""
+        transport, options = transport_for(target.provider, CHAT.name), self._options(target)
+        return [
             transport.reach(("models", "list"), target.model, options, asynchronous=True, slot=slot)
             for slot in range(max(self.pool_size, 1))
         ]
-        await asyncio.gather(*(client.call(None, {}) for client in clients))
 
     # -- about it ------------------------------------------------------------------------------------------------------
 

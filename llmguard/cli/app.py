@@ -10,6 +10,7 @@ from llmguard import __version__
 from llmguard.cli import baseline, config, db, limits, prices, usage
 from llmguard.cli.check import check
 from llmguard.cli.coverage import coverage
+from llmguard.cli.doctor import doctor
 from llmguard.cli.init import init
 from llmguard.cli.migrate import migrate
 from llmguard.cli.rules import explain, rules
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(init)
+app.command()(doctor)
 app.command()(coverage)
 app.command()(migrate)
 app.add_typer(baseline.app, name="baseline")

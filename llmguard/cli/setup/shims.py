@@ -43,6 +43,14 @@ except ModuleNotFoundError:
 
 if __name__ == "__main__":
     raise SystemExit(main())"""
+_DOCTOR = """\
+import sys
+
+from llmguard.cli import main
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["doctor"]
+    main()"""
 SHIMS = (
     Shim(
         "app/services/llm_wrapper.py",
@@ -91,6 +99,12 @@ SHIMS = (
         "The connection warmer.",
         "from llmguard import LLMConnectionWarmer, get_llm_warmer  # noqa: F401",
         "llmguard.calls.warmer",
+    ),
+    Shim(
+        "examples/test_llm_service.py",
+        "Whether the providers answer: llmguard doctor.",
+        _DOCTOR,
+        "llmguard.calls.doctor",
     ),
     Shim(
         "scripts/check_llm_calls.py",

@@ -102,15 +102,14 @@ def _adopt(given: UsageSettings) -> Recovered:
 
 
 def doctor(database_url: asked.Database = "") -> None:
-    """Say where the ledger is, whether it works, and what may be wrong with it.
+    """Say where the ledger is, whether it works, and what may be wrong with it: the ledger's part of `llmguard doctor`.
 
     Exit code: 0 all is well, 1 something needs a look (lines that begin with "!"), 2 wrong settings.
     """
+    from llmguard.cli.doctor import lines
     from llmguard.usage.diagnosis import examine
 
     findings = list(examine(asked.settings(database_url)))
-    width = max(len(finding.topic) for finding in findings)
-    for finding in findings:
-        typer.echo(f"{'!' if finding.is_problem else ' '} {finding.topic.ljust(width)}  {finding.text}")
+    lines(findings)
     if any(finding.is_problem for finding in findings):
         raise typer.Exit(1)
