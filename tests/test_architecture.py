@@ -25,7 +25,7 @@ ALLOWED = {
     "calls": {"errors", "doors", "providers", "config", "usage"},
     "testing": {"errors", "doors", "providers", "config", "usage"},
     "migrate": {"errors", "doors", "providers", "config", "check"},
-    "cli": {"migrate", "errors", "doors", "providers", "config", "check", "usage"},
+    "cli": {"migrate", "errors", "doors", "providers", "config", "check", "usage", "calls"},
 }
 STORE = ("sqlalchemy", "alembic")  # only in usage/store
 HEAVY = ("rich", "typer", "sqlalchemy", "httpx", "litellm", "openai", "anthropic", "pydantic")
