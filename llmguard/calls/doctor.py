@@ -13,6 +13,7 @@ from llmguard.calls.transports import is_reached_by_sdk, row_of
 from llmguard.calls.unified import LLMProvider, UnifiedLLMService
 from llmguard.errors import LLMGuardError
 from llmguard.providers import Provider
+from llmguard.usage.recorder import recorder
 from llmguard.usage.scrub import scrubbed
 
 #: Package -> what it is for.
@@ -81,7 +82,10 @@ def examine(
         found[0] = found[0]._replace(is_problem=True)
     if not network:
         return [each._replace(answer=each.answer or "not asked (--offline)") for each in found]
-    return asyncio.run(_asked(service, found, generate))
+    done = asyncio.run(_asked(service, found, generate))
+    if generate:
+        recorder().flush(timeout)  # who looks at the ledger next finds what was paid
+    return done
 
 
 def _configured(name: str, order: list[str], settings: ServiceSettings) -> Report:
