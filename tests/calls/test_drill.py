@@ -1,5 +1,5 @@
-"""A drill: a thousand questions at once to providers that die, dawdle, refuse, answer nonsense and come back, judged by
-what the providers themselves have seen."""
+"""A drill: a thousand questions at once to providers that die, dawdle, refuse, answer nonsense and come back, while
+their connections are kept alive; judged by what the providers themselves have seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llmguard import UnifiedLLMService
+from llmguard import LLMConnectionWarmer, UnifiedLLMService
 from llmguard.calls.breaker import Rules
 from llmguard.calls.service_settings import ServiceSettings
 from llmguard.testing import Answer, FakeProvider
@@ -38,12 +38,14 @@ def test_a_thousand_questions_while_providers_fail_and_come_back(
     pair: tuple[FakeProvider, FakeProvider], rows: Any
 ) -> None:
     first, second = pair
-    of = UnifiedLLMService(ServiceSettings("openai", ("groq",), attempt_timeout=0.5, rules=RULES))
+    of = UnifiedLLMService(
+        ServiceSettings("openai", ("groq",), attempt_timeout=0.5, rules=RULES, keep_alive_interval=0.05)
+    )
     seen: list[tuple[int, int]] = []
 
     async def phase() -> Counter[str]:
         """Ask so often; who has answered, and how often each was asked."""
-        before = len(first.requests), len(second.requests)
+        before = asked(first), asked(second)
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def ask() -> str:
@@ -51,10 +53,17 @@ def test_a_thousand_questions_while_providers_fail_and_come_back(
                 return (await of.generate_response_async(MESSAGES)).provider
 
         answered = Counter(await asyncio.gather(*(ask() for _ in range(PHASE))))
-        seen.append((len(first.requests) - before[0], len(second.requests) - before[1]))
+        seen.append((asked(first) - before[0], asked(second) - before[1]))
         return answered
 
     async def drill() -> None:
+        warmer = LLMConnectionWarmer(of)
+        await warmer.start()
+        await phases()
+        assert warmer.running
+        await warmer.stop()
+
+    async def phases() -> None:
         assert await phase() == {"openai": PHASE}
         for broken in (
             Answer(status=503),
@@ -77,8 +86,9 @@ def test_a_thousand_questions_while_providers_fail_and_come_back(
 
     asyncio.run(drill())
     stats = of.stats
-    assert stats["requests_by_provider"] == {"openai": len(first.requests), "groq": len(second.requests)}
-    assert stats["fallback_count"] == len(second.requests)
+    assert stats["requests_by_provider"] == {"openai": asked(first), "groq": asked(second)}
+    assert stats["fallback_count"] == asked(second)
+    assert len(second.requests) > asked(second)  # it was kept alive
     assert stats["errors_by_provider"] == {
         "openai": stats["requests_by_provider"]["openai"] - answered_by(rows(), "openai")
     }
@@ -87,7 +97,12 @@ def test_a_thousand_questions_while_providers_fail_and_come_back(
         questions.setdefault(row["call_id"], []).append(row["attempt_no"])
     assert len(questions) == 9 * PHASE + 4  # none is lost, each has its attempts
     assert all(sorted(each) == list(range(len(each))) for each in questions.values())
-    assert len(rows()) == len(first.requests) + len(second.requests)
+    assert len(rows()) == asked(first) + asked(second)
+
+
+def asked(provider: FakeProvider) -> int:
+    """Questions that a provider has seen; pings are no questions."""
+    return sum(request.method == "POST" for request in provider.requests)
 
 
 def answered_by(rows: list[dict[str, Any]], provider: str) -> int:
