@@ -39,7 +39,7 @@ def test_a_thousand_questions_while_providers_fail_and_come_back(
 ) -> None:
     first, second = pair
     of = UnifiedLLMService(
-        ServiceSettings("openai", ("groq",), attempt_timeout=0.5, rules=RULES, keep_alive_interval=0.05)
+        ServiceSettings("openai", ("groq",), attempt_timeout=2.0, rules=RULES, keep_alive_interval=0.05)
     )
     seen: list[tuple[int, int]] = []
 
@@ -67,7 +67,7 @@ def test_a_thousand_questions_while_providers_fail_and_come_back(
         assert await phase() == {"openai": PHASE}
         for broken in (
             Answer(status=503),
-            Answer(delay=2.0),
+            Answer(delay=6.0),
             Answer(status=429, headers=(("retry-after", "0.5"),)),
             Answer(body=b"nonsense"),
         ):

@@ -34,7 +34,7 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeProvider, FakePr
 
 
 def service(**changes: Any) -> UnifiedLLMService:
-    settings = ServiceSettings("openai", ("groq",), pool_size=2, attempt_timeout=0.5, keep_alive_interval=0.05)
+    settings = ServiceSettings("openai", ("groq",), pool_size=2, attempt_timeout=5, keep_alive_interval=0.05)
     return UnifiedLLMService(settings._replace(**changes))
 
 
@@ -102,7 +102,7 @@ def test_it_keeps_on_and_never_changes_who_is_asked(pair: tuple[FakeProvider, Fa
 def test_health_tells_failures(pair: tuple[FakeProvider, FakeProvider]) -> None:
     first, second = pair
     first.answer, second.answer = Answer(status=503), MODELS
-    of = service()
+    of = service(keep_alive_interval=30)
 
     async def work() -> tuple[dict[str, Any], LLMConnectionWarmer]:
         warmer = LLMConnectionWarmer(of)
