@@ -8,11 +8,17 @@ import time
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from llmguard.calls.service_settings import ServiceSettings, from_environment, model_variable, target_of
+from llmguard.calls.service_settings import (
+    ServiceSettings,
+    from_environment,
+    key_variable,
+    missing,
+    model_variable,
+    target_of,
+)
 from llmguard.calls.transports import is_reached_by_sdk, row_of
 from llmguard.calls.unified import LLMProvider, UnifiedLLMService
 from llmguard.errors import LLMGuardError
-from llmguard.providers import Provider
 from llmguard.usage.recorder import recorder
 from llmguard.usage.scrub import scrubbed
 
@@ -92,26 +98,15 @@ def _configured(name: str, order: list[str], settings: ServiceSettings) -> Repor
     row = row_of(name)
     place = order.index(name) if name in order else -1
     role = "not asked" if place < 0 else "primary" if place == 0 else f"fallback {place}"
-    variable = next((each for each in row.key_env if os.environ.get(each, "").strip()), "")
-    report = Report(name, role, "", variable or "none", "", pool=settings.pool_size)
-    missing = _missing(row, variable)
-    if missing:
-        return report._replace(answer=missing)
+    report = Report(name, role, "", key_variable(row, os.environ) or "none", "", pool=settings.pool_size)
+    reason = missing(row)
+    if reason:
+        return report._replace(answer=reason)
     try:
         target = target_of(name)
     except LLMGuardError as error:
         return report._replace(answer=str(error), is_problem=True)
     return report._replace(model=target.model if target is not None else "")
-
-
-def _missing(row: Provider, variable: str) -> str:
-    """Why a provider is not asked, "" when it is."""
-    if os.environ.get(f"{row.name.upper()}_ENABLED", "true").strip().lower() in ("false", "0", "no", "off"):
-        return f"switched off: {row.name.upper()}_ENABLED"
-    if row.key_env and not variable:
-        return f"no key: {row.key_env[0]}"
-    places = [name for name, default in row.option_env.values() if not (os.environ.get(name, "").strip() or default)]
-    return f"{places[0]} is not set" if places else ""
 
 
 async def _asked(service: UnifiedLLMService, reports: list[Report], generate: bool) -> list[Report]:

@@ -119,7 +119,7 @@ def target_of(name: str, environ: Mapping[str, str] | None = None) -> Target | N
     """
     given = os.environ if environ is None else environ
     row = row_of(name)
-    if not is_configured(row, given):
+    if missing(row, given):
         return None
     variable = model_variable(row)
     model = _text(given, variable, row.default_model)
@@ -136,12 +136,20 @@ def model_variable(row: Provider) -> str:
     return row.model_env or f"{row.name.upper()}_MODEL"
 
 
-def is_configured(row: Provider, given: Mapping[str, str]) -> bool:
-    """Whether a provider is switched on, and has a key and all that its client needs."""
+def missing(row: Provider, environ: Mapping[str, str] | None = None) -> str:
+    """Why a provider is not asked, "" when it is switched on, and has a key and all that its client needs."""
+    given = os.environ if environ is None else environ
     if not _is_on(given, f"{row.name.upper()}_ENABLED"):
-        return False
-    places = [_text(given, place, default) for place, default in row.option_env.values()]
-    return all(places) and (not row.key_env or any(_text(given, name, "") for name in row.key_env))
+        return f"switched off: {row.name.upper()}_ENABLED"
+    if row.key_env and not key_variable(row, given):
+        return f"no key: {row.key_env[0]}"
+    places = [place for place, default in row.option_env.values() if not _text(given, place, default)]
+    return f"{places[0]} is not set" if places else ""
+
+
+def key_variable(row: Provider, given: Mapping[str, str]) -> str:
+    """The environment variable that holds a provider's key, "" for none."""
+    return next((name for name in row.key_env if _text(given, name, "")), "")
 
 
 def _text(given: Mapping[str, str], name: str, default: str) -> str:

@@ -222,12 +222,10 @@ def _amount(name: str, text: str, most: int, places: int) -> Decimal:
 
 def _own(database_url: str) -> list[OwnPrice]:
     from llmguard.usage.prices import own
-    from llmguard.usage.prices.known import list_file, refresh
 
     with asked.ledger(database_url) as engine:
-        for problem in refresh(asked.settings(database_url), engine, say=False):
-            if os.path.exists(list_file()) or not problem.startswith("LLMGUARD_PRICE_LIST:"):
-                typer.echo(printable(problem), err=True)
+        for problem in asked.price_problems(engine, database_url):
+            typer.echo(printable(problem), err=True)
     now = datetime.now(timezone.utc)
     return [
         each

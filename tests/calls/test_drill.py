@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,16 +20,6 @@ optional("openai")
 optional("groq")
 PHASE, AT_ONCE = 200, 32
 RULES = Rules(in_a_row=5, pause=0.5, longest=0.5)
-
-
-@pytest.fixture
-def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeProvider, FakeProvider]]:
-    with FakeProvider() as first, FakeProvider() as second:
-        monkeypatch.setenv("OPENAI_API_KEY", "k")
-        monkeypatch.setenv("OPENAI_BASE_URL", first.base_url)
-        monkeypatch.setenv("GROQ_API_KEY", "k")
-        monkeypatch.setenv("GROQ_BASE_URL", second.url)
-        yield first, second
 
 
 @pytest.mark.full

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from llmguard import LLMConnectionWarmer, UnifiedLLMService, get_llm_warmer
 from llmguard.calls.service_settings import ServiceSettings
@@ -20,17 +17,6 @@ from tests.optional import optional
 optional("openai")
 optional("groq")
 MODELS = Answer(body=b'{"object": "list", "data": []}')
-
-
-@pytest.fixture
-def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeProvider, FakeProvider]]:
-    with FakeProvider() as first, FakeProvider() as second:
-        monkeypatch.setenv("OPENAI_API_KEY", "k")
-        monkeypatch.setenv("OPENAI_BASE_URL", first.base_url)
-        monkeypatch.setenv("GROQ_API_KEY", "k")
-        monkeypatch.setenv("GROQ_BASE_URL", second.url)
-        yield first, second
-    set_llm_service(None)
 
 
 def service(**changes: Any) -> UnifiedLLMService:

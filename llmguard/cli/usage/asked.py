@@ -87,25 +87,33 @@ def ledger(database_url: str = "") -> Iterator[Engine]:
             opened.close()
 
 
-def know_prices(engine: Engine, database_url: str, *, strict: bool = False) -> None:
-    """Learn what is known of prices, for figures that go by them.
+def price_problems(engine: Engine, database_url: str, *, strict: bool = False) -> list[str]:
+    """Learn what is known of prices; what is wrong with it.
 
     Args:
         engine: of the ledger.
         database_url: as it was given.
         strict: a list that LLMGUARD_PRICE_LIST names must be there; else it may not have been adopted yet.
+    """
+    import os
+
+    from llmguard.usage.prices.known import list_file, refresh
+
+    problems = refresh(settings(database_url), engine, say=False)
+    if strict or os.path.exists(list_file()):
+        return problems
+    return [each for each in problems if not each.startswith("LLMGUARD_PRICE_LIST:")]
+
+
+def know_prices(engine: Engine, database_url: str, *, strict: bool = False) -> None:
+    """Learn what is known of prices, for figures that go by them; arguments are those of `price_problems`.
 
     Raises:
         LLMGuardError: a price list, or the prices of the configuration, cannot be used: figures would be wrong.
     """
-    import os
-
     from llmguard.errors import LLMGuardError
-    from llmguard.usage.prices.known import list_file, refresh
 
-    problems = refresh(settings(database_url), engine, say=False)
-    if not strict and not os.path.exists(list_file()):
-        problems = [each for each in problems if not each.startswith("LLMGUARD_PRICE_LIST:")]
+    problems = price_problems(engine, database_url, strict=strict)
     if problems:
         raise LLMGuardError(f"figures would be wrong, mend this first: {'; '.join(problems)}")
 

@@ -6,6 +6,14 @@ from llmguard.usage.store.older import layouts
 from llmguard.usage.store.older.found import OldTable
 
 _WINDOWS = "('minute', 'hour', 'day', 'month')"
+_SHIPPED = " OR ".join(
+    f"(o.limit_type = '{name}' AND o.limit_value = {value})" for name, value in layouts.EVERYBODYS.items()
+)
+#: Whether somebody has set the limit `o`: trackers copy the default to each user that they see.
+IS_TAKEN = (
+    f"CAST(o.limit_type AS text) IN {_WINDOWS} AND o.limit_value >= 0 AND NOT ({_SHIPPED}) AND NOT EXISTS "
+    "(SELECT 1 FROM llm_rate_limit_configs c WHERE c.limit_type = o.limit_type AND c.limit_value = o.limit_value)"
+)
 
 
 def defaults(table: OldTable, source: str) -> str:
@@ -32,9 +40,6 @@ def limits(table: OldTable, source: str) -> list[str]:
     key = {"user_id": "CAST(o.user_id AS text)", "limit_type": "CAST(o.limit_type AS text)"}
     key |= {name: f"o.{name}" for name in ("limit_value", "provider") if name in there}
     said = {name: f"MAX(o.{name})" for name in ("current_count", "reset_at") if name in there}
-    is_shipped = " OR ".join(
-        f"(o.limit_type = '{name}' AND o.limit_value = {value})" for name, value in layouts.EVERYBODYS.items()
-    )
     is_there = " AND ".join(
         f"COALESCE(CAST(l.{name} AS text), '') = COALESCE(CAST({value} AS text), '')"
         for name, value in key.items()
@@ -42,10 +47,8 @@ def limits(table: OldTable, source: str) -> list[str]:
     )
     statements.append(
         f"INSERT INTO llm_rate_limits ({', '.join((*key, *said))}) SELECT {', '.join((*key.values(), *said.values()))} "
-        f"FROM {source} o WHERE CAST(o.limit_type AS text) IN {_WINDOWS} AND o.limit_value >= 0 AND NOT ({is_shipped}) "
-        "AND NOT EXISTS (SELECT 1 FROM llm_rate_limit_configs c "
-        "WHERE c.limit_type = o.limit_type AND c.limit_value = o.limit_value) "
-        f"AND NOT EXISTS (SELECT 1 FROM llm_rate_limits l WHERE {is_there} AND l.limit_value = o.limit_value) "
+        f"FROM {source} o WHERE {IS_TAKEN} AND NOT EXISTS "
+        f"(SELECT 1 FROM llm_rate_limits l WHERE {is_there} AND l.limit_value = o.limit_value) "
         f"GROUP BY {', '.join(key.values())}"
     )
     return statements

@@ -179,6 +179,23 @@ def shown(table: OldTable, column: OldColumn, dialect: str, source: str = "") ->
     return typed(value, column.type, name)
 
 
+def fitted(value: str, kind: str) -> str:
+    """A value in a column that may be shorter than the ledger's: a text is cut, a number that does not fit is NULL."""
+    head, _, length = kind.partition("(")
+    if head == "character varying" and length:
+        return f"LEFT({value}, {length.rstrip(')')})"
+    if head == "numeric" and length:
+        digits, _, places = length.rstrip(")").partition(",")
+        most = 10 ** (int(digits) - int(places or 0))
+        return f"CASE WHEN ABS({value}) < {most} THEN CAST({value} AS {kind}) END"
+    return value
+
+
+def place_of(table: OldTable) -> str:
+    """Where an old table is, as SQL has it."""
+    return ".".join(map(quoted, filter(None, (table.schema, table.name))))
+
+
 def is_text(kind: str) -> bool:
     """Whether a type of PostgreSQL holds texts."""
     return kind == "text" or kind.startswith("character")

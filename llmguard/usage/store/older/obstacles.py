@@ -11,7 +11,7 @@ from llmguard.errors import LLMGuardError
 from llmguard.usage.store.engine import one_line
 from llmguard.usage.store.older.found import Found, OldTable
 from llmguard.usage.store.older.layouts import OTHER_SCHEMA, OURS, TOUCHING, VIEWS
-from llmguard.usage.store.older.mapping import expressions, quoted
+from llmguard.usage.store.older.mapping import expressions, place_of, quoted
 from llmguard.usage.store.tables import metadata
 
 #: Names of a database that tables, views, indexes and functions of the ledger need.
@@ -99,7 +99,8 @@ def refuse_without_rights(connection: Connection, found: Found, aside: dict[str,
         ]
         if not connection.execute(text(_OWNED), {"schema": schema, "name": name}).scalar()
     ]
-    strange += [f"{name}()" for name in connection.execute(text(_FOREIGN_FUNCTIONS), _functions(found)).scalars()]
+    functions = {"schema": found.schema, "names": list(found.functions)}
+    strange += [f"{name}()" for name in connection.execute(text(_FOREIGN_FUNCTIONS), functions).scalars()]
     if strange:
         missing.append(f"let {quoted(me)} own {', '.join(strange)}, or upgrade as a role that does")
     hidden = [
@@ -117,8 +118,6 @@ _OWNED = (
     "SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE n.nspname = :schema AND c.relname = :name"
 )
-
-
 _HIDDEN = (
     "SELECT row_security_active(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE n.nspname = :schema AND c.relname = :name"
@@ -127,10 +126,6 @@ _FOREIGN_FUNCTIONS = (
     "SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = :schema "
     "AND p.proname = ANY(:names) AND p.pronargs = 0 AND NOT pg_has_role(p.proowner, 'USAGE')"
 )
-
-
-def _functions(found: Found) -> dict[str, Any]:
-    return {"schema": found.schema, "names": list(found.functions)}
 
 
 def refuse_values(connection: Connection, table: OldTable) -> None:
@@ -142,9 +137,8 @@ def refuse_values(connection: Connection, table: OldTable) -> None:
     """
     dialect = connection.dialect.name
     made = {name: value for name, value in expressions(table, "o", dialect).items() if "llmguard_json" not in value}
-    place = ".".join(map(quoted, filter(None, (table.schema, table.name))))
     row = "o.rowid" if dialect == "sqlite" else "o.id"
-    statement = f"SELECT {', '.join(f'count({value})' for value in (row, *made.values()))} FROM {place} o"
+    statement = f"SELECT {', '.join(f'count({value})' for value in (row, *made.values()))} FROM {place_of(table)} o"
     try:
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).all()
     except SQLAlchemyError as error:
@@ -159,14 +153,10 @@ def refuse_identities(connection: Connection, table: OldTable) -> None:
     Raises:
         LLMGuardError: a call has no id of its own.
     """
-    if connection.dialect.name == "sqlite":
-        place = quoted(table.name)
-    else:
-        place = f"{quoted(table.schema)}.{quoted(table.name)}"
-    identity = "CAST(id AS TEXT)"
+    place = place_of(table)
     blob = "typeof(id) = 'blob'" if connection.dialect.name == "sqlite" else "FALSE"
     odd = connection.execute(
-        text(f"SELECT 1 FROM {place} WHERE id IS NULL OR LENGTH({identity}) > 64 OR {blob} LIMIT 1")
+        text(f"SELECT 1 FROM {place} WHERE id IS NULL OR LENGTH(CAST(id AS TEXT)) > 64 OR {blob} LIMIT 1")
     ).scalar()
     twice = connection.execute(text(f"SELECT 1 FROM {place} GROUP BY id HAVING COUNT(*) > 1 LIMIT 1")).scalar()
     if odd or twice:

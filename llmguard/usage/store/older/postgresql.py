@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmguard.usage.store.older.found import Found, OldColumn, OldTable
 from llmguard.usage.store.older.limits import defaults, limits
-from llmguard.usage.store.older.mapping import COSTS, expressions, mark, quoted, shown, typed
+from llmguard.usage.store.older.mapping import COSTS, expressions, mark, place_of, quoted, shown, typed
 from llmguard.usage.store.tables import model_pricing
 
 MARKS = """CREATE TABLE IF NOT EXISTS llmguard_adoption (
@@ -50,7 +50,7 @@ def set_aside(found: Found, aside: dict[str, str]) -> list[str]:
     ]
     for table in found.tables:
         if not table.layout.is_kept:
-            place = f"{quoted(table.schema)}.{quoted(table.name)}"
+            place = place_of(table)
             statements.append(f"ALTER TABLE {place} SET SCHEMA {quoted(aside[table.schema])}")
     return statements
 
@@ -114,7 +114,7 @@ _PRICE_DEFAULTS = {
 
 def _view(table: OldTable, source: str, ours: str, version: int) -> list[str]:
     """The view in the old place, with the old names and types; what is written to it goes into the ledger."""
-    place = f"{quoted(table.schema)}.{quoted(table.name)}"
+    place = place_of(table)
     if ours == "llm_usage_logs":
         columns = [f"{shown(table, each, 'postgresql', source)} AS {quoted(each.name)}" for each in table.columns]
     else:
@@ -238,7 +238,7 @@ def _rights(table: OldTable, aside: dict[str, str], ledger: str) -> list[str]:
     ours = "llm_model_pricing" if table.layout.kind == "pricing" else "llm_usage_logs"
     targets = [ours]
     if not (table.layout.kind == "calls" and table.name == ours):
-        targets.append(f"{quoted(table.schema)}.{quoted(table.name)}")
+        targets.append(place_of(table))
     statements = [f"ALTER TABLE {ours} ENABLE ROW LEVEL SECURITY"] if table.has_row_security else []
     for role, right in table.rights:
         to = "PUBLIC" if role == "public" else quoted(role)
@@ -271,7 +271,7 @@ def _summaries(table: OldTable, source: str) -> list[str]:
         "FROM (VALUES ('daily', 'day'), ('weekly', 'week'), ('monthly', 'month')) p(type, unit) "
         f"CROSS JOIN llm_usage_logs c) l WHERE NOT EXISTS (SELECT FROM {kept} k WHERE k.period_type = l.type "
         f"AND k.period_start = l.start) GROUP BY l.type, l.unit, l.start, {groups}",
-        *_defaults(table, f"{quoted(table.schema)}.{quoted(table.name)}"),
+        *_defaults(table, place_of(table)),
         _SUMMARY_WRITING.format(name=function_of(table), kept=kept),
         f"CREATE TRIGGER {function_of(table)} INSTEAD OF INSERT OR UPDATE OR DELETE ON "
         f"{quoted(table.schema)}.{quoted(table.name)} FOR EACH ROW EXECUTE FUNCTION {function_of(table)}()",

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from llmguard.errors import LLMGuardError
 from llmguard.usage.store.older.found import OldColumn, OldTable
-from llmguard.usage.store.older.mapping import COSTS, is_text, quoted, shown, taken
+from llmguard.usage.store.older.mapping import COSTS, fitted, is_text, quoted, shown, taken
 from llmguard.usage.store.older.put_back_settings import limits, prices, references, summaries
 
 
@@ -139,18 +139,11 @@ def _back(table: OldTable, column: OldColumn, dialect: str) -> str:
         return value
     if column.name == "id" and column.type == "uuid":
         return f"COALESCE({value}, md5(l.id)::uuid)"
-    head, _, length = column.type.partition("(")
-    if head == "character varying" and length:
-        return f"LEFT({value}, {length.rstrip(')')})"
     if not is_text(column.type) and _LENGTH.sub("", column.type) not in _KNOWN:
         return f"CAST(NULL AS {column.type})"
     if column.type in _MOST and "CASE" not in value and "NULL" not in value:
         return f"CASE WHEN {value} <= {_MOST[column.type]} THEN CAST({value} AS {column.type}) END"
-    if head == "numeric" and length and "NULL" not in value:
-        digits, _, places = length.rstrip(")").partition(",")
-        most = 10 ** (int(digits) - int(places or 0))
-        return f"CASE WHEN ABS({value}) < {most} THEN CAST({value} AS {column.type}) END"
-    return value
+    return value if "NULL" in value else fitted(value, column.type)
 
 
 _LENGTH = re.compile(r"\(.*?\)")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from llmguard.usage.store.older import layouts
 from llmguard.usage.store.older.found import OldTable
-from llmguard.usage.store.older.mapping import quoted, typed
+from llmguard.usage.store.older.limits import IS_TAKEN
+from llmguard.usage.store.older.mapping import fitted, quoted, typed
 from llmguard.usage.store.pricing import LISTED
 from llmguard.usage.store.tables import model_pricing
 
@@ -36,9 +36,8 @@ def prices(connection: Connection, source: str, table: OldTable | None) -> int:
         return int(connection.execute(text(statement)).scalar_one())
     shared = [column for column in table.columns if column.name in model_pricing.c]
     types = {column.name: column.type for column in shared}
-    values = {name: _price(name, kind) for name, kind in types.items()}
-    is_uuid = types["id"] == "uuid"
-    if is_uuid:
+    values = {name: fitted(typed(f"l.{quoted(name)}", kind), kind) for name, kind in types.items()}
+    if types["id"] == "uuid":
         values["id"] = "COALESCE(llmguard_uuid(l.id), CAST(md5(l.id) AS uuid))"
     fits = " AND ".join(
         (
@@ -70,18 +69,6 @@ def prices(connection: Connection, source: str, table: OldTable | None) -> int:
     there = f"EXISTS (SELECT 1 FROM {source} o WHERE {same} AND ROW({old}) IS NOT DISTINCT FROM ROW({new}))"
     lost = f"SELECT count(*) FROM llm_model_pricing l WHERE {own} AND NOT ({fits} AND {there})"
     return int(connection.execute(text(lost)).scalar_one())
-
-
-def _price(name: str, kind: str) -> str:
-    value = f"l.{quoted(name)}"
-    head, _, length = kind.partition("(")
-    if head == "numeric" and length:
-        digits, _, places = length.rstrip(")").partition(",")
-        most = 10 ** (int(digits) - int(places or 0))
-        return f"CASE WHEN ABS({value}) < {most} THEN CAST({value} AS {kind}) END"
-    if head == "character varying" and length:
-        return f"LEFT({value}, {length.rstrip(')')})"
-    return typed(value, kind)
 
 
 def limits(connection: Connection, ours: str, source: str, table: OldTable | None) -> int:
@@ -131,17 +118,8 @@ def limits(connection: Connection, ours: str, source: str, table: OldTable | Non
 
 def _take_away(connection: Connection, source: str, same: str) -> None:
     """Limits that were taken over, and that somebody has removed since; copies of a default were never taken over."""
-    shipped = " OR ".join(
-        f"(o.limit_type = '{name}' AND o.limit_value = {value})" for name, value in layouts.EVERYBODYS.items()
-    )
-    connection.execute(
-        text(
-            f"DELETE FROM {source} AS o WHERE NOT ({shipped}) "
-            "AND CAST(o.limit_type AS TEXT) IN ('minute', 'hour', 'day', 'month') AND NOT EXISTS "
-            "(SELECT 1 FROM llm_rate_limit_configs c WHERE c.limit_type = CAST(o.limit_type AS TEXT) "
-            f"AND c.limit_value = o.limit_value) AND NOT EXISTS (SELECT 1 FROM llm_rate_limits l WHERE {same})"
-        )
-    )
+    gone = f"NOT EXISTS (SELECT 1 FROM llm_rate_limits l WHERE {same})"
+    connection.execute(text(f"DELETE FROM {source} AS o WHERE {IS_TAKEN} AND {gone}"))
 
 
 def references(connection: Connection, source: str) -> list[tuple[str, str, str]]:
