@@ -17,8 +17,12 @@ from llmguard.testing import FakeProvider
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.ledger import Ledger
 from llmguard.usage.store.script import script
+from tests.optional import optional
 
 POSTGRES = os.environ.get("LLMGUARD_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1:5432/test")
+
+
+REDIS = os.environ.get("LLMGUARD_TEST_REDIS", "redis://127.0.0.1:6379/0")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,6 +51,20 @@ def postgres() -> str:
         pytest.skip(f"no PostgreSQL at LLMGUARD_TEST_POSTGRES ({POSTGRES}): {' '.join(str(error).split())[:100]}")
     finally:
         engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """The URL of a Redis server."""
+    redis = optional("redis")
+    try:
+        with redis.Redis.from_url(REDIS, socket_connect_timeout=3) as client:
+            client.ping()
+    except redis.RedisError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no Redis at LLMGUARD_TEST_REDIS ({REDIS}): {' '.join(str(error).split())[:100]}")
+    return REDIS
 
 
 @lru_cache(maxsize=1)

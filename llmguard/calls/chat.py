@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from llmguard.calls.request import CHAT, NOT_GIVEN, NotGiven, Request, asked, asked_sync
+from llmguard.calls.question import Question, answered, answered_sync
+from llmguard.calls.request import CHAT, NOT_GIVEN, NotGiven, Shape
 from llmguard.calls.result import AsyncStreamed, Result, Streamed
+from llmguard.calls.ways import About, CacheOption, Extra, Fallback, Whom
 from llmguard.usage.clients.methods import Noted
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ Messages = Iterable[Any]
 Options = Mapping[str, Any] | None
 
 
-class ChatMethods:
+class ChatMethods(ABC):
     """The wrapper's methods in OpenAI's format."""
 
     @overload
@@ -34,6 +37,8 @@ class ChatMethods:
         client: StreamedChatClient[Awaitable[R]],
         stream: Literal[True],
         metadata: Mapping[str, Any] | None = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamedOf[R]: ...
 
@@ -48,6 +53,8 @@ class ChatMethods:
         client: ChatClient[Awaitable[R]],
         stream: Literal[False] | None = ...,
         metadata: Mapping[str, Any] | None = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> ResultOf[R]: ...
 
@@ -66,6 +73,8 @@ class ChatMethods:
         stream: Literal[True],
         client_options: Options = ...,
         client: NotGiven = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamed: ...
 
@@ -84,6 +93,8 @@ class ChatMethods:
         client_options: Options = ...,
         *,
         client: NotGiven = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -106,6 +117,8 @@ class ChatMethods:
         client_options: Options = None,
         *,
         client: Any = NOT_GIVEN,
+        cache: CacheOption = None,
+        fallback: Fallback = None,
         **provider_arguments: Any,
     ) -> Any:
         """Ask in OpenAI's format.
@@ -122,6 +135,9 @@ class ChatMethods:
             client_options: arguments of the SDK's client.
             client: of your own, that the request goes through as it is: its key, place, options and connections; no
                 provider, model or option is filled in. A synchronous one blocks here as it does by itself.
+            cache: whether an answer is given again that was had before: True for the cache of the process, a cache of
+                `llmguard.calls.cache`, False for none; by default what the wrapper says. Streams are not kept.
+            fallback: who is asked when this one fails: "provider" or "provider:model", in order.
             provider_arguments: anything else that the SDK's method takes.
 
         Returns:
@@ -132,12 +148,14 @@ class ChatMethods:
             UsageError: the provider is unknown, there is no model, or no provider was named and the default one does
                 not serve this maker's models; or `client` stands beside what it decides itself.
             SpoolError: the record cannot be written, and `strict` is on.
+            AllProvidersFailed: nobody has answered, where there is a `fallback`.
             Exception: whatever the SDK raises, as it is; for a missing key too.
         """
         sent = {"messages": messages, "model": model, "temperature": temperature, "max_tokens": max_tokens}
         sent |= {"stream": stream, **provider_arguments}
-        request = self._request(CHAT, sent, user_id, service_name, metadata, provider, client_options, client, True)
-        return await asked(request)
+        about, whom = About(user_id, service_name, metadata), Whom(provider, client_options, client)
+        question = self._question(CHAT, sent, about, whom, Extra(cache, fallback), asynchronous=True)
+        return (await answered(question)).result
 
     @overload
     def chat_completion_sync(
@@ -150,6 +168,8 @@ class ChatMethods:
         client: StreamedChatClient[R],
         stream: Literal[True],
         metadata: Mapping[str, Any] | None = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> StreamedOf[R]: ...
 
@@ -164,6 +184,8 @@ class ChatMethods:
         client: ChatClient[R],
         stream: Literal[False] | None = ...,
         metadata: Mapping[str, Any] | None = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> ResultOf[R]: ...
 
@@ -182,6 +204,8 @@ class ChatMethods:
         stream: Literal[True],
         client_options: Options = ...,
         client: NotGiven = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> Streamed: ...
 
@@ -200,6 +224,8 @@ class ChatMethods:
         client_options: Options = ...,
         *,
         client: NotGiven = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -222,6 +248,8 @@ class ChatMethods:
         client_options: Options = None,
         *,
         client: Any = NOT_GIVEN,
+        cache: CacheOption = None,
+        fallback: Fallback = None,
         **provider_arguments: Any,
     ) -> Any:
         """`chat_completion` for code that is not asynchronous, with a synchronous client of its own.
@@ -231,12 +259,15 @@ class ChatMethods:
         """
         sent = {"messages": messages, "model": model, "temperature": temperature, "max_tokens": max_tokens}
         sent |= {"stream": stream, **provider_arguments}
-        request = self._request(CHAT, sent, user_id, service_name, metadata, provider, client_options, client, False)
-        return asked_sync(request)
+        about, whom = About(user_id, service_name, metadata), Whom(provider, client_options, client)
+        question = self._question(CHAT, sent, about, whom, Extra(cache, fallback), asynchronous=False)
+        return answered_sync(question).result
 
-    def _request(self, *arguments: Any) -> Request:
-        """See `LLMWrapper`."""
-        raise NotImplementedError
+    @abstractmethod
+    def _question(
+        self, shape: Shape, sent: dict[str, Any], about: About, whom: Whom, extra: Extra, *, asynchronous: bool
+    ) -> Question:
+        """What is asked, of whom."""
 
 
 if not TYPE_CHECKING:  # for a type checker they stay what they are

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from llmguard.calls.request import MESSAGES, NOT_GIVEN, NotGiven, Request, asked, asked_sync
+from llmguard.calls.question import Question, answered, answered_sync
+from llmguard.calls.request import MESSAGES, NOT_GIVEN, NotGiven, Shape
 from llmguard.calls.result import AsyncStreamed, Result, Streamed
+from llmguard.calls.ways import About, CacheOption, Extra, Fallback, Whom
 from llmguard.usage.clients.methods import Noted
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ Messages = Iterable[Any]
 Options = Mapping[str, Any] | None
 
 
-class MessagesMethods:
+class MessagesMethods(ABC):
     """The wrapper's methods in Anthropic's format."""
 
     @overload
@@ -40,6 +43,8 @@ class MessagesMethods:
         client: StreamedMessagesClient[Awaitable[R]],
         stream: Literal[True],
         metadata: Mapping[str, Any] | None = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamedOf[R]: ...
 
@@ -54,6 +59,8 @@ class MessagesMethods:
         client: MessagesClient[Awaitable[R]],
         stream: Literal[False] | None = ...,
         metadata: Mapping[str, Any] | None = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> ResultOf[R]: ...
 
@@ -71,6 +78,8 @@ class MessagesMethods:
         stream: Literal[True],
         client_options: Options = ...,
         client: NotGiven = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> AsyncStreamed: ...
 
@@ -88,6 +97,8 @@ class MessagesMethods:
         client_options: Options = ...,
         *,
         client: NotGiven = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -109,14 +120,17 @@ class MessagesMethods:
         client_options: Options = None,
         *,
         client: Any = NOT_GIVEN,
+        cache: CacheOption = None,
+        fallback: Fallback = None,
         **provider_arguments: Any,
     ) -> Any:
         """Ask in Anthropic's format; arguments, result and errors as of `chat_completion`, but that Anthropic is asked
         where no provider is named."""
         sent = {"messages": messages, "model": model, "max_tokens": max_tokens, "stream": stream, **provider_arguments}
-        whom = (provider or ("anthropic" if client is NOT_GIVEN else None), client_options, client)
-        request = self._request(MESSAGES, sent, user_id, service_name, metadata, *whom, True)
-        return await asked(request)
+        whom = Whom(provider or ("anthropic" if client is NOT_GIVEN else None), client_options, client)
+        about = About(user_id, service_name, metadata)
+        question = self._question(MESSAGES, sent, about, whom, Extra(cache, fallback), asynchronous=True)
+        return (await answered(question)).result
 
     @overload
     def messages_create_sync(
@@ -129,6 +143,8 @@ class MessagesMethods:
         client: StreamedMessagesClient[R],
         stream: Literal[True],
         metadata: Mapping[str, Any] | None = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> StreamedOf[R]: ...
 
@@ -143,6 +159,8 @@ class MessagesMethods:
         client: MessagesClient[R],
         stream: Literal[False] | None = ...,
         metadata: Mapping[str, Any] | None = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> ResultOf[R]: ...
 
@@ -160,6 +178,8 @@ class MessagesMethods:
         stream: Literal[True],
         client_options: Options = ...,
         client: NotGiven = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> Streamed: ...
 
@@ -177,6 +197,8 @@ class MessagesMethods:
         client_options: Options = ...,
         *,
         client: NotGiven = ...,
+        cache: CacheOption = ...,
+        fallback: Fallback = ...,
         **provider_arguments: Any,
     ) -> Result: ...
 
@@ -198,6 +220,8 @@ class MessagesMethods:
         client_options: Options = None,
         *,
         client: Any = NOT_GIVEN,
+        cache: CacheOption = None,
+        fallback: Fallback = None,
         **provider_arguments: Any,
     ) -> Any:
         """`messages_create` for code that is not asynchronous, with a synchronous client of its own.
@@ -206,13 +230,16 @@ class MessagesMethods:
             TypeError: `client` is asynchronous.
         """
         sent = {"messages": messages, "model": model, "max_tokens": max_tokens, "stream": stream, **provider_arguments}
-        whom = (provider or ("anthropic" if client is NOT_GIVEN else None), client_options, client)
-        request = self._request(MESSAGES, sent, user_id, service_name, metadata, *whom, False)
-        return asked_sync(request)
+        whom = Whom(provider or ("anthropic" if client is NOT_GIVEN else None), client_options, client)
+        about = About(user_id, service_name, metadata)
+        question = self._question(MESSAGES, sent, about, whom, Extra(cache, fallback), asynchronous=False)
+        return answered_sync(question).result
 
-    def _request(self, *arguments: Any) -> Request:
-        """See `LLMWrapper`."""
-        raise NotImplementedError
+    @abstractmethod
+    def _question(
+        self, shape: Shape, sent: dict[str, Any], about: About, whom: Whom, extra: Extra, *, asynchronous: bool
+    ) -> Question:
+        """What is asked, of whom."""
 
 
 if not TYPE_CHECKING:  # for a type checker they stay what they are

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from llmguard.calls.result import Usage, result_of
 from llmguard.calls.transports import Reached, row_of
+from llmguard.calls.transports.deadline import deadline
 from llmguard.errors import UsageError
 from llmguard.printable import printable
 from llmguard.providers.index import maker_of
@@ -53,6 +54,10 @@ CHAT = Shape("chat", "/v1/chat/completions", ("chat", "completions", "create"))
 MESSAGES = Shape("messages", "/v1/messages", ("messages", "create"))
 
 
+#: When something began, as `time.time` and `time.perf_counter` have it.
+Since = tuple[float, float]
+
+
 class Request:
     """A call of the wrapper, from its arguments to its result.
 
@@ -62,6 +67,7 @@ class Request:
         sent: arguments of the SDK's method; those that are `NOT_GIVEN` are left out.
         attribution: columns of the row: user_id, service_name.
         metadata: of the caller, for the row.
+        since: when it began, where it has begun already.
 
     Raises:
         UsageError: the provider is unknown, or does not speak this format.
@@ -79,6 +85,7 @@ class Request:
         metadata: Mapping[str, Any] | None,
         *,
         asynchronous: bool,
+        since: Since | None = None,
     ) -> None:
         self._shape = shape
         self.arguments = {name: value for name, value in sent.items() if value is not NOT_GIVEN}
@@ -89,7 +96,7 @@ class Request:
         self.usage = Usage.empty()
         self._fields = self._row(attribution, metadata)
         self._call: Call | InnerCall | None = None
-        self._began = 0.0
+        self._began = since[1] if since is not None else 0.0
 
     def _row(self, attribution: dict[str, Any], metadata: Mapping[str, Any] | None) -> dict[str, Any]:
         given = self.arguments
@@ -115,7 +122,7 @@ class Request:
             RateLimitExceeded: a limit refuses it.
             SpoolError: the intent cannot be written, and `strict` is on.
         """
-        self._began = time.perf_counter()
+        self._began = self._began or time.perf_counter()
         if not self.reached.records:
             return None
         if self.reached.made is not None:
@@ -181,10 +188,18 @@ async def asked(request: Request, within: float | None = None) -> Any:
     return request.answered(response)
 
 
-def asked_sync(request: Request) -> Any:
-    """Send it; its answer."""
+def asked_sync(request: Request, within: float | None = None) -> Any:
+    """Send it; its answer.
+
+    Args:
+        request: what is sent.
+        within: seconds that it may take, as far as the transport can tell while it waits.
+    """
     request.begin()
-    return request.answered(request.send())
+    if within is None:
+        return request.answered(request.send())
+    with deadline(within):
+        return request.answered(request.send())
 
 
 def default_provider() -> str:

@@ -18,7 +18,7 @@ class UsageDict(TypedDict):
         cached_tokens: of the prompt, read from a cache.
         reasoning_tokens: of the answer, not shown.
         cost: US dollars by the bundled prices, None when the model has none.
-        usage_source: "provider", "estimated" or "none".
+        usage_source: "provider", "estimated", "none", or "cache": the answer was given again, and nothing was used.
         call_id: of the row; "" when there is none.
     """
 
@@ -67,7 +67,9 @@ class Usage(dict[str, Any]):
         self["total_tokens"] = tokens.total or 0
         self["cached_tokens"], self["reasoning_tokens"] = tokens.cache_read or 0, tokens.reasoning or 0
         self["duration_ms"], self["usage_source"] = milliseconds, source
-        if tokens.prompt is not None and tokens.completion is not None:
+        if source == "cache":
+            self["cost"] = 0.0
+        elif tokens.prompt is not None and tokens.completion is not None:
             self["cost"] = _cost(provider, models, tokens)
 
 

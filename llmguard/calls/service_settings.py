@@ -12,7 +12,30 @@ from llmguard.calls.transports import row_of
 from llmguard.errors import ConfigError, UsageError
 from llmguard.providers import Provider
 
-_RULES = Rules()
+#: Whose answers are shared: columns of the row that are part of a cache's key.
+CACHE_SCOPES = {
+    "tenant": ("tenant", "client_account_id", "engagement_id"),
+    "user": ("tenant", "client_account_id", "engagement_id", "user_id"),
+}
+
+
+class CacheLimits(NamedTuple):
+    """Of the answers that are kept to be given again.
+
+    Attributes:
+        ttl: seconds after which one is forgotten.
+        max_entries: how many are kept in memory; the one that was not asked for longest goes first.
+        max_bytes: how large they are together, about.
+        scope: "tenant": the same question of the same tenant is the same; "user": of the same user.
+    """
+
+    ttl: float = 3600.0
+    max_entries: int = 10_000
+    max_bytes: int = 64 * 1024 * 1024
+    scope: str = "tenant"
+
+
+_RULES, _LIMITS = Rules(), CacheLimits()
 #: Environment variable -> (its default, what it says).
 VARIABLES: dict[str, tuple[str, str]] = {
     "LLM_PRIMARY_PROVIDER": ("azure_openai", "who is asked first"),
@@ -34,6 +57,12 @@ VARIABLES: dict[str, tuple[str, str]] = {
         f"{_RULES.pause:g}",
         f"seconds until one call is let through again; doubles up to {_RULES.longest:g} while it fails",
     ),
+    "LLM_CACHE_ENABLED": ("false", "whether the service gives answers again that it has had"),
+    "LLM_CACHE_URL": ("", "`redis://...` where they are kept; without it in the memory of the process"),
+    "LLM_CACHE_TTL": (f"{_LIMITS.ttl:g}", "seconds after which they are forgotten"),
+    "LLM_CACHE_MAX_ENTRIES": (str(_LIMITS.max_entries), "how many are kept in memory"),
+    "LLM_CACHE_MAX_BYTES": (str(_LIMITS.max_bytes), "how large they are together, there"),
+    "LLM_CACHE_SCOPE": (_LIMITS.scope, "whether a `tenant` shares them, or each `user` has his own"),
 }
 
 
@@ -51,6 +80,7 @@ class ServiceSettings(NamedTuple):
         enable_warming: whether the connection warmer does anything.
         keep_alive_interval: seconds between its pings.
         warm_on_startup: whether it pings when it starts.
+        enable_cache: whether answers are given again.
     """
 
     primary: str
@@ -63,6 +93,7 @@ class ServiceSettings(NamedTuple):
     enable_warming: bool = True
     keep_alive_interval: float = 30.0
     warm_on_startup: bool = True
+    enable_cache: bool = False
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -96,7 +127,30 @@ def from_environment(environ: Mapping[str, str] | None = None) -> ServiceSetting
         _is_on(given, "LLM_ENABLE_CONNECTION_WARMING"),
         _number(given, "LLM_KEEP_ALIVE_INTERVAL", 0.01, 86_400),
         _is_on(given, "LLM_WARM_ON_STARTUP"),
+        _is_on(given, "LLM_CACHE_ENABLED", "false"),
     )
+
+
+def cache_from_environment(environ: Mapping[str, str] | None = None) -> tuple[str, CacheLimits]:
+    """Where answers are kept ("" for the memory of the process), and how many.
+
+    Raises:
+        ConfigError: a number is none, or a word that is not known; it says which variable.
+    """
+    given = os.environ if environ is None else environ
+    scope = _said(given, "LLM_CACHE_SCOPE").lower()
+    if scope not in CACHE_SCOPES:
+        raise ConfigError("LLM_CACHE_SCOPE", "", f"must be tenant or user, not {scope!r}")
+    limits = CacheLimits(
+        _number(given, "LLM_CACHE_TTL", 0.001, 31_536_000),
+        int(_number(given, "LLM_CACHE_MAX_ENTRIES", 1, 1e9)),
+        int(_number(given, "LLM_CACHE_MAX_BYTES", 1, 1e15)),
+        scope,
+    )
+    url = _said(given, "LLM_CACHE_URL")
+    if url and not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ConfigError("LLM_CACHE_URL", "", "must begin with redis://, rediss:// or unix://")
+    return url, limits
 
 
 def known(variable: str, name: str) -> str:
@@ -111,8 +165,13 @@ def known(variable: str, name: str) -> str:
         raise ConfigError(variable, "", str(error)) from None
 
 
-def target_of(name: str, environ: Mapping[str, str] | None = None) -> Target | None:
+def target_of(name: str, environ: Mapping[str, str] | None = None, model: str = "") -> Target | None:
     """Whom to ask of a provider, None when it is switched off, or has no key or no place in the environment.
+
+    Args:
+        name: of the provider.
+        environ: in place of the environment of the process.
+        model: that is asked, "" for the one that the environment names, or the provider's usual one.
 
     Raises:
         ConfigError: it has a key and no model.
@@ -122,7 +181,7 @@ def target_of(name: str, environ: Mapping[str, str] | None = None) -> Target | N
     if missing(row, given):
         return None
     variable = model_variable(row)
-    model = _text(given, variable, row.default_model)
+    model = model or _text(given, variable, row.default_model)
     if not model:
         raise ConfigError(variable, "", f"is not set: the model of {row.title} that the service asks")
     options = {
@@ -156,8 +215,8 @@ def _text(given: Mapping[str, str], name: str, default: str) -> str:
     return given.get(name, "").strip() or default
 
 
-def _is_on(given: Mapping[str, str], name: str) -> bool:
-    text = _text(given, name, "true").lower()
+def _is_on(given: Mapping[str, str], name: str, usual: str = "true") -> bool:
+    text = _text(given, name, usual).lower()
     if text not in ("true", "1", "yes", "on", "false", "0", "no", "off"):
         raise ConfigError(name, "", f"must be true or false, not {given[name]!r}")
     return text in ("true", "1", "yes", "on")

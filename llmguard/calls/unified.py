@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from llmguard.calls.answer import LLMChunk, LLMProvider, LLMResponse, answer_of, text_of
-from llmguard.calls.failover import Ask, Failover, Recover, Round, Target, drive, drive_sync
-from llmguard.calls.request import CHAT, Request, asked, asked_sync, check_messages
+from llmguard.calls.cached_answer import CachedAnswer, key_of, reached
+from llmguard.calls.failover import Ask, Failover, Recover, Round, Target, drive
+from llmguard.calls.question import Question, answered, answered_sync
+from llmguard.calls.request import CHAT, Request, Since, asked, check_messages
 from llmguard.calls.service_settings import ServiceSettings, from_environment, known, target_of
 from llmguard.calls.transports import Reached, is_reached_by_sdk, transport_for
+from llmguard.calls.ways import About, CacheOption, cache_of, placed
 from llmguard.errors import MalformedAnswer, UsageError
 from llmguard.usage.ids import call_id as new_call_id
 
@@ -28,6 +32,8 @@ class UnifiedLLMService:
 
     Args:
         settings: who is asked, and how; by default what the environment says.
+        cache: whether answers are given again that were had before: True for the cache of the process, or a cache of
+            `llmguard.calls.cache`; by default what the settings say.
 
     Attributes:
         primary_provider: who is asked first; may be set.
@@ -38,8 +44,9 @@ class UnifiedLLMService:
         ConfigError: the environment names a provider that is none, or a number that is none.
     """
 
-    def __init__(self, settings: ServiceSettings | None = None) -> None:
+    def __init__(self, settings: ServiceSettings | None = None, *, cache: CacheOption = None) -> None:
         self.settings = settings or from_environment()
+        self._cache = self.settings.enable_cache if cache is None else cache
         self.primary_provider: str = self.settings.primary
         self.fallback_providers: list[str] = list(self.settings.fallbacks)
         self.enable_fallback = self.settings.enable_fallback
@@ -63,22 +70,17 @@ class UnifiedLLMService:
         user_id: Any = None,
         service_name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        cache: CacheOption = None,
         **arguments: Any,
     ) -> LLMResponse:
         """`generate_response_async` for code that is not asynchronous; inside a running loop it blocks that.
 
-        An attempt's time is that of each wait for the provider here: nobody can end a thread's call from outside.
+        When an attempt's time is over, it ends with the next piece of the answer that comes, or with the end of a wait
+        for it that takes as long: nobody can end a thread's call from outside.
         """
-        question = self._question(messages, temperature, max_tokens, tools, arguments)
-        told = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
-
-        def attempt(ask: Ask) -> LLMResponse:
-            result = asked_sync(self._request(ask, question, told, metadata, asynchronous=False))
-            return answer_of(ask.target.provider, ask.target.model, result)
-
-        round_ = self._failover.round(self._targets())
-        ask, answer = drive_sync(round_, attempt, self._recovered(question))
-        round_.answered(ask)
+        sent = self._sent(messages, temperature, max_tokens, tools, arguments)
+        about = About(user_id, service_name, metadata)
+        answer: LLMResponse = answered_sync(self._question(sent, about, cache, asynchronous=False)).value
         return answer
 
     async def generate_response_async(
@@ -91,6 +93,7 @@ class UnifiedLLMService:
         user_id: Any = None,
         service_name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        cache: CacheOption = None,
         **arguments: Any,
     ) -> LLMResponse:
         """Ask, in OpenAI's format, whoever it goes to.
@@ -101,6 +104,7 @@ class UnifiedLLMService:
             max_tokens: not sent when it is None, but where the provider needs one.
             tools: in OpenAI's format.
             user_id, service_name, metadata: what the rows say.
+            cache: whether an answer is given again that was had before; by default what the service says.
             arguments: anything else of `chat.completions.create`: tool_choice, response_format, top_p, stop, seed, ...;
                 `model` is sent to whoever is asked.
 
@@ -110,17 +114,9 @@ class UnifiedLLMService:
             RateLimitExceeded: a limit of the ledger refuses it.
             Exception: of the provider's SDK, where it is the question's fault, or the key's.
         """
-        question = self._question(messages, temperature, max_tokens, tools, arguments)
-        told = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
-
-        async def attempt(ask: Ask) -> LLMResponse:
-            request = self._request(ask, question, told, metadata, asynchronous=True)
-            result = await asked(request, self._time)
-            return answer_of(ask.target.provider, ask.target.model, result)
-
-        round_ = self._failover.round(self._targets())
-        ask, answer = await drive(round_, attempt, self._recovered(question))
-        round_.answered(ask)
+        sent = self._sent(messages, temperature, max_tokens, tools, arguments)
+        about = About(user_id, service_name, metadata)
+        answer: LLMResponse = (await answered(self._question(sent, about, cache, asynchronous=True))).value
         return answer
 
     async def stream_response_async(
@@ -139,7 +135,7 @@ class UnifiedLLMService:
         Another provider is asked until somebody has begun to answer; who breaks off then has broken off, and its error
         comes through. Arguments and errors are those of `generate_response_async`.
         """
-        question = self._question(messages, temperature, max_tokens, None, arguments)
+        question = self._sent(messages, temperature, max_tokens, None, arguments)
         question["stream"] = True
         told = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
 
@@ -256,12 +252,14 @@ class UnifiedLLMService:
 
     def get_stats(self) -> dict[str, Any]:
         """`{"primary_provider", "enabled_providers", "pool_size", "stats": {"requests_by_provider",
-        "errors_by_provider", "fallback_count", "breakers"}}`, which JSON can hold."""
+        "errors_by_provider", "fallback_count", "breakers"}, "cache": {...} or None}`, which JSON can hold."""
+        cache = cache_of(self._cache)
         return {
             "primary_provider": str(getattr(self.primary_provider, "value", self.primary_provider)),
             "enabled_providers": self.get_available_providers(),
             "pool_size": self.pool_size,
             "stats": self.stats,
+            "cache": cache.statistics() if cache is not None else None,
         }
 
     @property
@@ -293,7 +291,38 @@ class UnifiedLLMService:
             turn = self._turns[provider] = self._turns.get(provider, -1) + 1
         return turn % max(self.pool_size, 1)
 
-    def _question(
+    def _question(self, sent: dict[str, Any], about: About, cache: CacheOption, *, asynchronous: bool) -> Question:
+        told = {"user_id": about.user_id, "service_name": about.service_name, "call_id": new_call_id()}
+
+        def attempt(ask: Ask) -> Request:
+            return self._request(ask, sent, told, about.metadata, asynchronous=asynchronous)
+
+        def again(kept: CachedAnswer, since: Since) -> Request:
+            asked_for = {**sent, "model": kept.model}
+            reach = partial(reached, kept, since)
+            return Request(CHAT, reach, asked_for, told, about.metadata, asynchronous=asynchronous, since=since)
+
+        targets = self._targets()
+        found = cache_of(self._cache if cache is None else cache)
+        key = None
+        if found is not None:
+            places = [
+                placed(target, transport_for(target.provider, CHAT.name).place(target.options)) for target in targets
+            ]
+            key = key_of(found.limits.scope, CHAT.name, places, sent, about.user_id)
+        return Question(
+            targets,
+            attempt,
+            answer_of,
+            again,
+            failover=self._failover,
+            recover=self._recovered(sent),
+            within=lambda _: self._time,
+            cache=found,
+            key=key,
+        )
+
+    def _sent(
         self, messages: Any, temperature: float | None, max_tokens: int | None, tools: Any, arguments: dict[str, Any]
     ) -> dict[str, Any]:
         check_messages(messages)

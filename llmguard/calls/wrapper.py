@@ -11,25 +11,46 @@ through as they are.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeVar
 
+from llmguard.calls.cached_answer import CachedAnswer, key_of, reached
 from llmguard.calls.chat import ChatMethods, Messages, Options
 from llmguard.calls.clients import pool
+from llmguard.calls.failover import Ask, Failover
 from llmguard.calls.messages import MessagesMethods
 from llmguard.calls.prices import Estimate, estimate_cost
+from llmguard.calls.question import Question
 from llmguard.calls.request import (
     NOT_GIVEN,
     Request,
     Shape,
+    Since,
     check_alone,
     check_messages,
     check_model,
     default_provider,
 )
-from llmguard.calls.transports import Reached, own_client, row_of, transport_for
+from llmguard.calls.service_settings import from_environment
+from llmguard.calls.transports import row_of
+from llmguard.calls.ways import (
+    About,
+    CacheOption,
+    Extra,
+    Way,
+    Whom,
+    cache_of,
+    check_of,
+    of_an_attempt,
+    others,
+    places_of,
+    within,
+)
 from llmguard.errors import UsageError
 from llmguard.usage.clients import view
+from llmguard.usage.ids import call_id as new_call_id
 
 C = TypeVar("C")
 _FURTHER = frozenset(("tenant", "run_id", "agent", "budget"))
@@ -43,14 +64,24 @@ class LLMWrapper(ChatMethods, MessagesMethods):
         default_model: asked of that provider when a call names none; LLM_DEFAULT_MODEL when this is None.
         client_options: arguments of the SDK's clients (`timeout`, `max_retries`, `base_url`, `api_key`, ...); those of
             a call are laid over them.
+        cache: whether answers are given again that were had before: True for the cache of the process, or a cache of
+            `llmguard.calls.cache`. A call may say otherwise.
     """
 
     def __init__(
-        self, *, provider: str | None = None, default_model: str | None = None, client_options: Options = None
+        self,
+        *,
+        provider: str | None = None,
+        default_model: str | None = None,
+        client_options: Options = None,
+        cache: CacheOption = None,
     ) -> None:
         self._provider = provider
         self._default_model = default_model
         self._client_options = dict(client_options or {})
+        self._cache = cache
+        self._failover: Failover | None = None
+        self._lock = threading.Lock()
 
     @property
     def default_provider(self) -> str:
@@ -122,42 +153,73 @@ class LLMWrapper(ChatMethods, MessagesMethods):
         """Close the asynchronous clients of the running loop."""
         await pool.aclose()
 
-    def _request(
-        self,
-        shape: Shape,
-        sent: dict[str, Any],
-        user_id: Any,
-        service_name: str | None,
-        metadata: Mapping[str, Any] | None,
-        provider: str | None,
-        client_options: Options,
-        client: Any,
-        asynchronous: bool,
-    ) -> Request:
-        attribution = {"user_id": user_id, "service_name": service_name}
-        if client is not NOT_GIVEN:  # one that is None has no methods, and says so
-            check_alone(provider, client_options)
+    def get_stats(self) -> dict[str, Any]:
+        """`{"failover": {...}, "cache": {...} or None}`: of the calls of this wrapper that had a `fallback`, as of
+        `UnifiedLLMService.get_stats()["stats"]`; and of its cache."""
+        cache = cache_of(self._cache)
+        return {
+            "failover": self._failover.statistics() if self._failover is not None else Failover().statistics(),
+            "cache": cache.statistics() if cache is not None else None,
+        }
 
-            def through(_: dict[str, Any]) -> Reached:
-                return own_client.reach(client, shape.path, asynchronous=asynchronous)
+    def _question(
+        self, shape: Shape, sent: dict[str, Any], about: About, whom: Whom, extra: Extra, *, asynchronous: bool
+    ) -> Question:
+        first = self._first(shape, sent, whom, is_one_of_many=bool(extra.fallback))
+        ways = [first]
+        attribution = {"user_id": about.user_id, "service_name": about.service_name}
+        if extra.fallback:
+            ways += others(shape, first, extra.fallback, whom.client_options)
+            attribution["call_id"] = new_call_id()
+            if not isinstance(sent["messages"], list):
+                sent["messages"] = list(sent["messages"])  # it may be sent more than once
 
-            return Request(shape, through, sent, attribution, metadata, asynchronous=asynchronous)
+        def attempt(ask: Ask) -> Request:
+            way = next(way for way in ways if way.target is ask.target)
+            arguments = sent if way is first else {**way.target.defaults, **sent, "model": way.model}
+            told = {**attribution, "attempt_no": ask.number} if extra.fallback else attribution
+            reach = partial(way.reach, asynchronous=asynchronous)
+            return Request(shape, reach, arguments, told, about.metadata, asynchronous=asynchronous)
+
+        def again(kept: CachedAnswer, since: Since) -> Request:
+            asked_for = {**sent, "model": kept.model}
+            reach = partial(reached, kept, since)
+            return Request(shape, reach, asked_for, attribution, about.metadata, asynchronous=asynchronous, since=since)
+
+        question = Question([way.target for way in ways], attempt, check_of(shape), again)
+        if extra.fallback:
+            question = question._replace(failover=self._failing_over(), within=within)
+        cache = cache_of(self._cache if extra.cache is None else extra.cache)
+        if cache is None:
+            return question
+        given = {name: value for name, value in sent.items() if value is not NOT_GIVEN}
+        key = key_of(cache.limits.scope, shape.name, places_of(ways), given, about.user_id)
+        return question._replace(cache=cache, key=key)
+
+    def _first(self, shape: Shape, sent: dict[str, Any], whom: Whom, *, is_one_of_many: bool) -> Way:
+        """Who is asked where nobody fails."""
+        if whom.client is not NOT_GIVEN:  # one that is None has no methods, and says so
+            check_alone(whom.provider, whom.client_options)
+            return Way.through(shape, whom.client, sent["model"])
         check_messages(sent["messages"])
-        chosen = provider or self.default_provider
-        options = {**self._client_options, **client_options} if client_options else self._client_options
-        if not provider and not self._provider:
+        chosen = whom.provider or self.default_provider
+        options = {**self._client_options, **whom.client_options} if whom.client_options else self._client_options
+        if not whom.provider and not self._provider:
             check_model(sent["model"], chosen, options)
         if sent["model"] is NOT_GIVEN or sent["model"] is None:
             default = self.default_model if chosen == self.default_provider else ""
             if not default and sent["model"] is NOT_GIVEN:
                 raise UsageError(f'no model: pass model=..., provider "{chosen}" has no default')
             sent["model"] = default or None  # None is sent where it was passed, and the provider says what it thinks
+        if is_one_of_many:
+            options = {**of_an_attempt(), **options}
+        return Way.to(shape, chosen, sent["model"], options)
 
-        def reach(arguments: dict[str, Any]) -> Reached:
-            transport = transport_for(chosen, shape.name)
-            return transport.reach(shape.path, arguments.get("model"), options, asynchronous=asynchronous)
-
-        return Request(shape, reach, sent, attribution, metadata, asynchronous=asynchronous)
+    def _failing_over(self) -> Failover:
+        with self._lock:
+            if self._failover is None:
+                self._failover = Failover(from_environment().rules)
+            return self._failover
 
 
 llm_wrapper = LLMWrapper()

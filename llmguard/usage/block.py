@@ -71,6 +71,8 @@ class UsageLog:
         """The tokens, and where they are from: the caller, the response, the stream, or the tracked calls inside."""
         if (self.input_tokens, self.output_tokens, self.total_tokens) != (None, None, None):
             return self._given(), "caller"
+        if around.inner and all(part.fields.get("usage_source") == "cache" for part in around.inner):
+            return summed(part.tokens for part in around.inner), "cache"  # whatever the answer says of itself
         if self.followed is not None and self.response is None:
             return self.followed.meter.counts(prompt)
         response = self.response if self.response is not None else self.response_data

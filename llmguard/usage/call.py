@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     Listener = Callable[[str, Tokens, str, "str | None"], None]
 
 LOG = logging.getLogger("llmguard.usage")
+#: What an answer out of a cache uses.
+NOTHING = Tokens(0, 0, 0)
+_OF_A_PRICE = ("response_model", "service_tier", "inference_geo")
 _LOGGED = ("service_name", "model", "tokens_used", "duration_ms", "status")
 
 
@@ -191,7 +194,7 @@ class Call:
         else:
             data["usage_source"] = "none"
         data.update({name: value for name, value in more.items() if value is not None})
-        if status == "ok" and source != "caller":
+        if status == "ok" and source not in ("caller", "cache"):
             recent.remember(self._recorder, data, tokens or Tokens())
         if more.get("duration_ms", 0) is None:
             del data["duration_ms"]  # who logs a call that has ended knows how long it took, or nobody does
@@ -216,6 +219,19 @@ class Call:
         except Exception:  # a call never fails for its record
             LOG.exception("the tokens of a response could not be read")
         self.finish("ok", tokens=tokens, source=source, **{"status_code": 200, **more})
+
+    def hit(self, response: Any, of: str = "") -> None:
+        """It was answered out of a cache: nothing is used, and what it would have used is kept as what it saved.
+
+        Args:
+            response: that is given again.
+            of: the `call_id` of the call that it was the answer to.
+        """
+        saved, said = _saved_by(response)
+        noted = {**(self.fields.get("metadata") or {}), "cache_hit": True, **({"cached_call_id": of} if of else {})}
+        more = {**said, "status_code": 200, "metadata": noted, "given_cost": 0.0, "saved": saved.fields()}
+        self.finish("ok", tokens=NOTHING, source="cache", **more)
+        recent.remember(self._recorder, {**self.fields, **said, "usage_source": "provider"}, saved)
 
     def note(self, response: Any) -> None:
         """An answer is there, and its end will be written in a moment: should the process die before, this counts."""
@@ -307,6 +323,16 @@ class InnerCall:
         except Exception:  # a call never fails for its record
             LOG.exception("the tokens of a response could not be read")
 
+    def hit(self, response: Any, of: str = "") -> None:
+        """It was answered out of a cache."""
+        if not self.done:
+            self.done = True
+            saved, said = _saved_by(response)
+            told = {**self.fields, **said, "usage_source": "cache", "given_cost": 0.0, "metadata": {"cache_hit": True}}
+            self._around.inner.append(Part(NOTHING, {**told, "saved": saved.fields()}))
+            if self.listener is not None:
+                self.listener("ok", NOTHING, "cache", said.get("response_model"))
+
     def note(self, response: Any) -> None:
         """An answer is there. What it says is counted now: its end may be reported when the call around it is over."""
         if tokens_of(response).known:
@@ -321,6 +347,17 @@ class InnerCall:
     def fail(self, error: BaseException) -> None:
         """It ended with an exception."""
         self._used(failure_fields(error)["status"], Tokens())
+
+
+def _saved_by(response: Any) -> tuple[Tokens, dict[str, Any]]:
+    """What an answer out of a cache would have used, and what it says of itself (not its identifier, which is that of
+    the call that was paid)."""
+    try:
+        said = response_fields(response)
+        return tokens_of(response), {name: said[name] for name in _OF_A_PRICE if name in said}
+    except Exception:  # a call never fails for its record
+        LOG.exception("the tokens of a response could not be read")
+        return Tokens(), {}
 
 
 def user_of(request: Any) -> str | None:

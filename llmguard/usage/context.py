@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
     Attributes:
         tokens: as far as they are known.
-        fields: its provider, model, response_model, service_tier and given_cost, as far as they are known.
+        fields: its provider, model, response_model, service_tier, given_cost and what a cache saved, as far as known.
     """
 
     tokens: Tokens

@@ -151,8 +151,8 @@ class Attempt:
             if cost is not None:
                 call.fields["given_cost"] = cost
         if cached:
-            call.fields["metadata"] = {**(call.fields.get("metadata") or {}), "cache_hit": True}
-            call.fields["given_cost"] = 0.0
+            call.hit(response)
+            return
         if (tokens.prompt or 0) + (tokens.completion or 0) == 0:
             response = _without_usage(response)  # LiteLLM fills in zeros where the provider says nothing
         call.succeed(response)

@@ -6,10 +6,12 @@ the provider's base URL and key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+from llmguard.calls.clients import key_of
 from llmguard.errors import UsageError
 from llmguard.providers import Provider, vocabulary
 from llmguard.usage.call import Call, InnerCall
@@ -68,6 +70,20 @@ class Transport(Protocol):
         Raises:
             ConfigError: the SDK is not installed, or the key of a provider without one of its own is missing.
         """
+
+    def place(self, client_options: Mapping[str, Any] | None) -> Hashable:
+        """What says where a question goes, and for whom it is asked there: two places may answer it differently, and
+        two keys are two customers. Nothing is made or imported for it."""
+
+
+#: Options of a client that say nothing of who answers.
+_OF_THE_WAY = frozenset({"timeout", "max_retries", "http_client"})
+
+
+def place_of(options: Mapping[str, Any] | None, variables: Iterable[str]) -> Hashable:
+    """The place that client options and variables of the environment say."""
+    told = {name: value for name, value in (options or {}).items() if name not in _OF_THE_WAY}
+    return (tuple(map(os.environ.get, variables)), key_of(told))
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from llmguard.calls.transports.aiohttp import library_of, transport_for_client
+from llmguard.calls.transports.deadline import is_over
 from llmguard.errors import ConfigError
 
 _MOST = 256 * 1024 * 1024  # bytes of an answer, unpacked
@@ -102,6 +103,8 @@ def _bounded(library: str, most: int) -> Any:
     def iter_bytes(self: Any, chunk_size: int | None = None) -> Iterator[bytes]:
         received = 0
         for chunk in whole.iter_bytes(self, chunk_size):
+            if is_over():  # a provider that sends a byte now and then never times out by itself
+                raise module.ReadTimeout("the answer takes longer than its time", request=self.request)
             received += len(chunk)
             if received > most:
                 raise too_much(self)

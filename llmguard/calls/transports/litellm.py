@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from llmguard.calls.transports import Reached
+from llmguard.calls.transports import Reached, place_of
 from llmguard.config.source import how_to_install
 from llmguard.errors import ConfigError, UsageError
 from llmguard.providers import Provider
@@ -55,6 +55,10 @@ class LiteLLMTransport:
             return _inside_async(record, method, sent) if asynchronous else _inside(record, method, sent)
 
         return Reached(_behind(litellm, model) if not self._prefix else self._row.name, call, _ended)
+
+    def place(self, client_options: Mapping[str, Any] | None) -> Hashable:
+        name = self._row.name.upper()
+        return (self._row.name, place_of(client_options, (*self._row.key_env, f"{name}_API_BASE", f"{name}_BASE_URL")))
 
     def _model(self, model: str) -> str:
         head = model.partition("/")[0]

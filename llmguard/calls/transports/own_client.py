@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from operator import attrgetter
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
+from llmguard.calls.clients import key_of
 from llmguard.calls.transports import Reached
 from llmguard.providers.index import by_host, client_class
 from llmguard.usage.call import Call, InnerCall, made, started
@@ -46,6 +47,18 @@ def reach(client: Any, path: tuple[str, ...], *, asynchronous: bool) -> Reached:
     call = _awaited(method) if asynchronous else _called(method)
     provider = provider_of(client)
     return Reached(provider, call, ended, defaults=defaults_of(client), made=None if provider else _perhaps)
+
+
+#: Attributes of an SDK's client that say where a question goes, and for whom.
+_PLACE = ("base_url", "api_key", "organization", "project", "auth_token", "_custom_headers", "_custom_query")
+
+
+def place(client: Any) -> Hashable | None:
+    """What says where the questions of an SDK's client go, and for whom; None of any other object."""
+    if not stainless.matches(type(client)):
+        return None
+    told = {name: getattr(client, name, None) for name in (*_PLACE, "_azure_deployment", "_api_version")}
+    return (type(client).__qualname__, key_of(told))
 
 
 class Perhaps(Call):

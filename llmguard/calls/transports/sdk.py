@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from llmguard.calls.clients import Kept, key_of, pool
-from llmguard.calls.transports import Reached
+from llmguard.calls.transports import Reached, place_of
 from llmguard.calls.transports.guarded import http_client
 from llmguard.errors import ConfigError
 from llmguard.providers import Provider
@@ -101,6 +101,9 @@ class SDKTransport:
             return method(**arguments)
 
         return Reached(kept.provider, call, _ended)
+
+    def place(self, client_options: Mapping[str, Any] | None) -> Hashable:
+        return (self.row.name, self._sdk.module, place_of(client_options, self._environment))
 
     def _made(self, options: Mapping[str, Any], asynchronous: bool) -> Kept:
         try:

@@ -34,6 +34,7 @@ def priced(row: dict[str, Any], data: dict[str, Any], catalog: Catalog | None = 
         data: the line that it was made from, which may hold `given_cost`, `service_tier`, `inference_geo`,
             `cache_write_1h_tokens`, `request_tokens` (the input of one request, when the counts are those of several)
             and `parts`: the requests of a block, each with such fields of its own. They are priced each by itself.
+            `saved` has the counts of an answer that came out of a cache: what it saved is kept in the details.
         catalog: of list prices; by default that in force, and before it what somebody really pays.
     """
     row["cost_currency"] = "USD"
@@ -41,10 +42,12 @@ def priced(row: dict[str, Any], data: dict[str, Any], catalog: Catalog | None = 
     kept = {name: data[name] for name in FOR_A_PRICE if data.get(name)}
     if isinstance(parts, list) and len(parts) > 1:
         kept["requests"] = len(parts)
+    inner = parts if isinstance(parts, list) and all(isinstance(part, dict) for part in parts) else []
+    kept.update(_saved(row, [each for each in (data, *inner) if isinstance(each.get("saved"), dict)], catalog))
     if kept:
         row["usage_details"] = {**(row.get("usage_details") or {}), **kept}
-    if isinstance(parts, list) and parts and all(isinstance(part, dict) for part in parts):
-        return _summed(row, [_priced({**_named_by(row), **part}, part, catalog) for part in parts])
+    if inner:
+        return _summed(row, [_priced({**_named_by(row), **part}, part, catalog) for part in inner])
     return _priced(row, data, catalog)
 
 
@@ -75,6 +78,32 @@ def priced_again(row: dict[str, Any], catalog: Catalog | None = None, **changes:
 def _named_by(row: dict[str, Any]) -> dict[str, Any]:
     """What a request in a block takes from it where it does not say."""
     return {name: row.get(name) for name in ("provider", "model", "created_at", "operation")}
+
+
+def _saved(row: dict[str, Any], hits: list[dict[str, Any]], catalog: Catalog | None) -> dict[str, Any]:
+    """What answers out of a cache have saved: `saved_tokens`, and `saved_cost` (US dollars, as a text that is exact)
+    where the price of all of them is known."""
+    tokens, costs = 0, []
+    for hit in hits:
+        counts = {name: count for name, count in hit["saved"].items() if name in _COUNTS and _is_count(count)}
+        told = {name: hit.get(name) for name in ("response_model", "service_tier", "inference_geo")}
+        named = {name: hit.get(name) or row.get(name) for name in ("provider", "model")}
+        asked = _priced({**_named_by(row), **named, **told, **counts}, {**told, **hit["saved"]}, catalog)
+        tokens += counts.get("tokens_used", 0)
+        costs.append(asked.get("total_cost"))
+    if not hits:
+        return {}
+    known = [cost for cost in costs if cost is not None]
+    return {"saved_tokens": tokens, **({"saved_cost": str(sum(known, Decimal(0)))} if len(known) == len(hits) else {})}
+
+
+_COUNTS = frozenset(
+    ("prompt_tokens", "completion_tokens", "tokens_used", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12
 
 
 _WORST_FIRST = ("no_usage", "unknown", "estimated", "approximate", "given", "priced")
