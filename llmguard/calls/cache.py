@@ -55,6 +55,18 @@ class Cache:
         """Keep something."""
         raise NotImplementedError
 
+    @property
+    def where(self) -> str:
+        """Where they are kept, in words; no password."""
+        return self.backend
+
+    def ping(self) -> None:
+        """Ask whoever keeps them for a sign of life.
+
+        Raises:
+            Exception: there is none.
+        """
+
     def clear(self) -> int:
         """Forget everything that this cache has kept; how much that was."""
         raise NotImplementedError
@@ -195,6 +207,13 @@ class RedisCache(Cache):
         if not is_kept:
             self._memory.set(key, value)
 
+    @property
+    def where(self) -> str:
+        return f"redis at {self._where}"
+
+    def ping(self) -> None:
+        self._client().ping()
+
     def clear(self) -> int:
         """As of `Cache`.
 
@@ -297,9 +316,18 @@ def get_llm_cache() -> Cache:
     global _cache
     with _lock:
         if _cache is None:
-            url, limits = cache_from_environment()
-            _cache = RedisCache(url, limits) if url else MemoryCache(limits)
+            _cache = new_cache()
         return _cache
+
+
+def new_cache() -> Cache:
+    """A cache as the environment says.
+
+    Raises:
+        ConfigError: as of `get_llm_cache`.
+    """
+    url, limits = cache_from_environment()
+    return RedisCache(url, limits) if url else MemoryCache(limits)
 
 
 def set_llm_cache(cache: Cache | None) -> None:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from llmguard.calls.service_settings import CACHE_SCOPES
 from llmguard.calls.transports import Reached
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Call
 from llmguard.usage.call import made as new_call
 from llmguard.usage.context import enclosing, request_context
+from llmguard.usage.inner_call import InnerCall
 
 LOG = logging.getLogger("llmguard.calls")
 #: Classes of answers that are kept: name of the package and of the class -> where the class is found.

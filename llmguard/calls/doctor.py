@@ -8,8 +8,10 @@ import time
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from llmguard.calls.cache import new_cache
 from llmguard.calls.service_settings import (
     ServiceSettings,
+    cache_from_environment,
     from_environment,
     key_variable,
     missing,
@@ -30,6 +32,7 @@ PACKAGES = {
     "litellm": "providers whose format no SDK here speaks, Anthropic in OpenAI's among them",
     "sqlalchemy": "the ledger",
     "psycopg": "a ledger in PostgreSQL",
+    "redis": "answers that are kept in Redis",
 }
 
 
@@ -57,6 +60,53 @@ class Report(NamedTuple):
     breaker: str = "closed"
     pool: int = 0
     is_problem: bool = False
+
+
+class Kept(NamedTuple):
+    """What is found of the cache.
+
+    Attributes:
+        enabled: whether the service gives answers again.
+        where: where they are kept.
+        answer: what is to be said of it.
+        milliseconds: until Redis answered; None where nobody was asked.
+        is_problem: somebody should look at it.
+    """
+
+    enabled: bool
+    where: str
+    answer: str
+    milliseconds: int | None = None
+    is_problem: bool = False
+
+
+def examine_cache(*, network: bool = True) -> Kept:
+    """Look at the cache that the environment says.
+
+    Args:
+        network: ask Redis, where that is it.
+
+    Raises:
+        ConfigError: the environment says what it cannot.
+    """
+    enabled = from_environment().enable_cache
+    url, limits = cache_from_environment()
+    if not enabled and not url:
+        return Kept(False, "", "off (LLM_CACHE_ENABLED)")
+    try:
+        cache = new_cache()
+    except LLMGuardError as error:
+        return Kept(enabled, "redis", str(error), is_problem=True)
+    found = Kept(enabled, cache.where, f"{'on' if enabled else 'where it is asked for'}, {limits.ttl:g} s")
+    if not url or not network:
+        return found
+    try:
+        cache.ping()  # makes the connection: how long that takes is nothing of Redis's
+        began = time.perf_counter()
+        cache.ping()
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is what the doctor says)
+        return found._replace(answer=f"does not answer ({type(error).__name__}): memory is used", is_problem=True)
+    return found._replace(milliseconds=round((time.perf_counter() - began) * 1000))
 
 
 def missing_packages() -> dict[str, str]:

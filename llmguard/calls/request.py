@@ -16,7 +16,8 @@ from llmguard.calls.transports.deadline import deadline
 from llmguard.errors import UsageError
 from llmguard.printable import printable
 from llmguard.providers.index import maker_of
-from llmguard.usage.call import Call, InnerCall, started
+from llmguard.usage.call import Call, started
+from llmguard.usage.inner_call import InnerCall
 from llmguard.usage.tokens import Tokens
 
 LOG = logging.getLogger("llmguard.calls")

@@ -23,8 +23,8 @@ def doctor(
     output_format: Annotated[asked.Form, typer.Option("--output-format", help="How to print.")] = asked.Form.TABLE,
     database_url: asked.Database = "",
 ) -> None:
-    """Say which providers are asked, with which model and key, whether they answer and how fast; what is not installed;
-    and where the ledger is, and what may be wrong with it.
+    """Say which providers are asked, with which model and key, whether they answer and how fast; where answers are
+    kept; what is not installed; and where the ledger is, and what may be wrong with it.
 
     Providers are asked for their list of models, which costs nothing. No key is printed.
 
@@ -34,18 +34,20 @@ def doctor(
     from llmguard.usage.diagnosis import examine as examine_ledger
 
     try:
-        from llmguard.calls.doctor import examine, missing_packages
+        from llmguard.calls.doctor import examine, examine_cache, missing_packages
     except ModuleNotFoundError as error:
         from llmguard.config.source import how_to_install
 
         raise LLMGuardError(f"this needs {error.name}: {how_to_install('runtime')}") from None
     providers = examine(generate=generate, network=not offline, timeout=timeout)
+    cache = examine_cache(network=not offline)
     ledger = list(examine_ledger(asked.settings(database_url)))
     missing = missing_packages()
     if output_format is asked.Form.JSON:
         document = {
             "version": 1,
             "providers": [each._asdict() for each in providers],
+            "cache": cache._asdict(),
             "not_installed": missing,
             "ledger": [each._asdict() for each in ledger],
         }
@@ -56,11 +58,14 @@ def doctor(
         asked.write_csv(sys.stdout, type(providers[0])._fields, [each._asdict() for each in providers])
     else:
         _table(providers)
+        milliseconds = "" if cache.milliseconds is None else f", answers in {cache.milliseconds:,} ms"
+        where = f"{cache.where}: " if cache.where else ""
+        typer.echo(printable(f"{'!' if cache.is_problem else ' '} cache  {where}{cache.answer}{milliseconds}"))
         for name, what in missing.items():
             typer.echo(f"  not installed: {name} ({what})")
         typer.echo("")
         lines(ledger)
-    if any(each.is_problem for each in providers) or any(each.is_problem for each in ledger):
+    if cache.is_problem or any(each.is_problem for each in providers) or any(each.is_problem for each in ledger):
         raise typer.Exit(1)
 
 

@@ -12,10 +12,11 @@ import sys
 from typing import Any
 
 from llmguard.errors import RateLimitExceeded
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Call
 from llmguard.usage.context import FIELDS, enclosing
 from llmguard.usage.counts import tokens_of
 from llmguard.usage.estimate import characters_of, tokens_in
+from llmguard.usage.inner_call import InnerCall
 from llmguard.usage.recorder import recorder
 from llmguard.usage.streams import Tracking
 from llmguard.usage.tokens import Tokens

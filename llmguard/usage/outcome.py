@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
-from llmguard.usage.counts import usage_by_model
+from llmguard.usage.counts import tokens_of, usage_by_model
 from llmguard.usage.meter import PRICED_REGIONS, StreamMeter
 from llmguard.usage.response import field, is_plain_http, json_body, mapping
 from llmguard.usage.tokens import Tokens
+
+LOG = logging.getLogger("llmguard.usage")
 
 _MOST_ERROR = 300  # characters of an error's text that are kept
 _MOST_READ = 20_000  # ... and that are looked at
@@ -104,3 +107,19 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001  (an exception whose own text fails still is that exception)
         return ""
+
+
+#: What an answer out of a cache uses.
+NOTHING = Tokens(0, 0, 0)
+_OF_A_PRICE = ("response_model", "service_tier", "inference_geo")
+
+
+def saved_by(response: Any) -> tuple[Tokens, dict[str, Any]]:
+    """What an answer out of a cache would have used, and what it says of itself (not its identifier, which is that of
+    the call that was paid)."""
+    try:
+        said = response_fields(response)
+        return tokens_of(response), {name: said[name] for name in _OF_A_PRICE if name in said}
+    except Exception:  # a call never fails for its record
+        LOG.exception("the tokens of a response could not be read")
+        return Tokens(), {}

@@ -6,7 +6,8 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from llmguard.calls.unified import set_llm_service
 from llmguard.errors import ConfigError, MalformedAnswer, UsageError
 from llmguard.testing import Answer, FakeProvider
 from tests.calls.conftest import MESSAGES
+from tests.calls.test_http import Server
 from tests.optional import optional
 
 openai = optional("openai")
@@ -199,6 +201,31 @@ def test_a_synchronous_question_inside_a_loop(providers: Providers) -> None:
 
     assert asyncio.run(work()) == "I am azure_openai."
     assert asyncio.new_event_loop().is_closed() is False
+
+
+def test_who_sends_a_byte_now_and_then_has_his_time_and_no_more(
+    providers: Providers, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No wait for the next byte is long; a synchronous call ends all the same."""
+    gone = threading.Event()
+
+    def dribble(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-type", "application/json")
+        handler.send_header("content-length", "100000")
+        handler.end_headers()
+        with suppress(OSError):
+            while not gone.wait(0.05):
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+
+    with Server(dribble) as slow:
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", f"http://127.0.0.1:{slow.port}")
+        of = service(attempt_timeout=0.5)
+        answer = [of.generate_response(MESSAGES), asyncio.run(of.generate_response_async(MESSAGES))]
+        gone.set()
+    assert [each.provider for each in answer] == ["openai", "openai"]
+    assert [(row["provider"], row["status"]) for row in rows()] == [("azure_openai", "timeout"), ("openai", "ok")] * 2
 
 
 def test_tools_arrive_and_come_back_wherever_it_goes(providers: Providers) -> None:

@@ -154,3 +154,22 @@ def test_the_test_script_of_old_runs_it(place: pytest.MonkeyPatch, tmp_path: Pat
     done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, env=env, check=False)
     assert done.returncode in (0, 1), done.stderr  # an SQLite file in a container needs a look
     assert "no key: AZURE_OPENAI_API_KEY" in done.stdout
+
+
+def test_the_cache_is_a_line(place: pytest.MonkeyPatch, redis_url: str) -> None:
+    optional("redis")
+    assert "  cache  off (LLM_CACHE_ENABLED)" in run().stdout
+    place.setenv("LLM_CACHE_ENABLED", "1")
+    assert "  cache  memory: on, 3600 s" in run().stdout
+    place.setenv("LLM_CACHE_URL", redis_url)
+    done = run("--output-format", "json")
+    cache = json.loads(done.stdout)["cache"]
+    assert (cache["enabled"], cache["is_problem"], cache["answer"]) == (True, False, "on, 3600 s")
+    assert 0 <= cache["milliseconds"] < 1000
+    place.setenv("LLM_CACHE_URL", "redis://:geheim@127.0.0.1:1/0")
+    done = run()
+    assert done.returncode == 1
+    assert "! cache  redis at 127.0.0.1:1: does not answer (ConnectionError): memory is used" in done.stdout
+    assert "geheim" not in done.stdout + done.stderr
+    place.setenv("LLM_CACHE_URL", "nonsense")
+    assert run().returncode == 2

@@ -233,3 +233,21 @@ def test_a_users_callback_that_asks_a_model_has_its_own_row(
     rows = settled(ledger, 2)
     assert sorted(row["model"] for row in rows) == ["judge", "m"]
     assert len(provider.requests) == 2
+
+
+def test_what_litellm_gives_out_of_its_cache_costs_nothing(
+    litellm: Any, provider: FakeProvider, ledger: MemoryLedger
+) -> None:
+    """LiteLLM's own cache needs the packages of its proxy: what it says of a hit is said here in its place."""
+    response = litellm.completion(**asked(provider, model="openai/gpt-4o"))
+    callback = next(each for each in litellm.callbacks if isinstance(each, litellm_callback.LLMUsageCallback))
+    details = {"model": "gpt-4o", "messages": MESSAGES, "cache_hit": True, "litellm_call_id": "another"}
+    details |= {"custom_llm_provider": "openai", "response_cost": 0.0, "litellm_params": {}}
+    callback.log_success_event(details, response, None, None)
+    until = time.monotonic() + 20
+    while [row["status"] for row in ledger.rows] != ["ok", "ok"] and time.monotonic() < until:
+        time.sleep(0.05)
+    paid, hit = ledger.rows
+    assert (paid["tokens_used"], hit["tokens_used"], hit["total_cost"]) == (18, 0, 0)
+    assert (hit["usage_source"], hit["usage_details"]["saved_tokens"]) == ("cache", 18)
+    assert hit["usage_details"]["saved_cost"] == str(paid["total_cost"])

@@ -155,6 +155,26 @@ def test_cached_sound_saves_what_sound_costs(ledger: Ledger) -> None:
     assert savings(ledger.engine, (), Period(), {}) == {(): 500 * (D(32) - D("0.4")) / 1_000_000}
 
 
+def test_an_answer_that_came_out_of_a_cache_here_saved_what_it_would_have_cost(ledger: Ledger) -> None:
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "tokens_used": 0, "usage_source": "cache", "given_cost": 0.0}
+    noted = {"metadata": {"cache_hit": True}}
+    saved = {"prompt_tokens": 1000, "completion_tokens": 1000, "tokens_used": 2000}
+    write(
+        ledger,
+        {"user_id": "ann"},
+        *({"user_id": user, **nothing, **noted, "saved": saved} for user in ("ann", "ann", "bob")),
+        {"user_id": "bob", "model": "nobody-knows-it", **nothing, **noted, "saved": saved},
+        {"user_id": "cid", **nothing, **noted, "saved": {"prompt_tokens": "many", "completion_tokens": -1}},
+    )
+    assert savings(ledger.engine, ("user",), Period(), {}) == {(("ann",),): D("0.025"), (("bob",),): D("0.0125")}
+    sums = totals(ledger.engine, ("user",), Period(), {})
+    assert [(each.calls, each.tokens, each.cost, each.unpriced_calls) for each in sums.values()] == [
+        (3, 2000, D("0.0125"), 0),
+        (2, 0, D(0), 0),
+        (1, 0, D(0), 0),
+    ]
+
+
 def test_tags_are_the_same_words_in_both_databases(ledger: Ledger) -> None:
     write(ledger, *({"metadata": {"a-b": each}} for each in (True, 1, False, "x", 1.5, None)), {})
     found = calls(totals(ledger.engine, ("tag:a-b",), Period(), {}))

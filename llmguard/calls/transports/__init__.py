@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 from llmguard.calls.clients import key_of
 from llmguard.errors import UsageError
 from llmguard.providers import Provider, vocabulary
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Call
+from llmguard.usage.inner_call import InnerCall
 
 #: Names that people use for a provider's row.
 _SAME = {

@@ -12,9 +12,10 @@ from llmguard.calls.transports import Reached, place_of
 from llmguard.config.source import how_to_install
 from llmguard.errors import ConfigError, UsageError
 from llmguard.providers import Provider
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Call
 from llmguard.usage.clients.tracked import subclass_of
 from llmguard.usage.context import enter, leave
+from llmguard.usage.inner_call import InnerCall
 from llmguard.usage.streams import Tracking
 
 #: A provider's row -> what LiteLLM puts before its models.

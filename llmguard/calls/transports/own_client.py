@@ -16,12 +16,13 @@ from typing import Any
 from llmguard.calls.clients import key_of
 from llmguard.calls.transports import Reached
 from llmguard.providers.index import by_host, client_class
-from llmguard.usage.call import Call, InnerCall, made, started
+from llmguard.usage.call import Call, made, started
 from llmguard.usage.clients import stainless
 from llmguard.usage.clients.tracked import defaults_of, is_mock
 from llmguard.usage.clients.wire import is_raw
 from llmguard.usage.context import Part, enclosing, enter, leave
 from llmguard.usage.counts import tokens_of
+from llmguard.usage.inner_call import InnerCall
 from llmguard.usage.meter import StreamMeter
 from llmguard.usage.streams import TrackedAsyncIterator, TrackedIterator, Tracking
 from llmguard.usage.tokens import Tokens, summed

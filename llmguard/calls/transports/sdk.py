@@ -15,8 +15,9 @@ from llmguard.calls.transports.guarded import http_client
 from llmguard.errors import ConfigError
 from llmguard.providers import Provider
 from llmguard.providers.index import by_host
-from llmguard.usage.call import Call, InnerCall
+from llmguard.usage.call import Call
 from llmguard.usage.clients.stainless import ended, provider_of
+from llmguard.usage.inner_call import InnerCall
 
 
 class SDK(NamedTuple):

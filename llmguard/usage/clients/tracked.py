@@ -7,8 +7,9 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from llmguard.usage.call import Call, InnerCall, started
+from llmguard.usage.call import Call, started
 from llmguard.usage.context import enclosing
+from llmguard.usage.inner_call import InnerCall
 from llmguard.usage.operations import operation_of, settles
 from llmguard.usage.recorded import Recorded
 from llmguard.usage.recorder import recorder
