@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from llmguard.calls.service_settings import CACHE_SCOPES
 from llmguard.calls.transports import Reached
+from llmguard.calls.transports.litellm import ANSWER
+from llmguard.calls.transports.sdk import answer_classes
 from llmguard.usage.call import Call
 from llmguard.usage.call import made as new_call
 from llmguard.usage.context import enclosing, request_context
@@ -22,12 +24,7 @@ from llmguard.usage.inner_call import InnerCall
 
 LOG = logging.getLogger("llmguard.calls")
 #: Classes of answers that are kept: name of the package and of the class -> where the class is found.
-_CLASSES = {
-    "openai:ChatCompletion": ("openai.types.chat", "ChatCompletion"),
-    "groq:ChatCompletion": ("groq.types.chat", "ChatCompletion"),
-    "anthropic:Message": ("anthropic.types", "Message"),
-    "litellm:ModelResponse": ("litellm", "ModelResponse"),
-}
+_CLASSES = {f"{module.partition('.')[0]}:{name}": (module, name) for module, name in (*answer_classes(), ANSWER)}
 _NOT_ASKED = frozenset({"timeout"})  # arguments that say nothing of what is asked
 _DEEPEST = 50
 
@@ -70,7 +67,7 @@ def read(kept: bytes) -> CachedAnswer | None:
         module, name = _CLASSES[found["answer"]]
         cls = getattr(import_module(module), name)
         # As the SDK makes an answer of what it is sent; LiteLLM's classes have no such way.
-        response = cls.construct(**found["body"]) if module != "litellm" else cls(**found["body"])
+        response = cls.construct(**found["body"]) if (module, name) != ANSWER else cls(**found["body"])
         provider, model, call_id = found["provider"], found["model"], found["call_id"]
     except Exception as error:  # noqa: BLE001  (others may write there: what is no answer was not kept)
         LOG.warning("what a cache has kept is no answer: %s", type(error).__name__)

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any, NamedTuple
 
+from llmguard.calls.service_settings import attempt_timeout
 from llmguard.calls.transports import row_of
 from llmguard.calls.wrapper import LLMWrapper, llm_wrapper
 from llmguard.errors import ConfigError, LLMGuardError, UsageError
@@ -137,7 +138,7 @@ class MultiModelService:
             complexity: of the task.
             system_message: put before the question.
             user_id: for whom, on the row.
-            client_options: arguments of the SDK's client.
+            client_options: arguments of the SDK's client; without a `timeout` LLM_ATTEMPT_TIMEOUT holds.
 
         Returns:
             `{"status": "success", "response": text, "model_used", "task_type", "interface", "timestamp", "tokens_used",
@@ -214,7 +215,7 @@ class MultiModelService:
                 model.temperature,
                 model.max_tokens,
                 provider=model.provider,
-                client_options=options,
+                client_options={"timeout": attempt_timeout(), **(options or {})},
             )
         except LLMGuardError:
             raise  # of the set-up, not of this call: it says what to do

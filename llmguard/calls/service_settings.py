@@ -116,7 +116,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> ServiceSetting
         fallbacks,
         _is_on(given, "LLM_ENABLE_FALLBACK"),
         int(_number(given, "LLM_POOL_SIZE", 1, 64)),
-        _number(given, "LLM_ATTEMPT_TIMEOUT", 0.001, 86_400),
+        attempt_timeout(given),
         1 + int(_number(given, "LLM_MAX_RETRIES", 0, 10)),
         _RULES._replace(
             in_a_row=int(_number(given, "LLM_BREAKER_FAILURES", 1, 1_000_000)),
@@ -151,6 +151,15 @@ def cache_from_environment(environ: Mapping[str, str] | None = None) -> tuple[st
     if url and not url.startswith(("redis://", "rediss://", "unix://")):
         raise ConfigError("LLM_CACHE_URL", "", "must begin with redis://, rediss:// or unix://")
     return url, limits
+
+
+def attempt_timeout(environ: Mapping[str, str] | None = None) -> float:
+    """Seconds that one attempt may take.
+
+    Raises:
+        ConfigError: the variable holds no such number.
+    """
+    return _number(os.environ if environ is None else environ, "LLM_ATTEMPT_TIMEOUT", 0.001, 86_400)
 
 
 def known(variable: str, name: str) -> str:

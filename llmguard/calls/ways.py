@@ -12,7 +12,7 @@ from llmguard.calls.cache import Cache, get_llm_cache
 from llmguard.calls.failover import Target
 from llmguard.calls.request import CHAT, Shape
 from llmguard.calls.result import AsyncStreamed, Streamed
-from llmguard.calls.service_settings import from_environment, target_of
+from llmguard.calls.service_settings import attempt_timeout, target_of
 from llmguard.calls.transports import Reached, own_client, row_of, transport_for
 from llmguard.errors import MalformedAnswer, UsageError
 
@@ -124,7 +124,7 @@ def _row(way: Way) -> str:
 
 def of_an_attempt() -> dict[str, Any]:
     """Options of a client that is asked as one of several: who fails is followed by the next, not asked again."""
-    return {"timeout": from_environment().attempt_timeout, "max_retries": 0}
+    return {"timeout": attempt_timeout(), "max_retries": 0}
 
 
 def within(target: Target) -> float | None:

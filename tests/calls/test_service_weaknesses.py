@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import Any
 
@@ -193,6 +195,40 @@ def test_8_statistics_are_json(providers: Providers) -> None:
 
     refutes(check, StandIn().stats())
     check(ours().get_stats())
+
+
+def test_9_tools_survive_a_failover(providers: Providers) -> None:
+    providers["azure_openai"].answer = providers["openai"].answer = Answer(status=503)
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+
+    def check(sent: dict[str, Any]) -> None:
+        assert (sent["tools"], sent["tool_choice"], sent["seed"]) == (tools, "required", 7)
+        assert "functions" not in sent
+
+    refutes(check, {"messages": MESSAGES, "functions": [tools[0]["function"]], "function_call": "auto"})
+    ours().generate_response(MESSAGES, tools=tools, tool_choice="required", seed=7)
+    check(providers["groq"].requests[0].body)
+
+
+def test_14_statistics_are_exact_whoever_asks(providers: Providers) -> None:
+    of = ours()
+
+    def check(counted: int) -> None:
+        assert counted == 64
+
+    unlocked = {"count": 0}
+
+    def one_more() -> None:
+        seen = unlocked["count"]
+        time.sleep(0.001)  # another thread's turn
+        unlocked["count"] = seen + 1
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: one_more(), range(64)))
+        list(threads.map(lambda _: of.generate_response(MESSAGES), range(64)))
+    refutes(check, unlocked["count"])
+    check(of.stats["requests_by_provider"]["azure_openai"])
+    check(len(providers["azure_openai"].requests))
 
 
 def test_10_who_is_dead_is_not_asked_first_every_time(providers: Providers) -> None:

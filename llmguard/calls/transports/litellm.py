@@ -23,6 +23,8 @@ _PREFIXES = {"google": "gemini", "cohere": "cohere_chat", "ollama": "ollama_chat
 #: Options of an SDK's client -> LiteLLM's arguments.
 _OPTIONS = {"base_url": "api_base", "default_headers": "extra_headers"}
 _TAKEN = frozenset({"api_key", "timeout", "max_retries", "api_version", "organization", "api_base"})
+#: The class of its whole answers: module to import from, and name.
+ANSWER = ("litellm", "ModelResponse")
 
 
 class LiteLLMTransport:

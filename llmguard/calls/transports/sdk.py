@@ -27,16 +27,24 @@ class SDK(NamedTuple):
         module: to import.
         synchronous, asynchronous: its client classes.
         environment: variables that a client reads when it is made, beside the key.
+        answers: classes of whole answers, each by the module that it is imported from.
     """
 
     module: str
     synchronous: str
     asynchronous: str
     environment: tuple[str, ...]
+    answers: tuple[tuple[str, str], ...]
 
 
 _SDKS = {
-    "groq": SDK("groq", "Groq", "AsyncGroq", ("GROQ_BASE_URL", "GROQ_CUSTOM_HEADERS")),
+    "groq": SDK(
+        "groq",
+        "Groq",
+        "AsyncGroq",
+        ("GROQ_BASE_URL", "GROQ_CUSTOM_HEADERS"),
+        (("groq.types.chat", "ChatCompletion"),),
+    ),
     "anthropic": SDK(
         "anthropic",
         "Anthropic",
@@ -45,6 +53,7 @@ _SDKS = {
             *("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_PROFILE"),
             *("ANTHROPIC_CONFIG_DIR", "ANTHROPIC_IDENTITY_TOKEN", "ANTHROPIC_IDENTITY_TOKEN_FILE"),
         ),
+        (("anthropic.types", "Message"),),
     ),
     "azure_openai": SDK(
         "openai",
@@ -54,6 +63,7 @@ _SDKS = {
             *("AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION", "AZURE_OPENAI_AD_TOKEN", "OPENAI_ORG_ID"),
             *("OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
         ),
+        (("openai.types.chat", "ChatCompletion"),),
     ),
 }
 _OPENAI = SDK(
@@ -61,7 +71,13 @@ _OPENAI = SDK(
     "OpenAI",
     "AsyncOpenAI",
     ("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS"),
+    (("openai.types.chat", "ChatCompletion"),),
 )
+
+
+def answer_classes() -> set[tuple[str, str]]:
+    """The classes of whole answers of all these SDKs: module to import from, and name."""
+    return {each for sdk in (_OPENAI, *_SDKS.values()) for each in sdk.answers}
 
 
 class SDKTransport:
