@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from llmguard.calls.breaker import Breaker, Rules
-from llmguard.calls.failures import may_pass, retry_after
+from llmguard.calls.failures import is_unable, may_pass, retry_after
 from llmguard.errors import AllProvidersFailed
 
 R = TypeVar("R")
@@ -227,7 +227,10 @@ class Round:
             raise error
         self._of.counted(ask.target.provider, failed=True)
         self.attempts.append((ask.target.provider, ask.target.model, error))
-        breaker.failed(ask.era, type(error).__name__, retry_after(error))
+        if is_unable(error):
+            breaker.given_up(ask.era)
+        else:
+            breaker.failed(ask.era, type(error).__name__, retry_after(error))
 
     def _breaker(self, target: Target) -> Breaker:
         return self._of.breaker(target.provider, target.model)

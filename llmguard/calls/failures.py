@@ -19,6 +19,8 @@ _NAMES = frozenset(
         *("TimeoutError", "ClientConnectionError", "ClientPayloadError", "ServiceUnavailableError", "JSONDecodeError"),
     }
 )
+#: Classes of errors that say that this one cannot be asked this: LiteLLM looks at the arguments before it sends them.
+_UNABLE = frozenset({"UnsupportedParamsError"})
 
 
 def may_pass(error: BaseException) -> bool:
@@ -28,12 +30,20 @@ def may_pass(error: BaseException) -> bool:
         return True
     if isinstance(error, LLMGuardError) or not isinstance(error, Exception):
         return False
+    if is_unable(error):
+        return True
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and not isinstance(status, bool):
         return status in _PASSING or status >= 500
     if isinstance(error, (TimeoutError, ConnectionError)):
         return True
     return any(cls.__name__ in _NAMES for cls in type(error).__mro__)
+
+
+def is_unable(error: BaseException) -> bool:
+    """Whether the question is one that this provider, or model, does not take: nothing was sent, and it is not to
+    blame."""
+    return any(cls.__name__ in _UNABLE for cls in type(error).__mro__)
 
 
 def retry_after(error: BaseException) -> float | None:

@@ -444,3 +444,54 @@ def test_a_stream_that_nobody_reads_on_is_closed(providers: Providers, rows: Any
     assert asyncio.run(work())
     (row,) = rows()
     assert row["status"] == "partial"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", ["azure_openai", "openai", "groq", "anthropic"])
+def test_every_provider_takes_all_that_can_be_asked(name: str, providers: Providers, rows: Any) -> None:
+    if name == "anthropic":
+        optional("litellm")
+    of = service(primary=name, fallbacks=())
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    question = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "What?"}, image]},
+    ]
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    asked_for: dict[str, Any] = {"tools": tools, "tool_choice": "auto", "stop": ["."], "max_tokens": 50}
+
+    async def work() -> list[Any]:
+        return [chunk async for chunk in of.stream_response_async(question, **asked_for)]
+
+    whole = of.generate_response(question, **asked_for)
+    as_json = of.generate_response(question, response_format={"type": "json_object"})
+    pieces = asyncio.run(work())
+    text = f"I am {name}."
+    assert (whole.content, as_json.content, "".join(each.content for each in pieces)) == (text, text, text)
+    assert {each.provider for each in (whole, as_json, *pieces)} == {name}
+    assert pieces[-1].usage is not None
+    assert pieces[-1].usage.keys() == whole.usage.keys()
+    assert pieces[-1].usage["total_tokens"] > 0
+    for request in providers[name].requests:
+        sent = json.dumps(request.body)
+        for part in ("Be kind.", "Be brief.", "iVBORw0KGgo="):
+            assert part in sent
+    for number in (0, 2):
+        assert "look" in json.dumps(providers[name].requests[number].body["tools"])
+    assert [row["status"] for row in rows()].count("ok") == 3
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_who_does_not_take_a_question_is_not_to_blame_for_it(providers: Providers, rows: Any) -> None:
+    optional("litellm")
+    of = service(primary="anthropic", fallbacks=("openai",), rules=Rules(in_a_row=1))
+    for _ in range(2):
+        assert of.generate_response(MESSAGES, None, logprobs=True).provider == "openai"
+    assert of.generate_response(MESSAGES, None).provider == "anthropic"
+    assert asked(providers) == {"anthropic": 1, "openai": 2}
+    assert of.stats["errors_by_provider"] == {"anthropic": 2}
+    of.fallback_providers = []
+    with pytest.raises(AllProvidersFailed) as raised:
+        of.generate_response(MESSAGES, None, logprobs=True)
+    assert type(raised.value.__cause__).__name__ == "UnsupportedParamsError"
