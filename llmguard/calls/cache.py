@@ -299,7 +299,8 @@ def _options(retry: Any) -> dict[str, Any]:
     from redis.exceptions import ConnectionError
 
     again = retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
-    return {"socket_timeout": _WAIT, "socket_connect_timeout": _WAIT, "retry": again}
+    waits = {"socket_timeout": _WAIT, "socket_connect_timeout": _WAIT}
+    return {**waits, "retry": again, "retry_on_error": [ConnectionError]}  # below redis 6 both are needed
 
 
 _cache: Cache | None = None
