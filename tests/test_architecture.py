@@ -58,6 +58,8 @@ def test_imports_go_downward(path: Path) -> None:
             continue  # the callback is a class of LiteLLM's; loaded when it is installed
         if part != "cli" and not ("store" in path.parts and name.startswith(STORE)):
             assert not name.startswith(HEAVY), name
+        if name.startswith(("redis", "cachetools")):
+            assert path.name in ("cache.py", "redis_cache.py"), "what keeps answers is loaded where they are kept"
         if name.startswith("libcst"):
             here = path.name == "finder.py" or "codemods" in path.parts
             assert here, "LibCST is loaded where a call was found, and where it is rewritten"

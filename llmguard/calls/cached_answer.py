@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from llmguard.calls.service_settings import CACHE_SCOPES
-from llmguard.calls.transports import Reached
+from llmguard.calls.transports import Reached, Told
 from llmguard.calls.transports.litellm import ANSWER
 from llmguard.calls.transports.sdk import answer_classes
 from llmguard.usage.call import Call
@@ -37,12 +37,14 @@ class CachedAnswer(NamedTuple):
         model: that was asked.
         response: the SDK's object.
         call_id: of the call that was paid.
+        request_id: that its provider gave it, None for none.
     """
 
     provider: str
     model: str
     response: Any
     call_id: str
+    request_id: str | None = None
 
     def as_bytes(self) -> bytes | None:
         """As a cache keeps it, None when it is an answer of a kind that is not kept."""
@@ -68,17 +70,21 @@ def read(kept: bytes) -> CachedAnswer | None:
         cls = getattr(import_module(module), name)
         # As the SDK makes an answer of what it is sent; LiteLLM's classes have no such way.
         response = cls.construct(**found["body"]) if (module, name) != ANSWER else cls(**found["body"])
-        provider, model, call_id = found["provider"], found["model"], found["call_id"]
+        told = (found["provider"], found["model"], found["call_id"])
+        request_id = found.get("request_id")
+        if (module, name) != ANSWER:
+            response._request_id = request_id if isinstance(request_id, str) else None
     except Exception as error:  # noqa: BLE001  (others may write there: what is no answer was not kept)
         LOG.warning("what a cache has kept is no answer: %s", type(error).__name__)
         return None
-    if not all(isinstance(each, str) for each in (provider, model, call_id)):
+    if not all(isinstance(each, str) for each in told):
         return None
+    provider, model, call_id = told
     return CachedAnswer(provider, model, response, call_id)
 
 
 def key_of(
-    scope: str, shape: str, places: Sequence[Any] | None, arguments: Mapping[str, Any], user_id: Any = None
+    scope: str, shape: str, places: Sequence[Any] | None, arguments: Mapping[str, Any], told: Told, user_id: Any = None
 ) -> str | None:
     """The key of a question, None when it cannot be said in full what is asked: its answer is not kept then.
 
@@ -87,11 +93,14 @@ def key_of(
         shape: format of the question.
         places: who may answer, in order, each with its model; None where that is not known.
         arguments: all of the SDK's method.
+        told: what the client that is asked says of whom it is for.
         user_id: for whom it is asked.
     """
     if arguments.get("stream") or places is None:
         return None  # a stream is not kept
-    known = {**request_context(), **({"user_id": user_id} if user_id is not None else {})}
+    known = {**(told.defaults or {}), **request_context(), **(told.fields or {})}
+    if user_id is not None:
+        known["user_id"] = user_id
     whose = [str(known[name]) if known.get(name) is not None else None for name in CACHE_SCOPES[scope]]
     try:
         asked = {name: _plain(value) for name, value in arguments.items() if name not in _NOT_ASKED}
@@ -120,19 +129,20 @@ def _plain(value: Any, depth: int = 0) -> Any:
     raise TypeError(f"{type(value).__qualname__} has no plain form")
 
 
-def reached(kept: CachedAnswer, since: tuple[float, float], _: dict[str, Any]) -> Reached:
+def reached(kept: CachedAnswer, since: tuple[float, float], told: Told, _: dict[str, Any]) -> Reached:
     """What gives an answer again: it is on the books like any other, at no cost; limits have nothing to do with it.
 
     Args:
         kept: the answer.
         since: when it was asked for, as `time.time` and `time.perf_counter` have it.
+        told: what the client that would have been asked says of its calls.
     """
 
     def made(fields: dict[str, Any], arguments: dict[str, Any]) -> Call | InnerCall:
         around = enclosing()
         if around is not None:
             return InnerCall(around, fields)
-        call = new_call(Call, fields, arguments)
+        call = new_call(Call, fields, arguments, told.defaults)
         call.start(arguments, since=since, asks=False, claims=[])
         return call
 
@@ -140,4 +150,4 @@ def reached(kept: CachedAnswer, since: tuple[float, float], _: dict[str, Any]) -
         call.hit(response, kept.call_id)
         return response
 
-    return Reached(kept.provider, lambda *_: kept.response, ended, made=made)
+    return Reached(kept.provider, lambda *_: kept.response, ended, made=made, fields=told.fields)

@@ -125,7 +125,16 @@ def key_of(options: Mapping[str, Any] | None) -> Hashable:
     return None if not options else tuple(sorted((name, _hashable(value)) for name, value in options.items()))
 
 
-def _hashable(value: Any) -> Hashable:
+def is_value(value: Any) -> bool:
+    """Whether an option is known by what it is, and not only by which object it is."""
+    if isinstance(value, Mapping):
+        return all(map(is_value, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(is_value, value))
+    return _hashable(value)[:1] != ("object",)
+
+
+def _hashable(value: Any) -> tuple[Hashable, ...]:
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     if isinstance(value, str):
         return (kind, str.__str__(value))  # not its repr, which may hide what it is

@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from llmguard.calls.cache import new_cache
+from llmguard.calls.process_cache import new_cache
 from llmguard.calls.service_settings import (
     ServiceSettings,
     cache_from_environment,

@@ -10,6 +10,7 @@ import asyncio
 import random
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,6 +21,7 @@ from llmguard.errors import AllProvidersFailed
 R = TypeVar("R")
 #: Whether the same one may be asked again, without what it has refused.
 Recover = Callable[["Ask", BaseException], bool]
+_MOST_BREAKERS = 1000  # of which those that were not used for longest go
 _BACKOFF = (0.5, 8.0)  # seconds before the second round, and at most
 
 
@@ -31,12 +33,14 @@ class Target(NamedTuple):
         model: as the provider names it.
         options: arguments of the SDK's client.
         defaults: arguments that are sent where the question does not say.
+        account: tells apart who is reached otherwise than the environment says: other keys, other places.
     """
 
     provider: str
     model: str
     options: Mapping[str, Any]
     defaults: Mapping[str, Any]
+    account: str = ""
 
 
 class Ask(NamedTuple):
@@ -84,19 +88,24 @@ class Failover:
         self.rules, self.rounds, self.patience = rules, rounds, patience
         self._clock = clock
         self._lock = threading.Lock()
-        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._breakers: OrderedDict[tuple[str, str, str], Breaker] = OrderedDict()
         self.requests: dict[str, int] = {}
         self.errors: dict[str, int] = {}
         self.fallbacks = 0
         self.answered_at: dict[str, float] = {}
 
-    def breaker(self, provider: str, model: str) -> Breaker:
-        """The breaker of a provider's model."""
+    def breaker(self, provider: str, model: str, account: str = "") -> Breaker:
+        """The breaker of a provider's model, for those who reach it as this account."""
+        key = (provider, model, account)
         with self._lock:
-            found = self._breakers.get((provider, model))
+            found = self._breakers.get(key)
             if found is None:
                 found = Breaker(self.rules) if self._clock is None else Breaker(self.rules, self._clock)
-                self._breakers[provider, model] = found
+                self._breakers[key] = found
+                if len(self._breakers) > _MOST_BREAKERS:
+                    self._breakers.popitem(last=False)
+            else:
+                self._breakers.move_to_end(key)
             return found
 
     def round(self, targets: Sequence[Target]) -> Round:
@@ -104,7 +113,8 @@ class Failover:
         return Round(self, targets)
 
     def statistics(self) -> dict[str, Any]:
-        """`{"requests_by_provider", "errors_by_provider", "fallback_count", "breakers": {"provider/model": {...}}}`.
+        """`{"requests_by_provider", "errors_by_provider", "fallback_count", "breakers": {"provider/model": {...}}}`
+        (an account of one's own stands behind the model).
 
         A request is one attempt; a fallback is a question that another one than the first has answered.
         """
@@ -115,7 +125,8 @@ class Failover:
                 "errors_by_provider": dict(self.errors),
                 "fallback_count": self.fallbacks,
             }
-        return {**counts, "breakers": {"/".join(key): each.statistics() for key, each in sorted(breakers.items())}}
+        named = {"/".join(filter(None, key)): each for key, each in sorted(breakers.items())}
+        return {**counts, "breakers": {name: each.statistics() for name, each in named.items()}}
 
     def heard(self, provider: str) -> None:
         """A provider has answered just now."""
@@ -233,7 +244,7 @@ class Round:
             breaker.failed(ask.era, type(error).__name__, retry_after(error))
 
     def _breaker(self, target: Target) -> Breaker:
-        return self._of.breaker(target.provider, target.model)
+        return self._of.breaker(target.provider, target.model, target.account)
 
 
 async def drive(round_: Round, attempt: Callable[[Ask], Awaitable[R]], recover: Recover) -> tuple[Ask, R]:

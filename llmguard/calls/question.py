@@ -33,6 +33,7 @@ class Question(NamedTuple):
         failover: of the providers; None: one is asked, and what he raises comes through.
         recover: as of `drive`.
         within: seconds that an attempt may take; None for as long as the SDK says.
+        patience: seconds to wait for somebody who asks the same; None for as long as that takes.
         cache: None for none.
         key: of the question in it, None for one that is not looked up.
     """
@@ -44,6 +45,7 @@ class Question(NamedTuple):
     failover: Failover | None = None
     recover: Recover = _no_other_way
     within: Callable[[Target], float | None] | None = None
+    patience: float | None = None
     cache: Cache | None = None
     key: str | None = None
 
@@ -127,17 +129,19 @@ Way = Generator[Step, Any, Answered]
 
 def _steps(question: Question, cache: Cache, key: str) -> Way:
     since = (time.time(), time.perf_counter())
+    patience = question.patience
     while True:
         flight, is_own = cache.flights.join(key)
         if is_own:
             return (yield from _looked_up(question, cache, key, flight, since))
-        outcome = yield Step(flight.wait, flight.wait_async)
+        outcome = yield Step(lambda: flight.wait(patience), lambda: flight.wait_async(patience))  # noqa: B023
         if outcome is Outcome.GIVEN_UP:
             continue
-        kept = read(outcome) if isinstance(outcome, bytes) else None
+        kept = _usable(question, outcome) if isinstance(outcome, bytes) else None
         if kept is not None:
             cache.counted("shared")
             return _given_again(question, kept, since)
+        cache.counted("misses")
         answer = yield Step(lambda: _ask_sync(question), lambda: _ask(question))
         text = _bytes_of(question, answer)
         if text is not None:
@@ -150,7 +154,7 @@ def _looked_up(question: Question, cache: Cache, key: str, flight: Flight, since
     outcome: bytes | Outcome = Outcome.GIVEN_UP
     try:
         found = yield Step(lambda: cache.get(key), lambda: cache.get_async(key))
-        kept = read(found) if found is not None else None
+        kept = _usable(question, found) if found is not None else None
         if kept is not None:
             cache.counted("hits")
             outcome = found
@@ -169,6 +173,18 @@ def _looked_up(question: Question, cache: Cache, key: str, flight: Flight, since
         cache.flights.land(key, flight, outcome)
 
 
+def _usable(question: Question, text: bytes) -> CachedAnswer | None:
+    """What was kept, None when it is no answer to this question: others may write where it is kept."""
+    kept = read(text)
+    if kept is None:
+        return None
+    try:
+        question.check(kept.provider, kept.model, {"response": kept.response, "usage": {}})
+    except Exception:  # noqa: BLE001  (whatever is wrong with it)
+        return None
+    return kept
+
+
 def _keeping(cache: Cache, key: str, text: bytes) -> Step:
     return Step(lambda: cache.set(key, text), lambda: cache.set_async(key, text))
 
@@ -185,7 +201,9 @@ def _bytes_of(question: Question, answer: Answered) -> bytes | None:
     except MalformedAnswer:
         return None
     usage = answer.result["usage"]
-    return CachedAnswer(answer.provider, answer.model, answer.result["response"], usage["call_id"]).as_bytes()
+    response = answer.result["response"]
+    request_id = getattr(response, "_request_id", None)
+    return CachedAnswer(answer.provider, answer.model, response, usage["call_id"], request_id).as_bytes()
 
 
 # -- to providers ------------------------------------------------------------------------------------------------------

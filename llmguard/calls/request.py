@@ -106,14 +106,16 @@ class Request:
         if attribution.get("service_name") is not None:
             noted["service"] = attribution["service_name"]
         noted.update({name: given[name] for name in ("temperature", "max_tokens") if _is_number(given.get(name))})
+        told = {name: value for name, value in attribution.items() if value is not None}
         return {
-            **attribution,
+            **(self.reached.fields or {}),
+            **told,
             "provider": self.reached.provider or None,
             "model": given["model"] if isinstance(given.get("model"), str) else None,
             "operation": "chat",
             "endpoint": self._shape.endpoint,
             "stream": bool(given.get("stream")),
-            "metadata": noted or None,
+            "metadata": {**((self.reached.fields or {}).get("metadata") or {}), **noted} or None,
         }
 
     def begin(self, *, hold: bool = False) -> Call | InnerCall | None:

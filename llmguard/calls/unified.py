@@ -17,8 +17,8 @@ from llmguard.calls.failover import Ask, Failover, Recover, Round, Target, drive
 from llmguard.calls.question import Question, answered, answered_sync
 from llmguard.calls.request import CHAT, Request, Since, asked, check_messages
 from llmguard.calls.service_settings import ServiceSettings, from_environment, known, target_of
-from llmguard.calls.transports import Reached, is_reached_by_sdk, transport_for
-from llmguard.calls.ways import About, CacheOption, cache_of, placed
+from llmguard.calls.transports import Reached, Told, is_reached_by_sdk, transport_for
+from llmguard.calls.ways import About, CacheOption, cache_of, is_seconds, placed, sendable_again
 from llmguard.errors import MalformedAnswer, UsageError
 from llmguard.usage.ids import call_id as new_call_id
 
@@ -137,12 +137,13 @@ class UnifiedLLMService:
         """
         question = self._sent(messages, temperature, max_tokens, None, arguments)
         question["stream"] = True
+        time = self._time_of(question)
         told = {"user_id": user_id, "service_name": service_name, "call_id": new_call_id()}
 
         async def attempt(ask: Ask) -> tuple[Any, Any]:
-            stream = await asked(self._request(ask, question, told, metadata, asynchronous=True), self._time)
+            stream = await asked(self._request(ask, question, told, metadata, asynchronous=True), time)
             try:
-                first = await asyncio.wait_for(anext(stream, None), self._time)
+                first = await asyncio.wait_for(anext(stream, None), time)
                 if first is None:
                     raise MalformedAnswer("the stream ended before it began")
             except BaseException:
@@ -171,10 +172,10 @@ class UnifiedLLMService:
         round_.answered(ask)
         yield LLMChunk("", provider, model, dict(stream["usage"]))
 
-    @property
-    def _time(self) -> float:
+    def _time_of(self, question: Mapping[str, Any]) -> float:
         """Seconds of an attempt, and a moment in which the SDK may say itself that they are over."""
-        return self.settings.attempt_timeout + _GRACE
+        given = question.get("timeout")
+        return (given if is_seconds(given) else self.settings.attempt_timeout) + _GRACE
 
     def _recovered(self, question: dict[str, Any]) -> Recover:
         """The same one is asked again without a temperature, where nobody asked for that and it is refused."""
@@ -216,7 +217,7 @@ class UnifiedLLMService:
             raise UsageError(f"{provider} is switched off, or has no key")
         if not generate and not is_reached_by_sdk(target.provider):
             raise UsageError(f"{provider} is reached through LiteLLM, which keeps its connections to itself")
-        await asyncio.wait_for(self._ping(target, generate), self._time)
+        await asyncio.wait_for(self._ping(target, generate), self._time_of({}))
 
     async def _ping(self, target: Target, generate: bool) -> None:
         if generate:
@@ -299,7 +300,7 @@ class UnifiedLLMService:
 
         def again(kept: CachedAnswer, since: Since) -> Request:
             asked_for = {**sent, "model": kept.model}
-            reach = partial(reached, kept, since)
+            reach = partial(reached, kept, since, Told())
             return Request(CHAT, reach, asked_for, told, about.metadata, asynchronous=asynchronous, since=since)
 
         targets = self._targets()
@@ -309,7 +310,8 @@ class UnifiedLLMService:
             places = [
                 placed(target, transport_for(target.provider, CHAT.name).place(target.options)) for target in targets
             ]
-            key = key_of(found.limits.scope, CHAT.name, places, sent, about.user_id)
+            known = None if any(place[0] is None for place in places) else places
+            key = key_of(found.limits.scope, CHAT.name, known, sent, Told(), about.user_id)
         return Question(
             targets,
             attempt,
@@ -317,7 +319,8 @@ class UnifiedLLMService:
             again,
             failover=self._failover,
             recover=self._recovered(sent),
-            within=lambda _: self._time,
+            within=lambda _: self._time_of(sent),
+            patience=sent["timeout"] if is_seconds(sent.get("timeout")) else None,
             cache=found,
             key=key,
         )
@@ -328,10 +331,11 @@ class UnifiedLLMService:
         check_messages(messages)
         if arguments.get("stream"):
             raise UsageError("a stream is given by stream_response_async(...)")
-        messages = messages if isinstance(messages, list) else list(messages)  # it may be sent more than once
+        messages = messages if isinstance(messages, list) else list(messages)
         question = {"messages": messages, "temperature": temperature, "max_tokens": max_tokens}
         question["tools"] = list(tools) if tools is not None else None
-        return {name: value for name, value in {**question, **arguments}.items() if value is not None}
+        given = {name: value for name, value in {**question, **arguments}.items() if value is not None}
+        return sendable_again(given)
 
     def _request(
         self,

@@ -3,17 +3,19 @@ one fails."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from llmguard.calls.answer import said_by
-from llmguard.calls.cache import Cache, get_llm_cache
+from llmguard.calls.cache import Cache
 from llmguard.calls.failover import Target
+from llmguard.calls.process_cache import get_llm_cache
 from llmguard.calls.request import CHAT, Shape
 from llmguard.calls.result import AsyncStreamed, Streamed
 from llmguard.calls.service_settings import attempt_timeout, target_of
-from llmguard.calls.transports import Reached, own_client, row_of, transport_for
+from llmguard.calls.transports import Reached, Told, own_client, row_of, transport_for
 from llmguard.errors import MalformedAnswer, UsageError
 
 #: A cache, True for that of the process, False for none, None for that of the wrapper.
@@ -55,12 +57,14 @@ class Way(NamedTuple):
         model: that is sent, as it was passed.
         reach: makes what reaches him, by the arguments; `asynchronous=` says how.
         place: what says where the question goes, and for whom; None where that is not known.
+        told: what the rows of a client of the caller's own say.
     """
 
     target: Target
     model: Any
     reach: Callable[..., Reached]
     place: Callable[[], Hashable | None]
+    told: Told = Told()
 
     @classmethod
     def to(
@@ -88,7 +92,17 @@ class Way(NamedTuple):
             return own_client.reach(client, shape.path, asynchronous=asynchronous)
 
         target = Target(own_client.provider_of(client), str(model or ""), {}, {})
-        return cls(target, model, reach, partial(own_client.place, client))
+        return cls(target, model, reach, partial(own_client.place, client), own_client.told_by(client))
+
+    def as_account(self, whose: Any) -> Way:
+        """The same, told apart from others that ask the same provider: its failures are not theirs.
+
+        Args:
+            whose: the client, or the options of a client, that make the difference.
+        """
+        place = self.place()
+        text = repr(place) if place is not None else f"{type(whose).__qualname__} {id(whose)}"
+        return self._replace(target=self.target._replace(account=hashlib.sha256(text.encode()).hexdigest()[:8]))
 
 
 def others(shape: Shape, first: Way, fallback: Fallback, client_options: Mapping[str, Any] | None) -> list[Way]:
@@ -105,11 +119,13 @@ def others(shape: Shape, first: Way, fallback: Fallback, client_options: Mapping
         ConfigError: it has a key and no model.
     """
     found: list[Way] = []
-    names = fallback.split(",") if isinstance(fallback, str) else (fallback or ())
+    names = fallback.split(",") if isinstance(fallback, str) else list(fallback or ())
+    if not all(isinstance(name, str) for name in names):
+        raise UsageError('fallback= takes "provider" or "provider:model" of each')
     for name in (each.strip() for each in names):
         provider, _, model = name.partition(":")
         target = target_of(provider, model=model.strip()) if name else None
-        if target is None or any(target[:2] == (_row(way), way.target.model) for way in (first, *found)):
+        if target is None or any(_key(target) == _key(way.target) for way in (first, *found)):
             continue
         transport_for(target.provider, shape.name)  # says now that it does not speak the format
         given = {key: value for key, value in (client_options or {}).items() if key in _OF_EACH}
@@ -118,8 +134,8 @@ def others(shape: Shape, first: Way, fallback: Fallback, client_options: Mapping
     return found
 
 
-def _row(way: Way) -> str:
-    return row_of(way.target.provider).name if way.target.provider else ""
+def _key(target: Target) -> tuple[str, str, str]:
+    return (row_of(target.provider).name if target.provider else "", target.model, target.account)
 
 
 def of_an_attempt() -> dict[str, Any]:
@@ -127,10 +143,31 @@ def of_an_attempt() -> dict[str, Any]:
     return {"timeout": attempt_timeout(), "max_retries": 0}
 
 
-def within(target: Target) -> float | None:
-    """Seconds that an attempt may take, None for as long as its client says."""
-    given = target.options.get("timeout")
-    return given + _GRACE if isinstance(given, (int, float)) and not isinstance(given, bool) else None
+def is_own(options: Mapping[str, Any]) -> bool:
+    """Whether options of a client say more than how long it waits."""
+    return any(name not in _OF_EACH for name in options)
+
+
+def within_of(arguments: Mapping[str, Any]) -> Callable[[Target], float | None]:
+    """Seconds that an attempt may take, None for as long as its client says: by the `timeout` of the question, else by
+    that of the client."""
+    given = arguments.get("timeout") or None
+
+    def within(target: Target) -> float | None:
+        told = given if given is not None else target.options.get("timeout")
+        return told + _GRACE if is_seconds(told) else None
+
+    return within
+
+
+def is_seconds(value: Any) -> TypeGuard[float]:
+    """Whether a timeout is a plain number, not an object of an HTTP library."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def sendable_again(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that may be sent more than once: what can be read only once is read."""
+    return {name: list(value) if hasattr(value, "__next__") else value for name, value in arguments.items()}
 
 
 def places_of(ways: Iterable[Way]) -> list[Any] | None:

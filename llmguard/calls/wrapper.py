@@ -43,10 +43,13 @@ from llmguard.calls.ways import (
     Whom,
     cache_of,
     check_of,
+    is_own,
+    is_seconds,
     of_an_attempt,
     others,
     places_of,
-    within,
+    sendable_again,
+    within_of,
 )
 from llmguard.errors import UsageError
 from llmguard.usage.clients import view
@@ -168,39 +171,40 @@ class LLMWrapper(ChatMethods, MessagesMethods):
         first = self._first(shape, sent, whom, is_one_of_many=bool(extra.fallback))
         ways = [first]
         attribution = {"user_id": about.user_id, "service_name": about.service_name}
+        given = {name: value for name, value in sent.items() if value is not NOT_GIVEN}
         if extra.fallback:
-            ways += others(shape, first, extra.fallback, whom.client_options)
+            ways += others(shape, first, extra.fallback, {**self._client_options, **(whom.client_options or {})})
             attribution["call_id"] = new_call_id()
-            if not isinstance(sent["messages"], list):
-                sent["messages"] = list(sent["messages"])  # it may be sent more than once
+            given = sendable_again(given)
 
         def attempt(ask: Ask) -> Request:
             way = next(way for way in ways if way.target is ask.target)
-            arguments = sent if way is first else {**way.target.defaults, **sent, "model": way.model}
+            arguments = given if way is first else {**way.target.defaults, **given, "model": way.model}
             told = {**attribution, "attempt_no": ask.number} if extra.fallback else attribution
             reach = partial(way.reach, asynchronous=asynchronous)
             return Request(shape, reach, arguments, told, about.metadata, asynchronous=asynchronous)
 
         def again(kept: CachedAnswer, since: Since) -> Request:
-            asked_for = {**sent, "model": kept.model}
-            reach = partial(reached, kept, since)
+            asked_for = {**given, "model": kept.model}
+            reach = partial(reached, kept, since, first.told)
             return Request(shape, reach, asked_for, attribution, about.metadata, asynchronous=asynchronous, since=since)
 
         question = Question([way.target for way in ways], attempt, check_of(shape), again)
         if extra.fallback:
-            question = question._replace(failover=self._failing_over(), within=within)
+            question = question._replace(failover=self._failing_over(), within=within_of(given))
         cache = cache_of(self._cache if extra.cache is None else extra.cache)
         if cache is None:
             return question
-        given = {name: value for name, value in sent.items() if value is not NOT_GIVEN}
-        key = key_of(cache.limits.scope, shape.name, places_of(ways), given, about.user_id)
-        return question._replace(cache=cache, key=key)
+        key = key_of(cache.limits.scope, shape.name, places_of(ways), given, first.told, about.user_id)
+        patience = given.get("timeout") or first.target.options.get("timeout")
+        return question._replace(cache=cache, key=key, patience=patience if is_seconds(patience) else None)
 
     def _first(self, shape: Shape, sent: dict[str, Any], whom: Whom, *, is_one_of_many: bool) -> Way:
         """Who is asked where nobody fails."""
         if whom.client is not NOT_GIVEN:  # one that is None has no methods, and says so
             check_alone(whom.provider, whom.client_options)
-            return Way.through(shape, whom.client, sent["model"])
+            way = Way.through(shape, whom.client, sent["model"])
+            return way.as_account(whom.client) if is_one_of_many else way
         check_messages(sent["messages"])
         chosen = whom.provider or self.default_provider
         options = {**self._client_options, **whom.client_options} if whom.client_options else self._client_options
@@ -211,9 +215,10 @@ class LLMWrapper(ChatMethods, MessagesMethods):
             if not default and sent["model"] is NOT_GIVEN:
                 raise UsageError(f'no model: pass model=..., provider "{chosen}" has no default')
             sent["model"] = default or None  # None is sent where it was passed, and the provider says what it thinks
-        if is_one_of_many:
-            options = {**of_an_attempt(), **options}
-        return Way.to(shape, chosen, sent["model"], options)
+        if not is_one_of_many:
+            return Way.to(shape, chosen, sent["model"], options)
+        way = Way.to(shape, chosen, sent["model"], {**of_an_attempt(), **options})
+        return way.as_account(options) if is_own(options) else way
 
     def _failing_over(self) -> Failover:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,12 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
+import httpx
 import pytest
 
-from llmguard import BudgetExceeded, LLMWrapper, UnifiedLLMService, budget, llm_usage_tracker
-from llmguard.calls.cache import MemoryCache, get_llm_cache, set_llm_cache
-from llmguard.calls.cached_answer import read
+from llmguard import BudgetExceeded, LLMWrapper, UnifiedLLMService, budget, llm_usage_tracker, llm_wrapper, track
+from llmguard.calls.cache import MemoryCache
+from llmguard.calls.process_cache import get_llm_cache, set_llm_cache
 from llmguard.calls.service_settings import CacheLimits, cache_from_environment, from_environment
 from llmguard.errors import ConfigError, UsageError
 from llmguard.testing import Answer, FakeProvider, memory_ledger
@@ -46,6 +48,7 @@ def test_the_second_time_nobody_is_asked(provider: FakeProvider, rows: Any, cach
     assert again["response"] == first["response"]
     assert type(again["response"]) is type(first["response"])
     assert again["response"] is not first["response"]
+    assert again["response"]._request_id == first["response"]._request_id
     assert again["usage"] == {
         **dict.fromkeys(("total_tokens", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"), 0),
         "duration_ms": again["usage"]["duration_ms"],
@@ -220,6 +223,77 @@ def test_streams_and_what_cannot_be_said_in_full_go_through(provider: FakeProvid
     assert [request.body["messages"] for request in provider.requests] == [MESSAGES] * 4
 
 
+CLIENTS: dict[str, Callable[[str, str], Any]] = {
+    "a function that gives the key": lambda url, who: openai.OpenAI(base_url=url, api_key=lambda: who),
+    "an HTTP client": lambda url, who: openai.OpenAI(
+        base_url=url, api_key="k", http_client=httpx.Client(headers={"x-tenant": who})
+    ),
+    "a token of Azure": lambda url, who: openai.AzureOpenAI(
+        azure_endpoint=url, api_version="v", azure_ad_token=who, azure_deployment="d"
+    ),
+    "a function of Azure": lambda url, who: openai.AzureOpenAI(
+        azure_endpoint=url, api_version="v", azure_ad_token_provider=lambda: who
+    ),
+    "a header": lambda url, who: openai.OpenAI(base_url=url, api_key="k", default_headers={"x-tenant": who}),
+    "a query": lambda url, who: openai.OpenAI(base_url=url, api_key="k", default_query={"t": who}),
+    "an organization": lambda url, who: openai.OpenAI(base_url=url, api_key="k", organization=who),
+    "who it is tracked for": lambda url, who: track(openai.OpenAI(base_url=url, api_key="k"), user_id=who),
+    "a view for a tenant": lambda url, who: llm_wrapper.using(openai.OpenAI(base_url=url, api_key="k"), tenant=who),
+}
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_clients_that_stand_for_others_share_nothing(kind: str, provider: FakeProvider, rows: Any) -> None:
+    wrapper = LLMWrapper(cache=MemoryCache(CacheLimits(scope="user")))
+    url = provider.url if "Azure" in kind else provider.base_url
+    for who in ("a", "b"):
+        wrapper.chat_completion_sync(MESSAGES, model="gpt-4o", client=CLIENTS[kind](url, who))
+    assert len(provider.requests) == 2
+
+
+def test_the_row_of_a_hit_says_what_its_client_says(provider: FakeProvider, rows: Any, cache: MemoryCache) -> None:
+    wrapper = LLMWrapper(cache=cache)
+    plain = openai.OpenAI(base_url=provider.base_url, api_key="k")
+    view = llm_wrapper.using(plain, tenant="t", service_name="s", user_id="ann")
+    tracked = track(openai.OpenAI(base_url=provider.base_url, api_key="k"), service_name="s", user_id="ann")
+    for client in (view, tracked):
+        for user in (None, "bob"):
+            wrapper.chat_completion_sync(MESSAGES, user, model="gpt-4o", client=client)
+    assert len(provider.requests) == 2, "of a tenant, and of none"
+    assert [(row.get("tenant"), row["user_id"], row["service_name"], row["usage_source"]) for row in rows()] == [
+        *[("t", "ann", "s", "provider"), ("t", "bob", "s", "cache")],
+        *[(None, "ann", "s", "provider"), (None, "bob", "s", "cache")],
+    ]
+
+
+def test_options_that_only_an_object_knows_are_not_looked_up(provider: FakeProvider, rows: Any, cache: Any) -> None:
+    for _ in range(2):
+        cached(provider, cache, api_key=lambda: "k").chat_completion_sync(MESSAGES)
+        with httpx.Client() as client:
+            cached(provider, cache, http_client=client).chat_completion_sync(MESSAGES)
+    assert len(provider.requests) == 4
+
+
+def test_litellms_keys_and_places_are_part_of_the_question(
+    provider: FakeProvider, rows: Any, cache: MemoryCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    litellm = optional("litellm")
+    wrapper = LLMWrapper(provider="litellm", default_model="openai/gpt-4o", cache=cache)
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with FakeProvider() as elsewhere:
+        for place in (provider, elsewhere):
+            monkeypatch.setenv("OPENAI_BASE_URL", place.base_url)
+            monkeypatch.setenv("OPENAI_API_BASE", place.base_url)
+            wrapper.chat_completion_sync(MESSAGES)
+            wrapper.chat_completion_sync(MESSAGES)
+        assert (len(provider.requests), len(elsewhere.requests)) == (1, 1)
+        monkeypatch.setenv("OPENAI_API_KEY", "other")
+        wrapper.chat_completion_sync(MESSAGES)
+        monkeypatch.setattr(litellm, "api_key", "third")
+        wrapper.chat_completion_sync(MESSAGES)
+        assert (len(provider.requests), len(elsewhere.requests)) == (1, 3)
+
+
 def test_a_client_of_ones_own_has_its_own_questions(provider: FakeProvider, rows: Any, cache: MemoryCache) -> None:
     wrapper = LLMWrapper(cache=cache)
     for key in ("a", "a", "b"):
@@ -278,7 +352,7 @@ def test_when_the_first_fails_each_asks_for_himself(provider: FakeProvider, rows
     errors = asyncio.run(work())
     assert all(isinstance(error, openai.InternalServerError) for error in errors)
     assert len({id(error) for error in errors}) == 5
-    assert len(provider.requests) == 5
+    assert len(provider.requests) == cache.statistics()["misses"] == 5
 
 
 def test_when_the_first_gives_up_another_one_asks_for_all(provider: FakeProvider, rows: Any, cache: Any) -> None:
@@ -314,6 +388,67 @@ def test_a_synchronous_call_in_the_loop_of_who_asks_does_not_wait_for_him(
 
     results = asyncio.run(asyncio.wait_for(work(), 10))
     assert [result["usage"]["usage_source"] for result in results] == ["provider", "provider"]
+
+
+def test_who_waits_has_a_limit_of_his_own(provider: FakeProvider, rows: Any, cache: MemoryCache) -> None:
+    provider.answers.extend([Answer(delay=3), Answer()])
+    wrapper = cached(provider, cache)
+
+    async def work() -> list[str]:
+        slow = asyncio.create_task(wrapper.chat_completion(MESSAGES))
+        await asyncio.sleep(0.2)
+        fast = await wrapper.chat_completion(MESSAGES, timeout=0.5)
+        in_thread = asyncio.create_task(asyncio.to_thread(wrapper.chat_completion_sync, MESSAGES, timeout=0.5))
+        assert not slow.done()
+        found = [await in_thread, await slow]
+        return [each["usage"]["usage_source"] for each in (fast, *found)]
+
+    assert asyncio.run(work()) == ["provider"] * 3
+
+
+def test_loops_whose_synchronous_calls_meet_do_not_wait_for_each_other(
+    provider: FakeProvider, rows: Any, cache: MemoryCache
+) -> None:
+    provider.answer = Answer(delay=0.5)
+    wrapper = cached(provider, cache)
+    both = threading.Barrier(2)
+
+    async def work(mine: float, theirs: float) -> int:
+        leading = asyncio.create_task(wrapper.chat_completion(MESSAGES, temperature=mine))
+        await asyncio.sleep(0.1)
+        both.wait(10)
+        wrapper.chat_completion_sync(MESSAGES, temperature=theirs)  # stops the loop that the other one waits for
+        return int((await leading)["usage"]["total_tokens"])
+
+    with ThreadPoolExecutor(2) as threads:
+        done = [threads.submit(asyncio.run, work(*each)) for each in ((0.1, 0.2), (0.2, 0.1))]
+        assert [each.result(30) for each in done] == [18, 18]
+
+
+def test_a_question_that_is_collected_lands_wherever_that_happens(cache: MemoryCache) -> None:
+    """Also in the middle of another one's way through the same lock."""
+    flight, _ = cache.flights.join("left")
+    with cache.flights._lock:  # as in `join`, when the collector runs there
+        cache.flights.land("left", flight, b"x")
+    assert flight.wait() is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_finds_no_lock_that_somebody_in_the_parent_has_held(cache: MemoryCache) -> None:
+    cache.set("key", b"x")
+    with cache._lock, cache._counting, cache.flights._lock:
+        child = os.fork()
+        if child == 0:  # as if another thread had held them
+            threading.Thread(target=lambda: os._exit(0 if _works(cache) else 1)).start()
+            time.sleep(30)
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def _works(cache: MemoryCache) -> bool:
+    cache.set("other", b"y")
+    cache.counted("hits")
+    return cache.get("other") == b"y" and cache.flights.join("key")[1]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -484,10 +619,12 @@ def test_what_is_too_old_is_forgotten() -> None:
         b'{"answer": "os:system", "body": {}, "provider": "p", "model": "m", "call_id": "c"}',
         b'{"answer": "openai:ChatCompletion", "body": [], "provider": "p", "model": "m", "call_id": "c"}',
         b'{"answer": "openai:ChatCompletion", "body": {}, "provider": 1, "model": "m", "call_id": "c"}',
+        b'{"answer": "openai:ChatCompletion", "body": {}, "provider": "p", "model": "m", "call_id": "c"}',
+        b'{"answer": "openai:ChatCompletion", "body": {"choices": 5}, "provider": "p", "model": "m", "call_id": "c"}',
+        b'{"answer": "anthropic:Message", "body": {"content": []}, "provider": "p", "model": "m", "call_id": "c"}',
     ],
 )
 def test_what_others_have_written_there_is_no_answer(kept: bytes, provider: FakeProvider, rows: Any) -> None:
-    assert read(kept) is None
 
     class Foreign(MemoryCache):
         def get(self, key: str) -> bytes | None:
@@ -495,3 +632,4 @@ def test_what_others_have_written_there_is_no_answer(kept: bytes, provider: Fake
 
     wrapper = cached(provider, Foreign())
     assert wrapper.chat_completion_sync(MESSAGES)["usage"]["usage_source"] == "provider"
+    assert [row["usage_source"] for row in rows()] == ["provider"]

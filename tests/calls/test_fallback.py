@@ -172,3 +172,78 @@ def test_without_it_nothing_is_different(pair: Pair, rows: Any) -> None:
                 MESSAGES, provider="openai", model="m", fallback=fallback
             )
     assert asked(pair) == (6, 0)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_time_that_a_question_gives_counts(
+    asynchronous: bool, pair: Pair, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_ATTEMPT_TIMEOUT", "0.2")
+    pair[0].answer = Answer(delay=2)
+    wrapper = LLMWrapper()
+    arguments: dict[str, Any] = {"provider": "openai", "model": "m", "fallback": "groq:llama", "timeout": 20}
+    if asynchronous:
+        asyncio.run(wrapper.chat_completion(MESSAGES, **arguments))
+    else:
+        wrapper.chat_completion_sync(MESSAGES, **arguments)
+    assert asked(pair) == (1, 0)
+
+
+def test_options_of_the_wrapper_count_for_all(pair: Pair, rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_ATTEMPT_TIMEOUT", "0.2")
+    pair[0].answer, pair[1].answer = DOWN, Answer(delay=1.5)
+    wrapper = LLMWrapper(client_options={"timeout": 20})
+    wrapper.chat_completion_sync(MESSAGES, provider="openai", model="m", fallback="groq:llama")
+    assert asked(pair) == (1, 1)
+
+
+def test_who_is_refused_closes_nobody_elses_way(pair: Pair, rows: Any) -> None:
+    pair[0].answer = Answer(status=429, headers=(("retry-after", "60"),))
+    wrapper = LLMWrapper()
+    with FakeProvider() as other:
+        for key, place in (("a", pair[0]), ("b", other)):
+            client = openai.OpenAI(api_key=key, base_url=place.base_url, max_retries=0)
+            wrapper.chat_completion_sync(MESSAGES, model="gpt-4o", client=client, fallback="groq:llama")
+            options = {"api_key": key, "base_url": place.base_url}
+            wrapper.chat_completion_sync(
+                MESSAGES, provider="openai", model="gpt-4o", client_options=options, fallback="groq:llama"
+            )
+        assert (len(other.requests), asked(pair)) == (2, (2, 2))
+
+
+def test_what_can_be_read_once_is_sent_to_all(pair: Pair, rows: Any) -> None:
+    pair[0].answer = DOWN
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {}}}]
+    LLMWrapper().chat_completion_sync(MESSAGES, provider="openai", model="m", tools=iter(tools), fallback="groq:llama")
+    assert [each.requests[0].body["tools"] for each in pair] == [tools] * 2
+
+
+def test_the_same_model_elsewhere_is_another_way(pair: Pair, rows: Any) -> None:
+    with FakeProvider(DOWN) as proxy:
+        client = openai.OpenAI(api_key="p", base_url=proxy.base_url, max_retries=0)
+        LLMWrapper().chat_completion_sync(MESSAGES, model="gpt-4o", client=client, fallback="openai:gpt-4o")
+        assert (len(proxy.requests), asked(pair)) == (1, (1, 0))
+        assert "authorization" in pair[0].requests[0].headers
+        assert pair[0].requests[0].headers["authorization"].removeprefix("Bearer ") != "p"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_what_a_provider_needs_is_sent_where_the_question_does_not_say(
+    pair: Pair, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optional("litellm")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    monkeypatch.setenv("ANTHROPIC_API_BASE", pair[1].url)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", pair[1].url)
+    pair[0].answer = DOWN
+    wrapper = LLMWrapper()
+    wrapper.chat_completion_sync(MESSAGES, provider="openai", model="m", fallback="anthropic:claude-opus-4-5")
+    wrapper.chat_completion_sync(
+        MESSAGES, provider="openai", model="m", max_tokens=7, fallback="anthropic:claude-opus-4-5"
+    )
+    assert [request.body["max_tokens"] for request in pair[1].requests] == [1024, 7]
+
+
+def test_what_is_no_name_is_said(pair: Pair) -> None:
+    with pytest.raises(UsageError, match="fallback="):
+        LLMWrapper().chat_completion_sync(MESSAGES, provider="openai", model="m", fallback=[None])  # type: ignore[call-overload]

@@ -9,8 +9,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -18,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from llmguard import LLMWrapper
-from llmguard.calls.cache import RedisCache
+from llmguard.calls.redis_cache import RedisCache
 from llmguard.calls.service_settings import CacheLimits
 from llmguard.errors import ConfigError
 from llmguard.testing import Answer, FakeProvider
@@ -68,7 +70,7 @@ def ask(wrapper: LLMWrapper, asynchronous: bool, **arguments: Any) -> str:
 
 def test_processes_share_answers(provider: FakeProvider, cache: RedisCache, redis_url: str, rows: Any) -> None:
     program = (
-        "import sys; from llmguard import LLMWrapper; from llmguard.calls.cache import RedisCache\n"
+        "import sys; from llmguard import LLMWrapper; from llmguard.calls.redis_cache import RedisCache\n"
         "options = {'api_key': 'k', 'base_url': sys.argv[1], 'max_retries': 0}\n"
         "wrapper = LLMWrapper(provider='openai', default_model='gpt-4o', client_options=options,"
         " cache=RedisCache(sys.argv[2]))\n"
@@ -181,8 +183,84 @@ def test_what_somebody_else_has_put_there_is_no_answer(
         assert ask(wrapper, False) == "provider"
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("reply", [b"$abc\r\n", b":abc\r\n", b"+OK\r\n", b"-ERR no\r\n", b"HTTP/1.1 400\r\n", b"\xff"])
+def test_whatever_answers_in_place_of_redis_costs_no_answer(
+    reply: bytes, asynchronous: bool, provider: FakeProvider, rows: Any
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_answering, args=(server, reply, 0.0), daemon=True).start()
+        wrapper = cached(provider, RedisCache(f"redis://127.0.0.1:{server.getsockname()[1]}/0"))
+        found = [ask(wrapper, asynchronous) for _ in range(3)]
+        assert found[0] == "provider"
+        if reply != b"+OK\r\n":  # which says that it has kept what it has not
+            assert found == ["provider", "cache", "cache"]
+
+
+def _answering(server: socket.socket, reply: bytes, delay: float) -> None:
+    def one(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            while connection.recv(65536):
+                time.sleep(delay)
+                connection.sendall(reply)
+
+    with suppress(OSError):
+        while True:
+            threading.Thread(target=one, args=(server.accept()[0],), daemon=True).start()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_slow_redis_is_left_alone(asynchronous: bool, provider: FakeProvider, rows: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_answering, args=(server, b"$-1\r\n", 0.45), daemon=True).start()
+        cache = RedisCache(f"redis://127.0.0.1:{server.getsockname()[1]}/0")
+        wrapper = cached(provider, cache)
+        assert ask(wrapper, asynchronous) == "provider"
+        assert cache.statistics()["redis"]["state"] in ("open", "half_open")
+
+
+def test_a_redis_that_refuses_to_keep_is_read_all_the_same(
+    provider: FakeProvider, rows: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with a_server(tmp_path) as url:
+        cache = RedisCache(url)
+        wrapper = cached(provider, cache)
+        ask(wrapper, False)
+        with redis.Redis.from_url(url) as client:
+            client.config_set("maxmemory", 1)
+            for number in range(20):
+                assert ask(wrapper, number % 2 == 0, temperature=number / 10) == "provider"
+                assert ask(wrapper, number % 2 == 0, temperature=number / 10) == "cache", "from memory"
+                assert ask(wrapper, False) == "cache"
+                assert cache.statistics()["redis"]["state"] == "closed"
+            said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+            assert len(said) == 1
+            assert "keeps nothing (OutOfMemoryError)" in said[0]
+            client.config_set("maxmemory", 0)
+            deadline = time.monotonic() + 40
+            number = 100
+            while cache.statistics()["redis_writing"]["state"] != "closed" and time.monotonic() < deadline:
+                number += 1
+                ask(wrapper, False, seed=number)
+                time.sleep(0.1)
+            assert ask(cached(provider, RedisCache(url)), False, seed=number) == "cache"
+
+
+def test_a_url_may_say_how_texts_are_read(provider: FakeProvider, redis_url: str, rows: Any) -> None:
+    cache = RedisCache(redis_url + "?decode_responses=true")
+    cache.clear()
+    wrapper = cached(provider, cache)
+    assert [ask(wrapper, asynchronous) for asynchronous in (False, False, True)] == ["provider", "cache", "cache"]
+    cache.clear()
+
+
 @pytest.mark.parametrize(
-    ("url", "problem"), [("redis://:geheim@127.0.0.1:port/0", "cannot be kept at"), ("redis://h/?db=x", "cannot")]
+    ("url", "problem"),
+    [
+        ("redis://h/?foo=1", "foo"),
+        ("redis://:geheim@127.0.0.1:port/0", "cannot be kept at"),
+        ("redis://h/?db=x", "cannot"),
+    ],
 )
 def test_a_url_that_is_none_is_said_without_its_password(url: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem) as error:
@@ -190,27 +268,37 @@ def test_a_url_that_is_none_is_said_without_its_password(url: str, problem: str)
     assert "geheim" not in str(error.value)
 
 
-@pytest.mark.full
-def test_redis_is_stopped_and_started_underneath(provider: FakeProvider, tmp_path: Path, rows: Any) -> None:
+@contextmanager
+def a_server(folder: Path, port: int = 0) -> Iterator[str]:
+    """A Redis of one's own, that may be changed and stopped; its URL."""
     server = shutil.which("redis-server")
     if server is None:
         if os.environ.get("CI"):
             pytest.fail("no redis-server")
-        pytest.skip("no redis-server: it cannot be stopped and started")
+        pytest.skip("no redis-server: another one must not be changed")
+    if not port:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(400):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.full
+def test_redis_is_stopped_and_started_underneath(provider: FakeProvider, tmp_path: Path, rows: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-
-    def start() -> subprocess.Popen[bytes]:
-        command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return process
-            time.sleep(0.05)
-        raise AssertionError("redis-server does not start")
-
     provider.answer = Answer(delay=0.01)
     cache = RedisCache(f"redis://127.0.0.1:{port}/0")
     wrapper = cached(provider, cache)
@@ -233,24 +321,20 @@ def test_redis_is_stopped_and_started_underneath(provider: FakeProvider, tmp_pat
         return list(found)
 
     async def drill() -> None:
-        process = start()
-        try:
+        with ExitStack() as up:
             for round_ in range(2):
                 for name in ("there", "away", "back"):
                     if name == "away":
-                        process.kill()
-                        process.wait()
-                    elif name == "back":
-                        process = start()
+                        up.close()
+                    else:
+                        up.close()
+                        up.enter_context(a_server(tmp_path, port))
                         while cache.statistics()["redis"]["state"] != "closed":
                             await asyncio.sleep(0.2)
                             await wrapper.chat_completion(MESSAGES)
                     before = len(provider.requests)
                     sources = await phase(f"{name} {round_}")
                     assert len(provider.requests) - before == sources.count("provider") == 20, (name, round_)
-        finally:
-            process.kill()
-            process.wait()
 
     asyncio.run(drill())
     paid = [row for row in rows() if row["tokens_used"]]

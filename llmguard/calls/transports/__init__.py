@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from llmguard.calls.clients import key_of
+from llmguard.calls.clients import is_value, key_of
 from llmguard.errors import UsageError
 from llmguard.providers import Provider, vocabulary
 from llmguard.usage.call import Call
@@ -36,6 +36,7 @@ class Reached(NamedTuple):
         ended: puts the end of a response on the books, and gives what the caller gets.
         records: whether it has a row; a test's mock has none.
         defaults: columns that hold when neither the call nor the request says otherwise: those of a tracked client.
+        fields: columns that hold when the call does not say otherwise: those of a view on a client.
         made: the call, not started; None for one that is started before anything is sent.
     """
 
@@ -45,6 +46,14 @@ class Reached(NamedTuple):
     records: bool = True
     defaults: Mapping[str, Any] | None = None
     made: Callable[[dict[str, Any], dict[str, Any]], Call | InnerCall] | None = None
+    fields: Mapping[str, Any] | None = None
+
+
+class Told(NamedTuple):
+    """What rows say without the call: as of `Reached`."""
+
+    defaults: Mapping[str, Any] | None = None
+    fields: Mapping[str, Any] | None = None
 
 
 class Transport(Protocol):
@@ -72,18 +81,21 @@ class Transport(Protocol):
             ConfigError: the SDK is not installed, or the key of a provider without one of its own is missing.
         """
 
-    def place(self, client_options: Mapping[str, Any] | None) -> Hashable:
+    def place(self, client_options: Mapping[str, Any] | None) -> Hashable | None:
         """What says where a question goes, and for whom it is asked there: two places may answer it differently, and
-        two keys are two customers. Nothing is made or imported for it."""
+        two keys are two customers. None where options do not say it by what they are: a function that gives a key, an
+        HTTP client. Nothing is made or imported for it."""
 
 
 #: Options of a client that say nothing of who answers.
-_OF_THE_WAY = frozenset({"timeout", "max_retries", "http_client"})
+_OF_THE_WAY = frozenset({"timeout", "max_retries"})
 
 
-def place_of(options: Mapping[str, Any] | None, variables: Iterable[str]) -> Hashable:
+def place_of(options: Mapping[str, Any] | None, variables: Iterable[str]) -> Hashable | None:
     """The place that client options and variables of the environment say."""
     told = {name: value for name, value in (options or {}).items() if name not in _OF_THE_WAY}
+    if not all(is_value(value) for value in told.values()):
+        return None
     return (tuple(map(os.environ.get, variables)), key_of(told))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from importlib import import_module
@@ -59,13 +60,34 @@ class LiteLLMTransport:
 
         return Reached(_behind(litellm, model) if not self._prefix else self._row.name, call, _ended)
 
-    def place(self, client_options: Mapping[str, Any] | None) -> Hashable:
-        name = self._row.name.upper()
-        return (self._row.name, place_of(client_options, (*self._row.key_env, f"{name}_API_BASE", f"{name}_BASE_URL")))
+    def place(self, client_options: Mapping[str, Any] | None) -> Hashable | None:
+        place = place_of(client_options, _named_for_it())
+        return None if place is None else (self._row.name, place, _set_in_it())
 
     def _model(self, model: str) -> str:
         head = model.partition("/")[0]
         return model if not self._prefix or head == self._prefix else f"{self._prefix}/{model}"
+
+
+#: How variables begin and end that LiteLLM takes keys and places from: it has hundreds of them.
+_BEGIN = ("AWS_", "AZURE_", "DATABRICKS_", "GOOGLE_", "IBM_", "LITELLM_", "VERTEX", "WATSONX_")
+_END = ("_API_BASE", "_API_KEY", "_API_VERSION", "_BASE_URL", "_ENDPOINT", "_ORGANIZATION", "_PROJECT", "_TOKEN")
+
+
+def _named_for_it() -> list[str]:
+    return sorted(name for name in os.environ if name.startswith(_BEGIN) or name.endswith(_END))
+
+
+def _set_in_it() -> Hashable:
+    """What a program has set in the module itself: `litellm.api_key = ...`."""
+    module = sys.modules.get("litellm")
+    ends = ("key", "api_base", "api_version", "organization", "project", "location", "headers")
+    told = vars(module) if module is not None else {}
+    return tuple((name, str(told[name])) for name in sorted(told) if name.endswith(ends) and _is_told(told[name]))
+
+
+def _is_told(value: Any) -> bool:
+    return isinstance(value, (str, dict)) and bool(value)
 
 
 def _arguments(client_options: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from operator import attrgetter
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
-from llmguard.calls.clients import key_of
-from llmguard.calls.transports import Reached
+from llmguard.calls.clients import is_value, key_of
+from llmguard.calls.transports import Reached, Told
+from llmguard.calls.transports.sdk import client_classes
 from llmguard.providers.index import by_host, client_class
 from llmguard.usage.call import Call, made, started
 from llmguard.usage.clients import stainless
-from llmguard.usage.clients.tracked import defaults_of, is_mock
+from llmguard.usage.clients.tracked import defaults_of, fields_of, is_mock
 from llmguard.usage.clients.wire import is_raw
 from llmguard.usage.context import Part, enclosing, enter, leave
 from llmguard.usage.counts import tokens_of
@@ -47,19 +48,38 @@ def reach(client: Any, path: tuple[str, ...], *, asynchronous: bool) -> Reached:
         return Reached("", _unrecorded(method), ended, records=False)
     call = _awaited(method) if asynchronous else _called(method)
     provider = provider_of(client)
-    return Reached(provider, call, ended, defaults=defaults_of(client), made=None if provider else _perhaps)
+    made = None if provider else _perhaps
+    return Reached(provider, call, ended, defaults=defaults_of(client), fields=fields_of(client), made=made)
 
 
-#: Attributes of an SDK's client that say where a question goes, and for whom.
-_PLACE = ("base_url", "api_key", "organization", "project", "auth_token", "_custom_headers", "_custom_query")
+#: Attributes of a client that say where a question goes, and for whom.
+_PLACE = (
+    *("base_url", "api_key", "organization", "project", "auth_token", "credentials", "_custom_headers"),
+    *("_custom_query", "_api_key_provider", "_azure_deployment", "_api_version", "_azure_ad_token"),
+    "_azure_ad_token_provider",
+)
+
+
+def told_by(client: Any) -> Told:
+    """What the rows of a client's calls say."""
+    return Told(defaults_of(client), fields_of(client))
 
 
 def place(client: Any) -> Hashable | None:
-    """What says where the questions of an SDK's client go, and for whom; None of any other object."""
-    if not stainless.matches(type(client)):
+    """What says where the questions of a client go, and for whom. None of an object that does not say it by what it
+    has: one that no SDK here made, that asks a function for its key, or that goes through an HTTP client of its own."""
+    cls = type(client)
+    if (cls.__module__.partition(".")[0], cls.__qualname__) not in client_classes():
         return None
-    told = {name: getattr(client, name, None) for name in (*_PLACE, "_azure_deployment", "_api_version")}
-    return (type(client).__qualname__, key_of(told))
+    connection = type(getattr(client, "_client", None)).__qualname__
+    told = {name: value for name in _PLACE if (value := getattr(client, name, None)) is not None}
+    if connection not in _CONNECTIONS or not all(is_value(value) for value in told.values()):
+        return None
+    return (cls.__qualname__, key_of(told))
+
+
+#: Classes of HTTP clients that the SDKs make when they are given none.
+_CONNECTIONS = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 
 
 class Perhaps(Call):

@@ -75,6 +75,11 @@ _OPENAI = SDK(
 )
 
 
+def client_classes() -> set[tuple[str, str]]:
+    """The clients of all these SDKs: package and name."""
+    return {(sdk.module, name) for sdk in (_OPENAI, *_SDKS.values()) for name in (sdk.synchronous, sdk.asynchronous)}
+
+
 def answer_classes() -> set[tuple[str, str]]:
     """The classes of whole answers of all these SDKs: module to import from, and name."""
     return {each for sdk in (_OPENAI, *_SDKS.values()) for each in sdk.answers}
@@ -119,8 +124,9 @@ class SDKTransport:
 
         return Reached(kept.provider, call, _ended)
 
-    def place(self, client_options: Mapping[str, Any] | None) -> Hashable:
-        return (self.row.name, self._sdk.module, place_of(client_options, self._environment))
+    def place(self, client_options: Mapping[str, Any] | None) -> Hashable | None:
+        place = place_of(client_options, self._environment)
+        return None if place is None else (self.row.name, self._sdk.module, place)
 
     def _made(self, options: Mapping[str, Any], asynchronous: bool) -> Kept:
         try:

@@ -28,6 +28,12 @@ def defaults_of(client: Any) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def fields_of(client: Any) -> dict[str, Any] | None:
+    """What the rows of a view on a client say, None for one that is no view."""
+    found = getattr(type(client), "_llmguard_tracked", False) and getattr(client, "__dict__", {}).get(FIELDS)
+    return found if isinstance(found, dict) else None
+
+
 def is_mock(value: Any) -> bool:
     """Whether an object is one of `unittest.mock`, which is not imported for it."""
     mock = sys.modules.get("unittest.mock")
