@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import json
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from llmguard.usage.periods import period, zone_of
+from llmguard.usage.written import as_json, cells, plain, write_csv
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from llmguard.usage.settings import UsageSettings
     from llmguard.usage.store.query import Period
 
+__all__ = ["as_json", "cells", "period", "plain", "write_csv", "zone_of"]
 Database = Annotated[
     str,
     typer.Option(
@@ -44,9 +44,6 @@ Provider = Annotated[str, typer.Option("--provider", help="Only calls to this pr
 Model = Annotated[str, typer.Option("--model", help="Only calls of this model.")]
 Tenant = Annotated[str, typer.Option("--tenant", help="Only calls of this tenant.")]
 Environment = Annotated[str, typer.Option("--environment", help="Only calls of this environment.")]
-_MONTH = re.compile(r"\d{4}-\d\d")
-_AGO = re.compile(r"(\d+)([dhm])")
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
 class Form(str, Enum):
@@ -162,71 +159,6 @@ def answering(given: UsageSettings) -> Iterator[None]:
         raise LLMGuardError(f"the usage database {where} holds what llmguard does not write ({problem})") from None
 
 
-def zone_of(name: str) -> tzinfo:
-    """The time zone of a name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    from zoneinfo import ZoneInfo
-
-    from llmguard.errors import UsageError
-
-    if name.upper() in ("", "UTC"):
-        return timezone.utc
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise UsageError(f"--time-zone: there is no zone {name!r}; names look like Europe/Berlin") from None
-
-
-def period(since: str, until: str, zone: tzinfo, options: tuple[str, str] = ("--since", "--until")) -> Period:
-    """The period that two options name.
-
-    Raises:
-        UsageError: one of them is no time.
-    """
-    from llmguard.errors import UsageError
-    from llmguard.usage.store.query import Period
-
-    found = Period(_moment(options[0], since, zone), _moment(options[1], until, zone))
-    if found.since and found.until and found.since >= found.until:
-        raise UsageError(f"{options[0]} {since} is not before {options[1]} {until}")
-    return found
-
-
-def _moment(option: str, text: str, zone: tzinfo) -> datetime | None:
-    from llmguard.errors import UsageError
-
-    if not text or text == "all":
-        return None
-    ago = _AGO.fullmatch(text)
-    now = datetime.now(zone)
-    try:
-        if ago:
-            back = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            if ago[2] == "d":
-                back = datetime.combine(back.date() + timedelta(days=1), datetime.min.time(), zone)
-            return back
-        if text in ("today", "yesterday"):
-            day = now.date() - timedelta(days=text == "yesterday")
-            return datetime.combine(day, datetime.min.time(), zone)
-        if _MONTH.fullmatch(text):
-            text += "-01"
-        if len(text) == 10:
-            found = datetime.combine(date.fromisoformat(text), datetime.min.time(), zone)
-        else:
-            found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        found = found if found.tzinfo else found.replace(tzinfo=zone)
-        found.astimezone(timezone.utc)  # the ledger's own; the year 1 has none everywhere
-    except (ValueError, OverflowError):
-        problem = (
-            f"{option}: {text!r} is no time; write 2026-11-01, 2026-11-01T12:00, 2026-11, yesterday, 7d, 24h or all"
-        )
-        raise UsageError(problem) from None
-    return found
-
-
 def filters(**given: str) -> dict[str, str]:
     """The filters that were given.
 
@@ -239,51 +171,6 @@ def filters(**given: str) -> dict[str, str]:
         if any("\ud800" <= sign <= "\udfff" for sign in value):
             raise UsageError(f"--{name}: {value!r} is no UTF-8")
     return {name: value for name, value in given.items() if value}
-
-
-def plain(value: Any) -> Any:
-    """A value of the ledger as JSON and CSV have it: times in ISO form, money exact, as text."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return value
-
-
-def as_json(document: dict[str, Any]) -> str:
-    """A JSON document."""
-    return json.dumps(document, indent=2, default=plain)
-
-
-def write_csv(
-    out: TextIO, columns: tuple[str, ...], rows: Iterable[dict[str, Any]], *, lineterminator: str = "\n"
-) -> int:
-    """Write rows as CSV, with a head; how many there were."""
-    writer = csv.DictWriter(out, columns, lineterminator=lineterminator)
-    writer.writeheader()
-    number = 0
-    for row in rows:
-        number += 1
-        writer.writerow(cells(row))
-    return number
-
-
-def cells(row: dict[str, Any]) -> dict[str, Any]:
-    """A row for CSV: objects as JSON. A text that a spreadsheet would take for a formula is quoted."""
-    return {name: _cell(value) if isinstance(value, str) else _cell_of(plain(value)) for name, value in row.items()}
-
-
-def _cell_of(value: Any) -> Any:
-    return json.dumps(value, default=plain) if isinstance(value, (dict, list)) else value
-
-
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-
-
-def _cell(value: str) -> str:
-    if not _NUMBER.fullmatch(value) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
 
 
 def money(amount: Decimal) -> str:

@@ -10,7 +10,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from llmguard.errors import UsageError
-from llmguard.usage.limits.windows import WINDOWS, window, zone_of
+from llmguard.usage.limits.windows import WINDOWS, window
+from llmguard.usage.periods import zone_of
 
 #: What calls are told apart by: columns of their rows.
 DIMENSIONS = ("user_id", "tenant", "service_name", "model", "provider")
@@ -75,7 +76,7 @@ class Limit(NamedTuple):
 
     def span(self, now: datetime) -> tuple[datetime, datetime]:
         """The window at hand."""
-        return window(self.window, now, zone_of(self.time_zone))
+        return window(self.window, now, zone_of(self.time_zone, "time_zone"))
 
 
 def key_of(parts: list[Any]) -> str:
@@ -135,7 +136,7 @@ def checked(limit: Limit) -> Limit:
             raise UsageError(f"no scope is called {name!r}: one of {', '.join(DIMENSIONS)}")
         if not isinstance(value, str) or not value or "\0" in value:
             raise UsageError(f"the {SPOKEN.get(name, name)} of a limit must be a name, or {EACH} for each")
-    zone_of(limit.time_zone)
+    zone_of(limit.time_zone, "time_zone")
     if limit.warn_at is not None and not 0 < limit.warn_at <= 1:
         raise UsageError(f"warn-at must be a share from 0 to 1, not {limit.warn_at!r}")
     return limit._replace(value=value_of(limit.value, limit.kind))

@@ -37,19 +37,3 @@ def window(limit_type: str, now: datetime, zone: tzinfo = timezone.utc) -> tuple
     else:
         raise UsageError(f'no limit is called "{limit_type}": one of {", ".join(WINDOWS)}')
     return tuple(at.replace(tzinfo=zone).astimezone(timezone.utc) for at in (first, last))  # type: ignore[return-value]
-
-
-def zone_of(name: str) -> tzinfo:
-    """The time zone of a name ("UTC", "Europe/Berlin").
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name.upper() in ("", "UTC"):
-        return timezone.utc
-    from zoneinfo import ZoneInfo
-
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise UsageError(f"there is no time zone {name!r}; names look like Europe/Berlin") from None

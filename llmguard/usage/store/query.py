@@ -114,6 +114,47 @@ def newest(
     return rows if after is not None else rows[::-1]
 
 
+def page(
+    engine: Engine,
+    period: Period,
+    filters: dict[str, str],
+    limit: int,
+    behind: tuple[datetime, str] | None = None,
+    offset: int = 0,
+) -> list[dict[str, Any]]:
+    """Rows, newest first.
+
+    Args:
+        engine: of the ledger.
+        period: which calls.
+        filters: see `FILTERS`.
+        limit: how many.
+        behind: (created_at, id) of the last row of the page before: what is written meanwhile shifts nothing.
+        offset: how many to leave out, for who counts pages.
+
+    Raises:
+        SQLAlchemyError: the database does not answer.
+    """
+    logs = usage_logs.c
+    statement = select(usage_logs).where(*conditions_of(period, filters))
+    if behind is not None:
+        moment, identity = behind
+        statement = statement.where((logs.created_at < moment) | ((logs.created_at == moment) & (logs.id < identity)))
+    statement = statement.order_by(logs.created_at.desc(), logs.id.desc()).limit(limit).offset(offset)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def number_of(engine: Engine, period: Period, filters: dict[str, str]) -> int:
+    """How many rows there are.
+
+    Raises:
+        SQLAlchemyError: the database does not answer.
+    """
+    with engine.connect() as connection:
+        return int(connection.execute(select(func.count()).where(*conditions_of(period, filters))).scalar_one())
+
+
 def every(engine: Engine, period: Period, filters: dict[str, str]) -> Iterator[dict[str, Any]]:
     """All rows, oldest first, however many: they are read in pieces.
 

@@ -1,0 +1,83 @@
+"""Who asks, and what he may see: his own calls, or, as an administrator, all.
+
+An application that has users of its own says who asks:
+
+    app.dependency_overrides[current_user] = get_current_active_user
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import Depends, HTTPException, Request
+
+_NAMES = ("id", "user_id", "sub", "username", "email")
+
+
+class Viewer(NamedTuple):
+    """Who asks.
+
+    Attributes:
+        user_id: as the rows of his calls have it; "" for nobody's.
+        is_admin: whether he may see the calls of all.
+    """
+
+    user_id: str
+    is_admin: bool = False
+
+
+async def current_user(request: Request) -> Any:
+    """Who asks: by default the owner of the API key that comes with the request, in `Authorization: Bearer ...` or
+    `X-API-Key`.
+
+    Returns:
+        A `Viewer`; what an application puts in its place may give an object, or a mapping, with an `id`, `user_id` or
+        `sub`, or the identifier itself: its calls are what is shown.
+
+    Raises:
+        HTTPException: 401, without a key that is known.
+    """
+    granted = getattr(request.app.state, "llmguard_viewer", None)
+    if isinstance(granted, Viewer):  # of `llmguard serve` on the loopback
+        return granted
+    raise HTTPException(401, "an API key is needed", {"WWW-Authenticate": "Bearer"})
+
+
+def viewer(user: Annotated[Any, Depends(current_user)]) -> Viewer:
+    """Who asks, whatever the application's own users are.
+
+    Raises:
+        HTTPException: 401, nobody; 403, somebody without an identifier.
+    """
+    if user is None:
+        raise HTTPException(401, "nobody is logged in", {"WWW-Authenticate": "Bearer"})
+    if isinstance(user, Viewer):
+        found = user
+    else:
+        found = Viewer(_identifier(user))
+    if not found.user_id and not found.is_admin:
+        raise HTTPException(403, "this user has no identifier, and so no calls")
+    return found
+
+
+def administrator(asks: Annotated[Viewer, Depends(viewer)]) -> Viewer:
+    """Who asks, where only administrators may. An application that has its own gives `Viewer(..., is_admin=True)`, or
+    puts a dependency of its own in the place of this one.
+
+    Raises:
+        HTTPException: 403.
+    """
+    if not asks.is_admin:
+        raise HTTPException(403, "only administrators may see this")
+    return asks
+
+
+def _identifier(user: Any) -> str:
+    if isinstance(user, Mapping):
+        found = next((user[name] for name in _NAMES if user.get(name) is not None), None)
+    elif isinstance(user, (str, int)) and not isinstance(user, bool):
+        found = user
+    else:
+        found = next((value for name in _NAMES if (value := getattr(user, name, None)) is not None), None)
+    return "" if found is None else str(found)
