@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from llmguard import __version__
-from llmguard.cli import baseline, config, db, limits, prices, usage
+from llmguard.cli import baseline, config, db, keys, limits, prices, usage
 from llmguard.cli.check import check
 from llmguard.cli.coverage import coverage
 from llmguard.cli.doctor import doctor
 from llmguard.cli.init import init
 from llmguard.cli.migrate import migrate
 from llmguard.cli.rules import explain, rules
+from llmguard.cli.serve import serve
 from llmguard.cli.suppress import suppress
 
 app = typer.Typer(
@@ -37,6 +38,8 @@ app.add_typer(usage.app, name="usage")
 app.add_typer(limits.app, name="limits")
 app.add_typer(prices.app, name="prices")
 app.add_typer(db.app, name="db")
+app.add_typer(keys.app, name="keys")
+app.command()(serve)
 app.command()(explain)
 app.command()(rules)
 

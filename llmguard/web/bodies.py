@@ -141,3 +141,34 @@ class Totals(BaseModel):
     totals: list[Line]
     total: Line
     calls_deleted_before: str | None = None
+
+
+class Envelope(BaseModel):
+    """What administrators' routes answer."""
+
+    success: Literal[True] = True
+    data: Any
+    message: str
+
+
+class UsageType(BaseModel):
+    """What tokens were used for."""
+
+    name: str
+    tokens: int
+    percentage: float
+
+
+class LLMCost(BaseModel):
+    """What a model costs in a period. `currentCost` is null where no price is known, and so is `costPerToken`."""
+
+    id: str
+    name: str
+    type: Literal["llm"] = "llm"
+    status: Literal["active", "unpriced"]
+    currentCost: float | None  # noqa: N815  (the names that its users' pages read)
+    currency: Literal["USD"] = "USD"
+    tokenUsage: str  # noqa: N815
+    costPerToken: str | None  # noqa: N815
+    usageTypes: list[UsageType]  # noqa: N815
+    recommendation: str | None

@@ -12,6 +12,9 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, HTTPException, Request
 
+from llmguard.usage.store.api_keys import owner_of
+from llmguard.web.ledger import ledger
+
 _NAMES = ("id", "user_id", "sub", "username", "email")
 
 
@@ -27,7 +30,7 @@ class Viewer(NamedTuple):
     is_admin: bool = False
 
 
-async def current_user(request: Request) -> Any:
+def current_user(request: Request) -> Any:
     """Who asks: by default the owner of the API key that comes with the request, in `Authorization: Bearer ...` or
     `X-API-Key`.
 
@@ -38,10 +41,18 @@ async def current_user(request: Request) -> Any:
     Raises:
         HTTPException: 401, without a key that is known.
     """
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    key = given.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "").strip()
+    if key:
+        with ledger.reading() as engine:
+            owner = owner_of(engine, key)
+        if owner is not None:
+            return Viewer(*owner)
+        raise HTTPException(401, "this API key is not known, or has ended", {"WWW-Authenticate": "Bearer"})
     granted = getattr(request.app.state, "llmguard_viewer", None)
     if isinstance(granted, Viewer):  # of `llmguard serve` on the loopback
         return granted
-    raise HTTPException(401, "an API key is needed", {"WWW-Authenticate": "Bearer"})
+    raise HTTPException(401, "an API key is needed: llmguard keys create", {"WWW-Authenticate": "Bearer"})
 
 
 def viewer(user: Annotated[Any, Depends(current_user)]) -> Viewer:

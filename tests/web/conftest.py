@@ -35,11 +35,11 @@ def add(ledger: Ledger) -> Callable[..., str]:
 def client(ledger: Ledger, settings: UsageSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Asks the routes as the user that the header `x-test-user` names; `*` is an administrator."""
     optional("fastapi")
-    from fastapi import FastAPI, Request
+    from fastapi import Request
     from fastapi.testclient import TestClient
 
     from llmguard.web import ledger as opened
-    from llmguard.web import llm_usage
+    from llmguard.web.app import create_app
     from llmguard.web.viewer import Viewer, current_user
 
     def who(request: Request) -> Any:
@@ -48,8 +48,7 @@ def client(ledger: Ledger, settings: UsageSettings, monkeypatch: pytest.MonkeyPa
 
     who.__annotations__["request"] = Request  # the name is one of this function, where FastAPI does not look
     monkeypatch.setattr(opened.ledger, "_settings", lambda: settings)
-    app = FastAPI()
-    app.include_router(llm_usage.router, prefix="/api/llm/usage", tags=["LLM Usage"])
+    app = create_app()
     app.dependency_overrides[current_user] = who
     with TestClient(app, headers={"x-test-user": "ann"}, raise_server_exceptions=False) as found:
         yield found

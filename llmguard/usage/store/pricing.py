@@ -107,6 +107,21 @@ def end_price(engine: Engine, provider: str, model: str, at: datetime) -> int:
         return int(connection.execute(changed).rowcount)
 
 
+def priced_models(engine: Engine, provider: str = "", *, active_only: bool = True) -> list[dict[str, Any]]:
+    """The rows of the table, those of one provider or of all: prices of one's own, and copies of the list.
+
+    Raises:
+        SQLAlchemyError: the database does not answer.
+    """
+    statement = select(model_pricing).order_by(model_pricing.c.provider, model_pricing.c.model_name, model_pricing.c.id)
+    if provider:
+        statement = statement.where(model_pricing.c.provider == provider)
+    if active_only:
+        statement = statement.where(model_pricing.c.is_active)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(statement).mappings()]
+
+
 def write_list(engine: Engine, catalog: Catalog, providers: Iterable[str]) -> int:
     """Show the list prices of providers as rows, for those who read the table, where it has none of a model; how many.
 

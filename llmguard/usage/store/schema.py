@@ -24,7 +24,7 @@ from llmguard.usage.store.older.found import Found
 from llmguard.usage.store.older.restore import restore
 
 #: Every revision, oldest first; a test holds the migrations against it.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "llmguard_alembic_version"
 _ADVISORY_KEY = 0x6C6C6D67  # "llmg"

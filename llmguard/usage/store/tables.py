@@ -265,6 +265,20 @@ usage_retention = Table(
     Column("noted_at", UTC, nullable=False),
 )
 
+#: Who may ask the usage API, by which key; of a key only its digest.
+api_keys = Table(
+    "llm_api_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("key_hash", String(64), nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("name", Text),
+    Column("is_admin", Boolean, nullable=False),
+    Column("created_at", UTC, nullable=False),
+    Column("expires_at", UTC),
+    Column("revoked_at", UTC),
+)
+
 #: What a row adds to the roll-ups.
 SUMS = (
     "calls",
