@@ -76,10 +76,8 @@ def asked(name: str, who: Viewer, paths: tuple[str, ...]) -> int:
                 assert response.status_code == 200, response.text
             p95 = percentile(times, 95) or 0
             slow += p95 > MOST
-            whose = "all" if who.is_admin else "own"
-            print(
-                f"{name:10} {whose} p50 {percentile(times, 50):5} ms  p95 {p95:5} ms  {'!' if p95 > MOST else ' '} {path}"
-            )
+            mark, whose = "!" if p95 > MOST else " ", "all" if who.is_admin else "own"
+            print(f"{name:10} {whose} p50 {percentile(times, 50):5} ms  p95 {p95:5} ms  {mark} {path}")
     return slow
 
 

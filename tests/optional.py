@@ -11,7 +11,18 @@ from typing import Any
 
 import pytest
 
-_TOOLS = frozenset({"check_jsonschema", "genai_prices", "jsonschema", "junitparser", "markdown_it", "sarif_pydantic"})
+_TOOLS = frozenset(
+    {
+        "axe_playwright_python.sync_playwright",
+        "check_jsonschema",
+        "genai_prices",
+        "jsonschema",
+        "junitparser",
+        "markdown_it",
+        "playwright.sync_api",
+        "sarif_pydantic",
+    }
+)
 
 
 def optional(name: str) -> Any:

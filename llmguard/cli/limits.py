@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +11,6 @@ from llmguard.cli.usage import asked
 from llmguard.printable import printable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from llmguard.usage.limits.limit import Limit
     from llmguard.usage.limits.rules import Rules
 
 app = typer.Typer(
@@ -76,11 +72,11 @@ def show(output_format: Format = asked.Form.TABLE, database_url: asked.Database 
 
     Exit code: 0, 2 a ledger that cannot be used.
     """
-    from llmguard.usage.store.limits import load
+    from llmguard.usage.store.limits import described, load, used_now
 
     with asked.ledger(database_url) as engine:
         rules = load(engine)
-        rows = [_described(limit, used) for limit in rules.limits for used in [_used(engine, limit)]]
+        rows = [described(limit, used) for limit in rules.limits for used in [used_now(engine, limit)]]
     stopped = [{"stopped": stop.says(), "reason": stop.reason, "id": stop.identity} for stop in rules.stops]
     if output_format is asked.Form.JSON:
         typer.echo(asked.as_json({"version": 1, "limits": rows, "stops": stopped, "problems": rules.problems}))
@@ -185,7 +181,7 @@ def try_(
     from llmguard.errors import RateLimitExceeded
     from llmguard.usage.limits.charged import charges_of
     from llmguard.usage.limits.counting import has_room
-    from llmguard.usage.store.limits import load
+    from llmguard.usage.store.limits import load, used_now
 
     fields = {"user_id": user, "tenant": tenant, "service_name": service, "model": model, "provider": provider}
     with asked.ledger(database_url) as engine:
@@ -199,7 +195,7 @@ def try_(
         refused = False
         for each in held:
             assert each.limit is not None
-            used = _used(engine, each.limit, each.scope)
+            used = used_now(engine, each.limit, each.scope)
             fits = has_room(each.charge, used, 0)
             refused = refused or not fits
             kind = each.charge.kind
@@ -272,40 +268,6 @@ def _scope_or_all(command: str, everything: bool, *given: str) -> dict[str, Any]
     if bool(scope) == everything:
         raise UsageError(f"limits {command}: say which calls (--user, --service, ...), or --all")
     return scope
-
-
-def _used(engine: Engine, limit: Limit, scope: Any = None) -> int:
-    """What is used of a limit in the window at hand, by one counter: of a limit for each, by the fullest."""
-    from llmguard.usage.limits.limit import EACH
-    from llmguard.usage.store.counters import fullest
-    from llmguard.usage.store.limits import used_of
-
-    chosen = limit.scope if scope is None else scope
-    if all(value != EACH for _, value in chosen):
-        return used_of(engine, limit, chosen)
-    since, _ = limit.span(datetime.now(timezone.utc))
-    with engine.connect() as connection:
-        return fullest(connection, limit.key(chosen), int(since.timestamp()))
-
-
-def _described(limit: Limit, used: int) -> dict[str, Any]:
-    from llmguard.usage.limits.limit import DIMENSIONS, amount
-
-    return {
-        "limit": limit.says(),
-        "kind": limit.kind,
-        "window": limit.window,
-        "value": f"{limit.value.normalize():f}",
-        **{name: dict(limit.scope).get(name, "") for name in DIMENSIONS},
-        "used": f"{amount(limit.kind, used).normalize():f}",
-        "resets_at": limit.span(datetime.now(timezone.utc))[1].isoformat(),
-        "time_zone": limit.time_zone,
-        "on_outage": limit.on_outage,
-        "unpriced": limit.unpriced,
-        "warn_at": limit.warn_at,
-        "origin": limit.origin,
-        "id": limit.identity,
-    }
 
 
 def _shown(kind: str, number: int) -> str:

@@ -1,4 +1,4 @@
-"""`llmguard serve`: the usage API on this machine."""
+"""`llmguard serve`: the page and the usage API on this machine."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def serve(
     require_key: Annotated[bool, typer.Option("--require-key", help="Ask for an API key on the loopback too.")] = False,
     database_url: asked.Database = "",
 ) -> None:
-    """Serve what is in the ledger over HTTP: `/api/llm/usage`, `/api/v1/admin/llm-usage`, `/api/v1/finops/llm-costs`,
-    and `/openapi.json`.
+    """Serve what is in the ledger over HTTP: the page `/finops/llm-costs`, and what it asks, `/api/llm/usage`,
+    `/api/v1/admin/llm-usage`, `/api/v1/finops/llm-costs` and `/openapi.json`.
 
     On the loopback whoever asks may see the calls of all. Anywhere else, and with --require-key, every request needs a
     key of `llmguard keys create`, and shows the calls of its user.

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from llmguard import __version__
-from llmguard.web import admin, costs, llm_usage
+from llmguard.web import admin, costs, llm_usage, pages
 from llmguard.web.ledger import ledger
 from llmguard.web.problems import of, problem
 from llmguard.web.viewer import Viewer
@@ -48,6 +48,8 @@ def create_app(*, local: bool = False) -> FastAPI:
     app.include_router(llm_usage.router, prefix="/api/llm/usage", tags=["LLM Usage"])
     app.include_router(admin.router, prefix="/api/v1/admin/llm-usage", tags=["LLM Usage, administrators"])
     app.include_router(costs.router, prefix="/api/v1/finops", tags=["FinOps"])
+
+    app.include_router(pages.router)
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -133,14 +133,48 @@ class Line(Sum):
     before: Sum | None = None
 
 
+class Span(BaseModel):
+    """A period; null for an open end."""
+
+    since: str | None
+    until: str | None
+
+
 class Totals(BaseModel):
-    """Sums by dimensions: all of them, and `total` of all."""
+    """Sums by dimensions: all of them, and `total` of all; of which period, and which one is before it (null where that
+    has no beginning)."""
 
     success: Literal[True] = True
     by: list[str]
     totals: list[Line]
     total: Line
-    calls_deleted_before: str | None = None
+    period: Span
+    before: Span | None
+
+
+class UnpricedModel(BaseModel):
+    """A model without a known price."""
+
+    provider: str
+    model: str
+    calls: int
+
+
+class Unpriced(BaseModel):
+    """Models without a known price, those with the most calls first."""
+
+    success: Literal[True] = True
+    models: list[UnpricedModel]
+
+
+class Limits(BaseModel):
+    """Limits that are enforced, with what is used of them in the window at hand; what is stopped; what is not enforced,
+    and why."""
+
+    success: Literal[True] = True
+    limits: list[dict[str, Any]]
+    stopped: list[dict[str, Any]]
+    problems: list[str]
 
 
 class Envelope(BaseModel):

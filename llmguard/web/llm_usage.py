@@ -17,7 +17,8 @@ from llmguard.usage.limits.standing import standing
 from llmguard.usage.limits.windows import WINDOWS
 from llmguard.usage.periods import period, zone_of
 from llmguard.usage.recorder import recorder
-from llmguard.usage.store.query import Period, every, number_of, page
+from llmguard.usage.store.limits import described, load, used_now
+from llmguard.usage.store.query import Period, every, number_of, page, unpriced
 from llmguard.usage.store.read import usage_stats
 from llmguard.usage.store.tables import usage_logs
 from llmguard.usage.store.totals import TIMES, Key, Sums, before, dimensions, totals
@@ -135,7 +136,8 @@ def totals_by(
     """Calls, tokens and cost by one dimension or two: of all calls, not of a page."""
     asked = which.of(asks)
     dims = dimensions(by)
-    earlier = before(asked.period) if compare and not any(name in TIMES for name in dims) else None
+    prior = before(asked.period) if asked.period.since is not None else None
+    earlier = prior if compare and not any(name in TIMES for name in dims) else None
     with ledger.reading() as engine:
         found = totals(engine, dims, asked.period, asked.filters, asked.zone)
         past = totals(engine, dims, earlier, asked.filters, asked.zone) if earlier is not None else {}
@@ -144,7 +146,37 @@ def totals_by(
     if format == "csv":
         return _as_csv("llm_usage_totals", (*dims, *Sums._fields), (_cells(dims, line) for line in lines))
     whole = sum(found.values(), Sums()), sum(past.values(), Sums()) if earlier is not None else None
-    return bodies.Totals(by=list(dims), totals=lines, total=_line((), *whole))
+    earlier_span = _span(prior) if prior is not None else None
+    total = _line((), *whole)
+    return bodies.Totals(by=list(dims), totals=lines, total=total, period=_span(asked.period), before=earlier_span)
+
+
+def _span(when: Period) -> bodies.Span:
+    return bodies.Span(**{name: at and at.isoformat() for name, at in when._asdict().items()})
+
+
+@router.get("/unpriced")
+def unpriced_models(asks: Asks, which: Which) -> bodies.Unpriced:
+    """Models whose price is not known: their calls are in no cost."""
+    asked = which.of(asks)
+    with ledger.reading() as engine:
+        found = unpriced(engine, asked.period, 100, asked.filters)
+    rows = [bodies.UnpricedModel(provider=provider, model=model, calls=calls) for provider, model, calls in found]
+    return bodies.Unpriced(models=rows)
+
+
+@router.get("/limits")
+def limits(asks: Asks) -> bodies.Limits:
+    """The limits that are enforced: one's own, or all of them for administrators."""
+    with ledger.reading() as engine:
+        rules = load(engine)
+        if asks.is_admin:
+            shown = [(limit, limit.scope) for limit in rules.limits]
+        else:
+            shown = list(rules.of({"user_id": asks.user_id}))
+        rows = [described(limit._replace(scope=scope), used_now(engine, limit, scope)) for limit, scope in shown]
+    stopped = [{"stopped": stop.says(), "reason": stop.reason} for stop in rules.stops if asks.is_admin]
+    return bodies.Limits(limits=rows, stopped=stopped, problems=list(rules.problems) if asks.is_admin else [])
 
 
 def _line(key: Key, sums: Sums, past: Sums | None) -> bodies.Line:

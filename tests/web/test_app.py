@@ -158,7 +158,7 @@ def test_on_the_loopback_only_its_names_are_heard(client: Any, add: Add, ledger:
 
 def test_the_document_names_every_answer(client: Any) -> None:
     document = client.get("/openapi.json").json()
-    assert len(document["paths"]) == 6 + len(ADMIN_PATHS) + 1 + 1
+    assert len(document["paths"]) == 8 + len(ADMIN_PATHS) + 1 + 1
     for path, methods in document["paths"].items():
         for operation in methods.values():
             assert {"200", "401", "403", "422", "503"} <= set(operation["responses"]), path

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select, text, update
 
 from llmguard.errors import UsageError
-from llmguard.usage.limits.limit import EACH, Limit, checked, scope_of, units
+from llmguard.usage.limits.limit import DIMENSIONS, EACH, Limit, amount, checked, scope_of, units
 from llmguard.usage.limits.rules import SHIPPED, Rules, Scope, rules_from
-from llmguard.usage.store.counters import read_counters
+from llmguard.usage.store.counters import fullest, read_counters
 from llmguard.usage.store.tables import rate_limit_configs, rate_limits, stops, usage_hourly, usage_logs
 
 #: What tells whether anything has changed: a number of rows, their last change, their sum.
@@ -203,6 +203,40 @@ def used_of(engine: Engine, limit: Limit, scope: Scope) -> int:
     if found is not None:
         return found[0]
     return used_before(engine, limit, scope, since, until) if limit.since is not None and limit.since > since else 0
+
+
+def used_now(engine: Engine, limit: Limit, scope: Scope | None = None) -> int:
+    """What is used of a limit in the window at hand, by one counter: of a limit for each, by the fullest.
+
+    Raises:
+        SQLAlchemyError: the database does not answer.
+    """
+    chosen = limit.scope if scope is None else scope
+    if all(value != EACH for _, value in chosen):
+        return used_of(engine, limit, chosen)
+    since, _ = limit.span(datetime.now(timezone.utc))
+    with engine.connect() as connection:
+        return fullest(connection, limit.key(chosen), int(since.timestamp()))
+
+
+def described(limit: Limit, used: int) -> dict[str, Any]:
+    """A limit for a reader: `{"limit": in words, "kind", "window", "value", "used", "resets_at", ...}` and its scope;
+    amounts are texts."""
+    return {
+        "limit": limit.says(),
+        "kind": limit.kind,
+        "window": limit.window,
+        "value": f"{limit.value.normalize():f}",
+        **{name: dict(limit.scope).get(name, "") for name in DIMENSIONS},
+        "used": f"{amount(limit.kind, used).normalize():f}",
+        "resets_at": limit.span(datetime.now(timezone.utc))[1].isoformat(),
+        "time_zone": limit.time_zone,
+        "on_outage": limit.on_outage,
+        "unpriced": limit.unpriced,
+        "warn_at": limit.warn_at,
+        "origin": limit.origin,
+        "id": limit.identity,
+    }
 
 
 def _is_default(limit: Limit) -> bool:

@@ -71,7 +71,9 @@ def without_a_look(engine: Engine) -> int:
         return int(connection.execute(statement).scalar_one())
 
 
-def unpriced(engine: Engine, period: Period | None = None, most: int = 5) -> list[tuple[str, str, int]]:
+def unpriced(
+    engine: Engine, period: Period | None = None, most: int = 5, filters: dict[str, str] | None = None
+) -> list[tuple[str, str, int]]:
     """Models without a known price: (provider, model, number of calls), those with the most calls first.
 
     Raises:
@@ -80,7 +82,7 @@ def unpriced(engine: Engine, period: Period | None = None, most: int = 5) -> lis
     logs = usage_logs.c
     number = func.count()
     statement = select(logs.provider, logs.model, number).where(logs.price_status == "unknown")
-    statement = statement.where(*within(logs.created_at, period or Period())).group_by(logs.provider, logs.model)
+    statement = statement.where(*conditions_of(period or Period(), filters or {})).group_by(logs.provider, logs.model)
     with engine.connect() as connection:
         found = connection.execute(statement.order_by(number.desc(), logs.provider, logs.model).limit(most)).all()
     return [(row[0] or "", row[1] or "", row[2]) for row in found]
