@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query
 from llmguard.usage.periods import period, zone_of
 from llmguard.usage.store.query import Period, contents, unpriced
 from llmguard.usage.store.read import usage_report
-from llmguard.usage.store.totals import Sums, totals
+from llmguard.usage.store.totals import Sums, folded, totals
 from llmguard.usage.tracker import llm_usage_tracker
 from llmguard.usage.written import plain
 from llmguard.web import bodies
@@ -74,14 +74,18 @@ def breakdown(_: Admin, since: Since = "", until: Until = "", time_zone: Zone = 
     """The costs of a period, this month's by default, by model, provider, feature and user."""
     zone = zone_of(time_zone, "time_zone")
     when = period(since or datetime.now(zone).strftime("%Y-%m"), until, zone, ("since", "until"))
+    dims = ("model", "provider", "feature", "service", "user")
     with ledger.reading() as engine:
-        by = {
-            dimension: [{"name": " ".join(filter(None, key[0])), **_told(sums)} for key, sums in found.items()]
-            for dimension in ("model", "provider", "feature", "service", "user")
-            for found in [totals(engine, (dimension,), when, {})]
-        }
-        whole = totals(engine, (), when, {}).get((), Sums())
+        found = totals(engine, dims, when, {})
         lacking = unpriced(engine, when, 100)
+    by = {
+        dimension: [
+            {"name": " ".join(filter(None, key[0])), **_told(sums)}
+            for key, sums in folded(dims, found, dimension).items()
+        ]
+        for dimension in dims
+    }
+    whole = sum(found.values(), Sums())
     data = {f"by_{dimension}": lines for dimension, lines in by.items()}
     named = [{"provider": provider, "model": model, "calls": calls} for provider, model, calls in lacking]
     return _enveloped({"total": _told(whole), **data, "unpriced_models": named}, "cost breakdown")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from llmguard.usage.store.totals import Sums, totals
+from llmguard.usage.store.totals import Sums, folded, totals
 from llmguard.web import bodies
 from llmguard.web.ledger import ledger
 from llmguard.web.parameters import Chosen
@@ -17,6 +17,7 @@ from llmguard.web.viewer import Viewer, viewer
 
 router = APIRouter(route_class=ProblemRoute, responses=responses(401, 403, 422, 503))
 _MILLION = 1_000_000
+_DIMENSIONS = ("model", "feature")
 
 
 @router.get("/llm-costs")
@@ -26,8 +27,8 @@ def llm_costs(
     """Each model of the period, the dearest first: of all calls for administrators, else of one's own."""
     asked = which.of(asks)
     with ledger.reading() as engine:
-        by_model = totals(engine, ("model",), asked.period, asked.filters, asked.zone)
-        by_use = totals(engine, ("model", "feature"), asked.period, asked.filters, asked.zone)
+        by_use = totals(engine, _DIMENSIONS, asked.period, asked.filters, asked.zone)
+    by_model = folded(_DIMENSIONS, by_use, "model")
     uses: dict[tuple[str, ...], list[tuple[str, int]]] = {}
     for (model, (feature,)), sums in by_use.items():
         uses.setdefault(model, []).append((feature or "(no feature)", sums.tokens))

@@ -118,6 +118,15 @@ def totals(
     return ordered(by, found)
 
 
+def folded(by: Sequence[str], found: dict[Key, Sums], dimension: str) -> dict[Key, Sums]:
+    """Sums by several dimensions, added up by one of them: one question instead of one for each."""
+    place = by.index(dimension)
+    sums: dict[Key, Sums] = {}
+    for key, each in found.items():
+        sums[key[place],] = sums.get((key[place],), Sums()) + each
+    return ordered((dimension,), sums)
+
+
 def _parts(period: Period) -> list[tuple[Period, bool]]:
     """A period as what is made of whole hours (True), of which there are sums, and what is left at its ends."""
     since, until = period
