@@ -19,6 +19,8 @@ export function line(element, days, now, before, measure) {
   if (days.length < 2) return;
   const ink = color("--soft");
   const text = (value) => (value === null || value === undefined ? "–" : measure === "cost" ? money(String(value)) : count(value));
+  const most = Math.max(...now, ...before.map((value) => value ?? 0));
+  const tick = (value) => (measure === "cost" && most >= 0.1 ? "$" + value.toFixed(2) : text(value));
   const axis = { stroke: ink, grid: { stroke: color("--edge"), width: 0.5 }, ticks: { stroke: color("--edge"), width: 0.5 } };
   new uPlot(
     {
@@ -30,7 +32,7 @@ export function line(element, days, now, before, measure) {
         { label: "this period", stroke: color("--accent"), width: 2, value: (_, value) => text(value) },
         { label: "period before", stroke: ink, width: 1.5, dash: [6, 4], value: (_, value) => text(value) },
       ],
-      axes: [axis, { ...axis, size: 80, values: (_, ticks) => ticks.map(text) }],
+      axes: [axis, { ...axis, size: 80, values: (_, ticks) => ticks.map(tick) }],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
     },
     [days.map((day) => Date.parse(day + "T00:00:00Z") / 1000), now, before],
