@@ -103,6 +103,13 @@ def test_the_litellm_callback_is_looked_for_in_the_whole_project(project: Path) 
     assert hook("app.py", cwd=project).stdout == ""
     (project / "start.py").write_text("def setup_litellm_tracking():\n    pass\n")
     assert hook("app.py", cwd=project).stdout == SEEN + WARNED
+    for folder in ("docs/examples/app", "examples", "tests"):  # which are not this program
+        (project / folder).mkdir(parents=True)
+        (project / folder / "main.py").write_text(
+            "from llmguard import setup_litellm_tracking\nsetup_litellm_tracking()\n"
+        )
+    commit_all(project)
+    assert hook("app.py", cwd=project).stdout == SEEN + WARNED
 
 
 def script():  # type: ignore[no-untyped-def]

@@ -98,8 +98,8 @@ def _is_module(path: str, module: str) -> bool:
     return f"/{below}".endswith("/" + module.replace(".", "/"))
 
 
-#: Files of tests: what they install holds for them only.
-_TEST = re.compile(r"(^|/)(tests?/|fixtures/|test_[^/]*\.py$|[^/]*_test\.py$|conftest\.py$)")
+#: Files of tests and examples: what they install holds for them only.
+_TEST = re.compile(r"(^|/)(tests?/|fixtures/|docs?/|examples?/|test_[^/]*\.py$|[^/]*_test\.py$|conftest\.py$)")
 
 
 def mentions_setup(data: bytes) -> bool:
@@ -110,7 +110,7 @@ def mentions_setup(data: bytes) -> bool:
 def installs_callback(data: bytes, path: str) -> bool:
     """Whether a file really calls what installs the LiteLLM callback, for the program.
 
-    Defining or importing it is not enough, and neither is what the module that defines it does, nor what a test does.
+    Defining or importing it is not enough, and neither is what the module that defines it does, nor what a test or an example does.
     """
     if not mentions_setup(data) or _TEST.search(path.replace(os.sep, "/")):
         return False
