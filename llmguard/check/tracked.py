@@ -110,7 +110,8 @@ def mentions_setup(data: bytes) -> bool:
 def installs_callback(data: bytes, path: str) -> bool:
     """Whether a file really calls what installs the LiteLLM callback, for the program.
 
-    Defining or importing it is not enough, and neither is what the module that defines it does, nor what a test or an example does.
+    Defining or importing it is not enough, and neither is what the module that defines it does, nor what a test or an
+    example does.
     """
     if not mentions_setup(data) or _TEST.search(path.replace(os.sep, "/")):
         return False
