@@ -76,7 +76,8 @@ def _moment(option: str, text: str, zone: tzinfo) -> datetime | None:
         else:
             found = datetime.fromisoformat(text.replace("Z", "+00:00"))
         found = found if found.tzinfo else found.replace(tzinfo=zone)
-        found.astimezone(timezone.utc)  # the ledger's own; the year 1 has none everywhere
+        utc = found.astimezone(timezone.utc)  # the ledger's own; the year 1 has none everywhere
+        utc - timedelta(days=2), utc + timedelta(days=2)  # and what is beside it
     except (ValueError, OverflowError):
         problem = (
             f"{option}: {text!r} is no time; write 2026-11-01, 2026-11-01T12:00, 2026-11, yesterday, 7d, 24h or all"

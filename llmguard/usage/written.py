@@ -50,7 +50,11 @@ def _cell_of(value: Any) -> Any:
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
+#: How a text begins that a spreadsheet takes for a formula (OWASP, CSV injection), in wide letters too.
+_FORMULAS = frozenset("=+-@\t\r\n＝＋－＠")
+
+
 def _cell(value: str) -> str:
-    if not _NUMBER.fullmatch(value) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    if not _NUMBER.fullmatch(value) and value[:1] in _FORMULAS:
         return "'" + value
     return value

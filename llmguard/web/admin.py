@@ -16,7 +16,7 @@ from llmguard.usage.tracker import llm_usage_tracker
 from llmguard.usage.written import plain
 from llmguard.web import bodies
 from llmguard.web.ledger import ledger
-from llmguard.web.parameters import Since, Until, Zone
+from llmguard.web.parameters import Since, Until, Zone, check_texts
 from llmguard.web.problems import ProblemRoute, responses
 from llmguard.web.viewer import Viewer, administrator
 
@@ -54,6 +54,7 @@ def report(
         "feature_context": feature_context,
         "service_name": service_name,
     }
+    check_texts(filters)
     when = period(since, until, timezone.utc, ("since", "until"))
     with ledger.reading() as engine:
         found = usage_report(engine, *when, **{name: value for name, value in filters.items() if value})
@@ -111,6 +112,7 @@ def pricing(_: Admin, provider: Text = "", active_only: bool = True) -> bodies.E
     """Prices of one's own, and those that the table shows of the list."""
     from llmguard.usage.store.pricing import priced_models
 
+    check_texts({"provider": provider})
     with ledger.reading() as engine:
         rows = priced_models(engine, provider, active_only=active_only)
     return _enveloped([_plain(row) for row in rows], "prices")

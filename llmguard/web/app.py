@@ -5,13 +5,15 @@ uvicorn --factory llmguard.web.app:create_app --workers 4
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llmguard import __version__
 from llmguard.web import admin, costs, llm_usage, pages
@@ -31,6 +33,7 @@ _HEADERS = {
 }
 #: What a browser on this machine may call this machine: another name that leads here is somebody's trick.
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_PORT = re.compile(r":\d*\Z")
 
 
 def create_app(*, local: bool = False) -> FastAPI:
@@ -51,18 +54,7 @@ def create_app(*, local: bool = False) -> FastAPI:
 
     app.include_router(pages.router)
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        if local and (request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host")) not in (
-            *LOCAL_NAMES,
-            "testserver",
-        ):
-            response = problem(403, "this address is for this machine alone")
-        else:
-            response = await call_next(request)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+    app.add_middleware(Guard, local=local)
 
     async def told(_: Request, error: Exception) -> Response:
         return of(error)
@@ -70,6 +62,48 @@ def create_app(*, local: bool = False) -> FastAPI:
     for kind in (HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, told)
     return app
+
+
+class Guard:
+    """Refuses what other websites have a browser ask, and tells browsers to keep what is answered to this one. (Not
+    made of `BaseHTTPMiddleware`, which ends an answer that breaks off as if it were whole.)
+
+    Args:
+        app: that is guarded.
+        local: whether it is for this machine alone.
+    """
+
+    def __init__(self, app: ASGIApp, *, local: bool) -> None:
+        self._app = app
+        self._local = local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        await (self._app if refusal is None else refusal)(scope, receive, send_guarded)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self._local and _PORT.sub("", host) not in LOCAL_NAMES:
+            return problem(403, "this address is for this machine alone")
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return None
+        origin = headers.get("origin", "")
+        is_foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        if is_foreign or (origin and origin.partition("://")[2] != host):
+            return problem(403, "another website may change nothing here")
+        return None
 
 
 @asynccontextmanager

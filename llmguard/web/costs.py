@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends
 from llmguard.usage.store.totals import Sums, folded, totals
 from llmguard.web import bodies
 from llmguard.web.ledger import ledger
-from llmguard.web.parameters import Chosen
+from llmguard.web.parameters import Chosen, chosen
 from llmguard.web.problems import ProblemRoute, responses
 from llmguard.web.viewer import Viewer, viewer
 
@@ -22,7 +22,7 @@ _DIMENSIONS = ("model", "feature")
 
 @router.get("/llm-costs")
 def llm_costs(
-    asks: Annotated[Viewer, Depends(viewer)], which: Annotated[Chosen, Depends(Chosen)]
+    asks: Annotated[Viewer, Depends(viewer)], which: Annotated[Chosen, Depends(chosen)]
 ) -> list[bodies.LLMCost]:
     """Each model of the period, the dearest first: of all calls for administrators, else of one's own."""
     asked = which.of(asks)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from itertools import chain, islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
+from llmguard.errors import UsageError
 from llmguard.usage.limits.standing import standing
 from llmguard.usage.limits.windows import WINDOWS
 from llmguard.usage.periods import period, zone_of
@@ -25,13 +27,13 @@ from llmguard.usage.store.totals import TIMES, Key, Sums, before, dimensions, to
 from llmguard.usage.written import plain, write_csv
 from llmguard.web import bodies
 from llmguard.web.ledger import ledger
-from llmguard.web.parameters import Chosen, Zone, behind, cursor_of
+from llmguard.web.parameters import Chosen, Zone, behind, chosen, cursor_of
 from llmguard.web.problems import ProblemRoute, responses
 from llmguard.web.viewer import Viewer, viewer
 
 router = APIRouter(route_class=ProblemRoute, responses=responses(401, 403, 422, 503))
 Asks = Annotated[Viewer, Depends(viewer)]
-Which = Annotated[Chosen, Depends(Chosen)]
+Which = Annotated[Chosen, Depends(chosen)]
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
@@ -46,7 +48,7 @@ def summary(asks: Asks, time_zone: Zone = "UTC") -> bodies.Summary:
             for name, since in (("today", "today"), ("this_month", now.strftime("%Y-%m")))
         }
         limits = {
-            f"per_{window}": bodies.RateLimit(**standing(recorder(), engine, asks.user_id, window))
+            f"per_{window}": bodies.RateLimit(**standing(recorder(), engine, asks.user_id, window, own=True))
             for window in ("minute", "day")
         }
     found = bodies.SummaryOfUser(**sums, rate_limits=bodies.RateLimits(**limits))
@@ -72,7 +74,7 @@ def rate_limits(asks: Asks) -> bodies.Standings:
     found = []
     with ledger.reading() as engine:
         for window in WINDOWS:
-            told = standing(recorder(), engine, asks.user_id, window)
+            told = standing(recorder(), engine, asks.user_id, window, own=True)
             if told["limit_value"] is not None:
                 names = ("current_count", "limit_value", "remaining", "reset_at")
                 used = _share(told["current_count"], told["limit_value"])
@@ -91,7 +93,7 @@ def rate_limit(
 ) -> bodies.OneStanding:
     """What is left of a window."""
     with ledger.reading() as engine:
-        return bodies.OneStanding(**standing(recorder(), engine, asks.user_id, limit_type))
+        return bodies.OneStanding(**standing(recorder(), engine, asks.user_id, limit_type, own=True))
 
 
 @router.get("/logs", responses=_CSV)
@@ -136,7 +138,7 @@ def totals_by(
     """Calls, tokens and cost by one dimension or two: of all calls, not of a page."""
     asked = which.of(asks)
     dims = dimensions(by)
-    prior = before(asked.period) if asked.period.since is not None else None
+    prior = _before(asked.period, must=compare)
     earlier = prior if compare and not any(name in TIMES for name in dims) else None
     with ledger.reading() as engine:
         found = totals(engine, dims, asked.period, asked.filters, asked.zone)
@@ -149,6 +151,17 @@ def totals_by(
     earlier_span = _span(prior) if prior is not None else None
     total = _line((), *whole)
     return bodies.Totals(by=list(dims), totals=lines, total=total, period=_span(asked.period), before=earlier_span)
+
+
+def _before(when: Period, *, must: bool) -> Period | None:
+    """The period before, None where there is none and nobody must have it."""
+    is_begun = when.since is not None and when.since < datetime.now(timezone.utc)
+    try:
+        return before(when) if is_begun else None
+    except UsageError:
+        if must:
+            raise
+        return None
 
 
 def _span(when: Period) -> bodies.Span:
@@ -170,10 +183,11 @@ def limits(asks: Asks) -> bodies.Limits:
     """The limits that are enforced: one's own, or all of them for administrators."""
     with ledger.reading() as engine:
         rules = load(engine)
-        if asks.is_admin:
+        if asks.is_admin is True:
             shown = [(limit, limit.scope) for limit in rules.limits]
-        else:
-            shown = list(rules.of({"user_id": asks.user_id}))
+        else:  # those of others, and of all together, say what others do
+            own = rules.of({"user_id": asks.user_id})
+            shown = [(limit, scope) for limit, scope in own if "user_id" in dict(scope)]
         rows = [described(limit._replace(scope=scope), used_now(engine, limit, scope)) for limit, scope in shown]
     stopped = [{"stopped": stop.says(), "reason": stop.reason} for stop in rules.stops if asks.is_admin]
     return bodies.Limits(limits=rows, stopped=stopped, problems=list(rules.problems) if asks.is_admin else [])
@@ -198,13 +212,15 @@ def _cells(dims: tuple[str, ...], line: bodies.Line) -> dict[str, Any]:
 
 
 def _as_csv(name: str, columns: tuple[str, ...], rows: Iterator[dict[str, Any]]) -> Response:
-    """A file for a spreadsheet: what would be a formula there is a text."""
+    """A file for a spreadsheet: what would be a formula there is a text. The first row is there before anything is said
+    of success."""
+    first = list(islice(rows, 1))
 
     def written() -> Iterator[str]:
         head = io.StringIO()
         write_csv(head, columns, ())
         yield head.getvalue()
-        for row in rows:
+        for row in chain(first, rows):
             line = io.StringIO()
             write_csv(line, columns, [row])
             yield line.getvalue().partition("\n")[2]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from datetime import datetime, tzinfo
+from collections.abc import Mapping
+from datetime import datetime, timezone, tzinfo
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import Query
@@ -13,7 +14,7 @@ from fastapi import Query
 from llmguard.errors import UsageError
 from llmguard.usage.periods import period, zone_of
 from llmguard.usage.store.query import Period
-from llmguard.web.viewer import Viewer
+from llmguard.web.viewer import Viewer, is_text
 
 _TEXT = {"max_length": 400}
 Since = Annotated[
@@ -44,26 +45,13 @@ class Asked(NamedTuple):
     filters: dict[str, str]
 
 
-class Chosen:
-    """Which calls are meant, as query parameters (a dependency)."""
+class Chosen(NamedTuple):
+    """Which calls are meant, as the query says it."""
 
-    def __init__(
-        self,
-        since: Since = "30d",
-        until: Until = "",
-        time_zone: Zone = "UTC",
-        model: Model = "",
-        provider: Provider = "",
-        service: Service = "",
-        feature: Feature = "",
-        environment: Environment = "",
-        status: Status = "",
-        user: User = "",
-    ) -> None:
-        self._since, self._until, self._zone = since, until, time_zone
-        given = {"model": model, "provider": provider, "service": service, "feature": feature}
-        given |= {"environment": environment, "status": status, "user": user}
-        self._filters = {name: value for name, value in given.items() if value}
+    since: str
+    until: str
+    time_zone: str
+    filters: dict[str, str]
 
     def of(self, viewer: Viewer) -> Asked:
         """Those that somebody may see: his own, or, of an administrator, all.
@@ -71,14 +59,41 @@ class Chosen:
         Raises:
             UsageError: a time, a zone or a text is none.
         """
-        for name, value in self._filters.items():
-            if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
-                raise UsageError(f"{name}: {value!r} is no text")
-        zone = zone_of(self._zone, "time_zone")
-        filters = dict(self._filters)
-        if not viewer.is_admin:
+        check_texts(self.filters)
+        zone = zone_of(self.time_zone, "time_zone")
+        filters = dict(self.filters)
+        if viewer.is_admin is not True:
             filters["user"] = viewer.user_id
-        return Asked(period(self._since, self._until, zone, ("since", "until")), zone, filters)
+        return Asked(period(self.since, self.until, zone, ("since", "until")), zone, filters)
+
+
+def chosen(
+    since: Since = "30d",
+    until: Until = "",
+    time_zone: Zone = "UTC",
+    model: Model = "",
+    provider: Provider = "",
+    service: Service = "",
+    feature: Feature = "",
+    environment: Environment = "",
+    status: Status = "",
+    user: User = "",
+) -> Chosen:
+    """Which calls are meant (a dependency)."""
+    given = {"model": model, "provider": provider, "service": service, "feature": feature}
+    given |= {"environment": environment, "status": status, "user": user}
+    return Chosen(since, until, time_zone, {name: value for name, value in given.items() if value})
+
+
+def check_texts(given: Mapping[str, str]) -> None:
+    """Refuse what no column can hold.
+
+    Raises:
+        UsageError: it is no text.
+    """
+    for name, value in given.items():
+        if not is_text(value):
+            raise UsageError(f"{name}: {value!r} is no text")
 
 
 def cursor_of(row: dict[str, Any]) -> str:
@@ -98,8 +113,9 @@ def behind(cursor: str) -> tuple[datetime, str] | None:
     try:
         moment, identity = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         found = datetime.fromisoformat(moment)
-        if found.tzinfo is None or not isinstance(identity, str) or "\0" in identity:
+        if found.tzinfo is None or not isinstance(identity, str) or not is_text(identity):
             raise ValueError
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+        found = found.astimezone(timezone.utc)
+    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
         raise UsageError("cursor: not one that this API has given") from None
     return found, identity

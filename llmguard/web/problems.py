@@ -73,8 +73,8 @@ class ProblemRoute(APIRoute):
         async def handle(request: Request) -> Response:
             try:
                 return await answer(request)
-            except Exception as error:  # noqa: BLE001  (each becomes a response)
-                return of(error)
+            except (RequestValidationError, HTTPException, LLMGuardError, DatabaseError) as error:
+                return of(error)  # what else there is may be the application's, which knows what to do with it
 
         return handle
 
@@ -91,7 +91,7 @@ def of(error: Exception) -> Response:
         return problem(error.status_code, str(error.detail), error.headers)
     if isinstance(error, RateLimitExceeded):
         return problem(429, str(error), {"Retry-After": str(int(error.retry_after or 1))})
-    if isinstance(error, (ConfigError, DatabaseError, OSError)) or type(error).__name__ == "SchemaError":
+    if isinstance(error, (ConfigError, DatabaseError)) or type(error).__name__ == "SchemaError":
         LOG.error("the usage ledger cannot be read: %s", " ".join(str(error).split())[:300])
         return problem(503, "no figures can be given now; what is asked later may be answered", {"Retry-After": "5"})
     if isinstance(error, LLMGuardError):

@@ -8,7 +8,9 @@ An application that has users of its own says who asks:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, NamedTuple
+from uuid import UUID
 
 from fastapi import Depends, HTTPException, Request
 
@@ -67,7 +69,7 @@ def viewer(user: Annotated[Any, Depends(current_user)]) -> Viewer:
         found = user
     else:
         found = Viewer(_identifier(user))
-    if not found.user_id and not found.is_admin:
+    if (not found.user_id and found.is_admin is not True) or not is_text(found.user_id):
         raise HTTPException(403, "this user has no identifier, and so no calls")
     return found
 
@@ -79,16 +81,27 @@ def administrator(asks: Annotated[Viewer, Depends(viewer)]) -> Viewer:
     Raises:
         HTTPException: 403.
     """
-    if not asks.is_admin:
+    if asks.is_admin is not True:
         raise HTTPException(403, "only administrators may see this")
     return asks
 
 
+def is_text(value: object) -> bool:
+    """Whether a column can hold it."""
+    return isinstance(value, str) and "\0" not in value and not any("\ud800" <= sign <= "\udfff" for sign in value)
+
+
 def _identifier(user: Any) -> str:
-    if isinstance(user, Mapping):
-        found = next((user[name] for name in _NAMES if user.get(name) is not None), None)
-    elif isinstance(user, (str, int)) and not isinstance(user, bool):
-        found = user
-    else:
-        found = next((value for name in _NAMES if (value := getattr(user, name, None)) is not None), None)
-    return "" if found is None else str(found)
+    if _is_one(user):
+        return str(user)
+    given = user.get if isinstance(user, Mapping) else partial(_attribute, user)
+    return next((str(found) for name in _NAMES if _is_one(found := given(name))), "")
+
+
+def _attribute(user: Any, name: str) -> Any:
+    return getattr(user, name, None)
+
+
+def _is_one(value: Any) -> bool:
+    """Whether something is an identifier: a text, a number or a UUID."""
+    return isinstance(value, (str, int, UUID)) and not isinstance(value, bool)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.api_keys import create_key, keys, owner_of, revoke_key
 from llmguard.usage.store.ledger import Ledger
 from llmguard.usage.store.tables import api_keys
@@ -151,9 +154,80 @@ def test_on_the_loopback_only_its_names_are_heard(client: Any, add: Add, ledger:
 
     add(user_id="ann")
     local = TestClient(create_app(local=True))
-    for host, status in (("127.0.0.1:8710", 200), ("localhost", 200), ("[::1]:8710", 200), ("evil.example:8710", 403)):
+    hosts = {"127.0.0.1:8710": 200, "localhost": 200, "[::1]:8710": 200, "[::1]": 200, "localhost.": 403}
+    hosts |= {"evil.example:8710": 403, "testserver": 403, "127.0.0.1.evil.example": 403, "": 403}
+    for host, status in hosts.items():
         assert local.get("/api/llm/usage/logs", headers={"host": host}).status_code == status, host
     assert local.get("/api/llm/usage/logs", headers={"host": "localhost"}).json()["total"] == 1
+
+
+def test_another_website_changes_nothing(client: Any, ledger: Ledger) -> None:
+    from fastapi.testclient import TestClient
+
+    from llmguard.web.app import create_app
+
+    local = TestClient(create_app(local=True), base_url="http://127.0.0.1:8710")
+    for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
+        assert local.post(f"{ADMIN}/pricing/initialize", headers=headers, content="x").status_code == 403
+    assert local.get(f"{ADMIN}/pricing/models").json()["data"] == []
+    own = {"origin": "http://127.0.0.1:8710", "sec-fetch-site": "same-origin"}
+    assert local.post(f"{ADMIN}/pricing/initialize", headers=own).status_code in (200, 503)
+
+
+def test_a_hosts_own_errors_are_its_own(settings: UsageSettings) -> None:
+    from fastapi import FastAPI
+    from fastapi.responses import PlainTextResponse
+    from fastapi.testclient import TestClient
+
+    from llmguard.web import llm_usage
+    from llmguard.web.viewer import current_user
+
+    class LoginError(Exception):
+        pass
+
+    def nobody() -> None:
+        raise LoginError
+
+    host = FastAPI()
+    host.include_router(llm_usage.router)
+    host.dependency_overrides[current_user] = nobody
+    host.add_exception_handler(LoginError, lambda request, error: PlainTextResponse("log in", 302))
+    assert TestClient(host).get("/summary", follow_redirects=False).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("user", "status"),
+    [
+        *((0, 200), ("ann", 200), (uuid.UUID(int=7), 200), ({"sub": "ann"}, 200), (SimpleNamespace(id=7), 200)),
+        *(("", 403), ({}, 403), ("ann\0bob", 403), ("\ud800", 403), (SimpleNamespace(id=print), 403), (None, 401)),
+        *((True, 403), (3.5, 403), ([], 403)),
+    ],
+)
+def test_a_user_is_who_has_an_identifier(user: Any, status: int, client: Any) -> None:
+    from llmguard.web.viewer import current_user
+
+    client.app.dependency_overrides[current_user] = lambda: user
+    assert client.get("/api/llm/usage/logs").status_code == status
+
+
+def test_only_what_is_true_makes_an_administrator(client: Any, add: Add) -> None:
+    from llmguard.web.viewer import Viewer, current_user
+
+    add(user_id="bob")
+    client.app.dependency_overrides[current_user] = lambda: Viewer("ann", "no")  # type: ignore[arg-type]
+    assert client.get("/api/llm/usage/logs").json()["total"] == 0
+    assert client.get(f"{ADMIN}/health").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/usage/report?user_id=%00", "/pricing/models?provider=a%00b"])
+def test_what_no_column_holds_is_no_argument(path: str, client: Any) -> None:
+    assert client.get(ADMIN + path, headers={"x-test-user": "*"}).status_code == 422
+
+
+@pytest.mark.parametrize("since", ["9999-12-31T23:30:00", "0001-01-01", "9999-12-31"])
+def test_there_is_an_end_to_time(since: str, client: Any) -> None:
+    for path in (f"{ADMIN}/usage/costs/breakdown", "/api/llm/usage/totals", "/api/llm/usage/logs"):
+        assert client.get(path, params={"since": since}, headers={"x-test-user": "*"}).status_code == 422
 
 
 def test_the_document_names_every_answer(client: Any) -> None:

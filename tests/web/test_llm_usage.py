@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -101,8 +103,57 @@ def test_logs_are_pages_that_nothing_shifts(client: Any, add: Add) -> None:
     assert row["total_cost"] is None, "nobody knows a price of m6"
     assert get(client, "/logs", model="gpt-4o")["logs"][0]["total_cost"] == "0.003500000"
     assert datetime.fromisoformat(row["created_at"]).tzinfo is not None
-    for cursor in ("x", "bnVsbA", "W10", "WyIyMDI2LTExLTAxIiwgMV0"):
+    made = [json.dumps([moment, "x"]) for moment in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")]
+    made.append(json.dumps(["2026-01-01T00:00:00+00:00", "\ud800"]))
+    odd = [base64.urlsafe_b64encode(text.encode()).decode() for text in made]
+    for cursor in ("x", "bnVsbA", "W10", "WyIyMDI2LTExLTAxIiwgMV0", *odd):
         assert client.get(f"{URL}/logs", params={"cursor": cursor}).status_code == 422
+
+
+def test_all_calls_of_all_are_counted(client: Any, add: Add) -> None:
+    for number in range(3):
+        add(user_id=f"u{number}")
+    assert get(client, "/logs", "*", since="all", limit=1)["total"] == 3
+    assert get(client, "/totals", "*", since="all")["total"]["calls"] == 3
+
+
+def test_limits_of_all_say_nothing_of_others(client: Any, add: Add, ledger: Ledger) -> None:
+    for _ in range(3):
+        add(user_id="bob")
+    set_limit(ledger.engine, Limit((), "requests", "day", Decimal(3)))
+    set_limit(ledger.engine, Limit((), "cost", "month", Decimal(100)))
+    set_limit(ledger.engine, Limit((("user_id", "*"),), "requests", "hour", Decimal(9)))
+    assert [each["window"] for each in get(client, "/limits")["limits"]] == ["hour"]
+    assert len(get(client, "/limits", "*")["limits"]) == 3
+    for body in (get(client, "/rate-limit/day"), get(client, "/summary")["summary"]["rate_limits"]["per_day"]):
+        assert (body["current_count"], body["limit_value"]) == (0, 14_400)
+        assert body["can_call"] is False, "whoever it is that has used it up"
+        assert body["retry_after"] > 0
+    assert get(client, "/rate-limit/hour")["limit_value"] == 9
+
+
+def test_days_of_a_zone_with_half_hours_are_whole(client: Any, add: Add) -> None:
+    noon = NOW.replace(hour=12, minute=0) - timedelta(days=3)
+    for minutes in (370, 405):  # 18:10 and 18:45 are 23:40 and 00:15 in Kolkata
+        add(noon + timedelta(minutes=minutes), user_id="ann")
+    days = get(client, "/stats", days=30, time_zone="Asia/Kolkata")["stats"]["by_day"]
+    assert [day["calls"] for day in days] == [1, 1]
+    totals = get(client, "/totals", by="day", time_zone="Asia/Kolkata")["totals"]
+    assert [line["key"][0][0] for line in totals] == [day["date"] for day in days]
+
+
+def test_a_period_without_one_before_has_figures_too(client: Any, add: Add) -> None:
+    add(user_id="ann")
+    for since in ("all", "1000-01-01", "2090-01-01"):
+        assert get(client, "/totals", since=since)["before"] is None
+    assert client.get(f"{URL}/totals", params={"since": "1000-01-01", "compare": True}).status_code == 422
+
+
+def test_a_file_that_cannot_be_made_is_no_empty_one(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened.ledger, "_settings", lambda: UsageSettings("postgresql+psycopg://x@127.0.0.1:1/none"))
+    for path in ("/logs", "/totals"):
+        response = client.get(URL + path, params={"format": "csv"}, headers={"x-test-user": "ann"})
+        assert response.status_code == 503, path
 
 
 def test_filters_hold_all_at_once(client: Any, add: Add) -> None:

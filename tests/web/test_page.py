@@ -115,8 +115,10 @@ def test_figures_are_those_of_the_api(browser: Any, settings: UsageSettings, fil
         assert page.locator("#unpriced-table tbody tr").all_text_contents() == ["openai nobody-knows-it1"]
         assert page.locator("#limits-table td.over").all_text_contents()[1:] == ["exceeded"]
         assert page.locator("#calls-table tbody tr").count() == 50
-        page.get_by_role("button", name="Earlier calls").click()
-        page.wait_for_function("document.querySelectorAll('#calls-table tbody tr').length === 71")
+        page.evaluate("const more = document.getElementById('more'); more.click(); more.click(); more.click()")
+        page.locator("#calls-table tbody tr").nth(70).wait_for()
+        page.wait_for_timeout(300)
+        assert page.locator("#calls-table tbody tr").count() == 71
         assert page.locator("#line canvas").count() == 1
         assert page.locator("#bars svg rect").count() > 5
 
@@ -222,3 +224,49 @@ def test_a_key_opens_it_for_its_owner(browser: Any, settings: UsageSettings, fil
         assert download.value.path().read_text().splitlines()[1].startswith("openai gpt-4o,35,")
         assert page.evaluate("localStorage.length") == 0
         assert key not in page.url
+
+
+def test_odd_addresses_have_figures_or_say_why(browser: Any, settings: UsageSettings, add: Add) -> None:
+    add(NOW - timedelta(hours=26), user_id="ann", prompt_tokens=10_000, completion_tokens=1_000)
+    add(NOW - timedelta(hours=1), user_id="ann")
+    with served(settings) as address:
+        for query, calls in (
+            ("time_zone=", "2"),
+            ("since=", "2"),
+            ("time_zone=localtime", "2"),
+            ("since=2099-01-01", "0"),
+            ("since=all&until=2020-01-01", "0"),
+        ):
+            with looked_at(browser, f"{address}/finops/llm-costs?{query}") as page:
+                assert tiles(page).get("Calls") == calls, (query, page.locator("#status").inner_text())
+        page = browser.new_page(timezone_id="UTC")
+        for query in ("time_zone=Mars", "since=x", "by=%3Cscript%3E"):
+            page.goto(f"{address}/finops/llm-costs?{query}")
+            settled(page)
+            assert page.locator("#status").inner_text().startswith("No figures: ")
+        page.goto(f"{address}/finops/llm-costs?since=24h&time_zone=UTC&measure=tokens")
+        settled(page)
+        drawn = page.evaluate("Array.from(document.querySelectorAll('#bars title'), each => each.textContent)")
+        assert sum(int(text.rpartition(" ")[2].replace(",", "")) for text in drawn) == 1100
+        page.close()
+
+
+def test_a_key_that_is_none_locks_nobody_out(browser: Any, settings: UsageSettings, filled: None) -> None:
+    with served(settings, local=False) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/finops/llm-costs")
+        for key in ("\u043a\u043b\u044e\u0447", "wrong"):
+            page.wait_for_selector("#status.wrong")
+            page.get_by_label("API key").fill(key)
+            page.get_by_role("button", name="Use it").click()
+            page.wait_for_timeout(500)
+            assert page.get_by_label("API key").is_visible()
+        page.close()
+
+
+def test_it_fits_again_when_the_window_gets_small(browser: Any, settings: UsageSettings, filled: None) -> None:
+    with served(settings) as address, looked_at(browser, f"{address}/finops/llm-costs") as page:
+        page.set_viewport_size({"width": 375, "height": 800})
+        page.wait_for_timeout(600)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate("document.querySelector('#line canvas').clientWidth <= innerWidth")

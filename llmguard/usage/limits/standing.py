@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from llmguard.usage.recorder import Recorder
 
 
-def standing(recording: Recorder, engine: Engine, user_id: str, limit_type: str) -> dict[str, Any]:
+def standing(
+    recording: Recorder, engine: Engine, user_id: str, limit_type: str, *, own: bool = False
+) -> dict[str, Any]:
     """Where a user stands in a window.
 
     An enforced limit is counted exactly. What is only shown is counted in the ledger, with the calls of this process
@@ -28,6 +30,8 @@ def standing(recording: Recorder, engine: Engine, user_id: str, limit_type: str)
         engine: of the ledger.
         user_id: whose calls.
         limit_type: minute, hour, day or month.
+        own: give figures of the user's own limits alone: those of a limit for all are what others do. Whether a call
+            may be made is said by all of them.
 
     Returns:
         `{"can_call", "current_count", "limit_value", "reset_at" (ISO), "remaining", "source", "retry_after" (seconds,
@@ -57,13 +61,18 @@ def standing(recording: Recorder, engine: Engine, user_id: str, limit_type: str)
         for limit, scope in rules.of({"user_id": user_id})
         if limit.kind == "requests" and limit.window == limit_type
     ]
-    if found:
-        told = [_enforced(engine, limit, scope, now) for limit, scope in found]
-        return min(told, key=lambda each: each["remaining"])
-    value = _default(engine, limit_type)
-    return _said(
-        now, until, _shown(recording, engine, user_id, since, until), value, "none" if value is None else "shipped"
-    )
+    told = [(_enforced(engine, limit, scope, now), "user_id" in dict(scope)) for limit, scope in found]
+    shown = [each for each, is_own in told if is_own or not own]
+    if shown:
+        least = min(shown, key=lambda each: each["remaining"])
+    else:
+        value = _default(engine, limit_type)
+        count = _shown(recording, engine, user_id, since, until)
+        least = _said(now, until, count, value, "none" if value is None else "shipped")
+    closed = [each for each, _ in told if not each["can_call"]]
+    if closed and least["can_call"]:
+        least |= {name: closed[0][name] for name in ("can_call", "retry_after")}
+    return least
 
 
 def _enforced(engine: Engine, limit: Limit, scope: Scope, now: datetime) -> dict[str, Any]:

@@ -154,7 +154,8 @@ def number_of(engine: Engine, period: Period, filters: dict[str, str]) -> int:
         SQLAlchemyError: the database does not answer.
     """
     with engine.connect() as connection:
-        return int(connection.execute(select(func.count()).where(*conditions_of(period, filters))).scalar_one())
+        counting = select(func.count()).select_from(usage_logs).where(*conditions_of(period, filters))
+        return int(connection.execute(counting).scalar_one())
 
 
 def every(engine: Engine, period: Period, filters: dict[str, str]) -> Iterator[dict[str, Any]]:

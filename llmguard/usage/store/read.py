@@ -8,7 +8,9 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, case, func, select
 
+from llmguard.usage.store.query import Period
 from llmguard.usage.store.tables import usage_hourly, usage_logs, usage_retention
+from llmguard.usage.store.totals import has_whole_hours, totals
 
 #: Arguments of `usage_report` that narrow it down -> column.
 FILTERS = {
@@ -46,7 +48,7 @@ def usage_stats(engine: Engine, user_id: str, days: int = 30, zone: tzinfo = tim
         engine: of the ledger.
         user_id: whose.
         days: how many days, today included.
-        zone: whose days; hours are kept, so zones with half hours are off by one.
+        zone: whose days.
 
     Returns:
         `{"total_calls", "total_tokens", "total_prompt_tokens", "total_completion_tokens", "by_model": {model: {"calls",
@@ -67,11 +69,20 @@ def usage_stats(engine: Engine, user_id: str, days: int = 30, zone: tzinfo = tim
     )
     models: dict[str, dict[str, int]] = {}
     by_day: dict[date, dict[str, int]] = {}
-    with engine.connect() as connection:
-        for row in connection.execute(statement):
-            amounts = {name: int(getattr(row, name)) for name in columns}
-            _add(models.setdefault(row.model, dict.fromkeys(columns, 0)), amounts)
-            _add(by_day.setdefault(row.hour.astimezone(zone).date(), dict.fromkeys(columns, 0)), amounts)
+
+    def count(model: str, day: date, amounts: dict[str, int]) -> None:
+        _add(models.setdefault(model, dict.fromkeys(columns, 0)), amounts)
+        _add(by_day.setdefault(day, dict.fromkeys(columns, 0)), amounts)
+
+    if has_whole_hours(zone):
+        with engine.connect() as connection:
+            for row in connection.execute(statement):
+                amounts = {name: int(getattr(row, name)) for name in columns}
+                count(row.model, row.hour.astimezone(zone).date(), amounts)
+    else:  # no hour of the sums is one of this zone
+        found = totals(engine, ("model", "day"), Period(since), {"user": user_id}, zone)
+        for ((_, model), (day,)), each in found.items():
+            count(model, date.fromisoformat(day), {name: getattr(each, name) for name in columns})
     total = dict.fromkeys(columns, 0)
     for amounts in models.values():
         _add(total, amounts)

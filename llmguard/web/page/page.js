@@ -5,17 +5,31 @@ import { change, count, moment, money, name, share } from "./format.js";
 import { nothing, put, table } from "./tables.js";
 
 const API = new URL(document.querySelector('meta[name="llmguard-api"]')?.content ?? "../api/llm/usage/", document.baseURI);
-const FIELDS = ["since", "time_zone", "user", "service", "feature", "provider", "model", "environment"];
+const FIELDS = ["since", "until", "time_zone", "user", "service", "feature", "provider", "model", "environment"];
 const form = document.getElementById("asked"), login = document.getElementById("login");
 const main = document.getElementById("figures"), status = document.getElementById("status");
-let view = fromAddress(), asking = new AbortController(), cursor = null, calls = [];
+let shown = null, view = fromAddress(), asking = new AbortController(), cursor = null, calls = [];
 
 function fromAddress() {
   const given = new URLSearchParams(location.search);
+  const found = { since: "30d", time_zone: "", by: "model", measure: "cost", status: "" };
+  for (const [key, value] of given) if (value) found[key] = value;
+  return completed(found);
+}
+
+function completed(found) {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-  const found = { since: "30d", time_zone: zone, by: "model", measure: "cost", status: "" };
-  for (const [key, value] of given) found[key] = value;
-  return found;
+  return { ...found, since: found.since || "30d", time_zone: found.time_zone || zone };
+}
+
+/** The zone that times are shown in: a browser may not know one that the server knows. */
+function zone() {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: view.time_zone });
+    return view.time_zone;
+  } catch {
+    return "UTC";
+  }
 }
 
 function address(path, more = {}, without = []) {
@@ -47,11 +61,14 @@ async function show() {
     const found = await gather();
     if (mine !== asking) return;
     login.hidden = true;
+    shown = found;
     draw(found);
-    say(`As of ${moment(new Date().toISOString(), view.time_zone)}.`);
+    say(`As of ${moment(new Date().toISOString(), zone())}.`);
   } catch (error) {
     if (error.name === "AbortError" || mine !== asking) return;
-    login.hidden = !(error instanceof Refused);
+    login.hidden = !(error instanceof Refused || sessionStorage.getItem("llmguard_key"));
+    document.getElementById("more").hidden = true;
+    shown = null;
     say(`No figures: ${error.message}.`, true);
     for (const each of document.querySelectorAll("main .scroll, main .chart, #tiles")) each.replaceChildren();
   } finally {
@@ -61,7 +78,7 @@ async function show() {
 
 async function gather() {
   const whole = await ask(address("totals", { by: view.by, compare: "true" }));
-  const past = whole.before ? address("totals", { by: "day", since: whole.before.since, until: whole.before.until }, ["since"]) : null;
+  const past = whole.before ? address("totals", { by: "day", since: whole.before.since, until: whole.before.until }, ["since", "until"]) : null;
   const [days, earlier, stacked, bill, unpriced, limits, logs] = await Promise.all([
     ask(address("totals", { by: "day" })),
     past ? ask(past) : { totals: [] },
@@ -75,15 +92,19 @@ async function gather() {
 }
 
 function draw(found) {
-  const days = daysOf(found.whole.period, found.days.totals);
   tiles(found.whole.total);
-  overTime(days, found);
-  parts(days, found.whole, found.stacked);
+  charts(found);
   limitsTable(found.limits);
   unpricedTable(found.unpriced);
   billTable(found.bill);
   calls = [];
   moreCalls(found.logs);
+}
+
+function charts(found) {
+  const days = daysOf(found.whole.period, found.days.totals);
+  overTime(days, found);
+  parts(days, found.whole, found.stacked);
 }
 
 function tiles(total) {
@@ -118,7 +139,7 @@ function daysOf(period, totals) {
 }
 
 function local(text) {
-  return new Date(text).toLocaleDateString("sv-SE", { timeZone: view.time_zone });
+  return new Date(text).toLocaleDateString("sv-SE", { timeZone: zone() });
 }
 
 function dayOf(at) {
@@ -126,10 +147,11 @@ function dayOf(at) {
 }
 
 function overTime(days, found) {
-  const values = new Map([...found.earlier.totals, ...found.days.totals].map((each) => [each.key[0][0], amount(each)]));
-  const now = days.map((day) => values.get(day) ?? 0);
+  const [values, past] = [found.days, found.earlier].map((each) => new Map(each.totals.map((one) => [one.key[0][0], amount(one)])));
+  const of = (map, day) => (map.has(day) ? map.get(day) : 0);  // what nobody knows stays null; a day without calls is 0
+  const now = days.map((day) => of(values, day));
   const back = found.whole.before ? Date.parse(days[0]) - Date.parse(local(found.whole.before.since)) : null;
-  const before = days.map((day) => (back === null ? null : values.get(dayOf(Date.parse(day) - back)) ?? 0));
+  const before = days.map((day) => (back === null ? null : of(past, dayOf(Date.parse(day) - back))));
   line(document.getElementById("line"), days, now, before, view.measure);
   put("line-table", found.days.totals.length ? table("By day", [
     { title: "Day", of: (each) => each.key[0][0] },
@@ -179,7 +201,7 @@ function limitsTable(found) {
     { title: "Used", of: (each) => each.used ?? "–", number: true, over: isOver },
     { title: "Left", of: (each) => (each.value === undefined ? "–" : String(Math.max(0, Number(each.value) - Number(each.used)))), number: true },
     { title: "State", of: (each) => (each.value === undefined ? each.reason || "stopped" : isOver(each) ? "exceeded" : "open"), over: isOver },
-    { title: "Resets", of: (each) => (each.resets_at ? moment(each.resets_at, view.time_zone) : "–") },
+    { title: "Resets", of: (each) => (each.resets_at ? moment(each.resets_at, zone()) : "–") },
   ], rows) : nothing("No limit is enforced."));
 }
 
@@ -207,7 +229,7 @@ function moreCalls(page) {
   document.getElementById("more").hidden = cursor === null;
   const csv = address("logs", { format: "csv", ...(view.status ? { status: view.status } : {}) });
   put("calls-table", calls.length ? table(`${count(calls.length)} of ${count(page.total)} calls, newest first`, [
-    { title: "When", of: (row) => moment(row.created_at, view.time_zone) },
+    { title: "When", of: (row) => moment(row.created_at, zone()) },
     { title: "Model", of: (row) => name([row.provider ?? "", row.model ?? ""]) },
     { title: "Service", of: (row) => row.service_name ?? "–" },
     { title: "User", of: (row) => row.user_id ?? "–" },
@@ -225,7 +247,7 @@ function say(text, wrong = false) {
 }
 
 function go(changes) {
-  view = { ...view, ...changes };
+  view = completed({ ...view, ...changes });
   const url = new URL(location);
   url.search = new URLSearchParams(Object.entries(view).filter(([, value]) => value !== "")).toString();
   history.pushState(null, "", url);
@@ -239,7 +261,7 @@ function reflect() {
     form.elements.since.append(new Option(view.since, view.since));
     form.elements.since.value = view.since;
   }
-  document.getElementById("filters").open = FIELDS.slice(2).some((field) => view[field]);
+  document.getElementById("filters").open = FIELDS.slice(3).some((field) => view[field]);
   for (const [data, value] of [["by", view.by], ["measure", view.measure], ["status", view.status]])
     for (const button of document.querySelectorAll(`[data-${data}]`))
       button.setAttribute("aria-pressed", String(button.dataset[data] === value));
@@ -251,17 +273,32 @@ form.addEventListener("submit", (event) => {
 });
 login.addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem("llmguard_key", new FormData(login).get("key").trim());
+  const key = new FormData(login).get("key").trim();
   login.reset();
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    say("No figures: that is no API key.", true);
+    return;
+  }
+  sessionStorage.setItem("llmguard_key", key);
   show();
 });
 document.getElementById("refresh").addEventListener("click", show);
-document.getElementById("more").addEventListener("click", async () => {
+document.getElementById("more").addEventListener("click", async ({ currentTarget: button }) => {
+  const mine = asking;
+  button.disabled = true;
   try {
-    moreCalls(await ask(address("logs", { limit: 50, cursor, ...(view.status ? { status: view.status } : {}) })));
+    const page = await ask(address("logs", { limit: 50, cursor, ...(view.status ? { status: view.status } : {}) }));
+    if (mine === asking) moreCalls(page);
   } catch (error) {
     if (error.name !== "AbortError") say(`No figures: ${error.message}.`, true);
+  } finally {
+    button.disabled = false;
   }
+});
+let resizing = null;
+window.addEventListener("resize", () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => shown && charts(shown), 150);
 });
 // A link cannot carry a key: with one, its file is fetched, and handed over.
 main.addEventListener("click", async (event) => {
