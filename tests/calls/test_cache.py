@@ -356,14 +356,16 @@ def test_when_the_first_fails_each_asks_for_himself(provider: FakeProvider, rows
 
 
 def test_when_the_first_gives_up_another_one_asks_for_all(provider: FakeProvider, rows: Any, cache: Any) -> None:
-    provider.answer = Answer(delay=0.5)
+    provider.answers.append(Answer())
+    provider.answer = Answer(delay=1.5)
     wrapper = cached(provider, cache)
 
     async def work() -> list[Any]:
+        await wrapper.chat_completion(MESSAGES, temperature=0.9)  # so that there is a client
         first = asyncio.create_task(wrapper.chat_completion(MESSAGES))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         others = [asyncio.create_task(wrapper.chat_completion(MESSAGES)) for _ in range(5)]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         others[0].cancel()  # who waits stops only himself
         first.cancel()
         return await asyncio.gather(first, *others, return_exceptions=True)
@@ -371,7 +373,7 @@ def test_when_the_first_gives_up_another_one_asks_for_all(provider: FakeProvider
     results = asyncio.run(work())
     assert [type(each) for each in results[:2]] == [asyncio.CancelledError] * 2
     assert sorted(each["usage"]["usage_source"] for each in results[2:]) == ["cache"] * 3 + ["provider"]
-    assert len(provider.requests) == 2
+    assert len(provider.requests) == 1 + 2
 
 
 def test_a_synchronous_call_in_the_loop_of_who_asks_does_not_wait_for_him(
@@ -391,14 +393,14 @@ def test_a_synchronous_call_in_the_loop_of_who_asks_does_not_wait_for_him(
 
 
 def test_who_waits_has_a_limit_of_his_own(provider: FakeProvider, rows: Any, cache: MemoryCache) -> None:
-    provider.answers.extend([Answer(delay=3), Answer()])
+    provider.answers.extend([Answer(delay=8), Answer()])
     wrapper = cached(provider, cache)
 
     async def work() -> list[str]:
         slow = asyncio.create_task(wrapper.chat_completion(MESSAGES))
         await asyncio.sleep(0.2)
-        fast = await wrapper.chat_completion(MESSAGES, timeout=0.5)
-        in_thread = asyncio.create_task(asyncio.to_thread(wrapper.chat_completion_sync, MESSAGES, timeout=0.5))
+        fast = await wrapper.chat_completion(MESSAGES, timeout=2)
+        in_thread = asyncio.create_task(asyncio.to_thread(wrapper.chat_completion_sync, MESSAGES, timeout=2))
         assert not slow.done()
         found = [await in_thread, await slow]
         return [each["usage"]["usage_source"] for each in (fast, *found)]

@@ -84,7 +84,7 @@ def test_a_malformed_answer_is_a_failure_where_others_can_answer(pair: Pair, row
 
 def test_a_slow_one_has_its_time(pair: Pair, rows: Any) -> None:
     pair[0].answer = Answer(delay=20)
-    options = {"timeout": 0.3}
+    options = {"timeout": 2}
     result = LLMWrapper().chat_completion_sync(
         MESSAGES, provider="openai", model="m", fallback="groq", client_options=options
     )

@@ -221,7 +221,7 @@ def test_who_sends_a_byte_now_and_then_has_his_time_and_no_more(
 
     with Server(dribble) as slow:
         monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", f"http://127.0.0.1:{slow.port}")
-        of = service(attempt_timeout=0.5)
+        of = service(attempt_timeout=1.5)
         answer = [of.generate_response(MESSAGES), asyncio.run(of.generate_response_async(MESSAGES))]
         gone.set()
     assert [each.provider for each in answer] == ["openai", "openai"]
