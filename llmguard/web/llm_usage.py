@@ -20,10 +20,10 @@ from llmguard.usage.limits.windows import WINDOWS
 from llmguard.usage.periods import period, zone_of
 from llmguard.usage.recorder import recorder
 from llmguard.usage.store.limits import described, load, used_now
-from llmguard.usage.store.query import Period, every, number_of, page, unpriced
+from llmguard.usage.store.query import Period, every, page, unpriced
 from llmguard.usage.store.read import usage_stats
 from llmguard.usage.store.tables import usage_logs
-from llmguard.usage.store.totals import TIMES, Key, Sums, before, dimensions, totals
+from llmguard.usage.store.totals import TIMES, Key, Sums, before, dimensions, number_of, totals
 from llmguard.usage.written import plain, write_csv
 from llmguard.web import bodies
 from llmguard.web.ledger import ledger

@@ -17,6 +17,7 @@ from llmguard.usage.limits.limit import Limit
 from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.ledger import Ledger
 from llmguard.usage.store.limits import set_limit
+from llmguard.usage.store.upkeep import prune
 from llmguard.web import ledger as opened
 from tests.web.conftest import NOW
 
@@ -115,6 +116,15 @@ def test_all_calls_of_all_are_counted(client: Any, add: Add) -> None:
         add(user_id=f"u{number}")
     assert get(client, "/logs", "*", since="all", limit=1)["total"] == 3
     assert get(client, "/totals", "*", since="all")["total"]["calls"] == 3
+
+
+def test_calls_that_were_deleted_are_counted_no_more_but_their_sums_stay(client: Any, add: Add, ledger: Ledger) -> None:
+    for days in (40, 20, 0):
+        add(NOW - timedelta(days=days), user_id="ann")
+    prune(ledger.engine, NOW - timedelta(days=30))
+    assert get(client, "/logs", since="all")["total"] == len(get(client, "/logs", since="all")["logs"]) == 2
+    assert get(client, "/logs", since="all", status="ok")["total"] == 2
+    assert get(client, "/totals", since="all")["total"]["calls"] == 3
 
 
 def test_limits_of_all_say_nothing_of_others(client: Any, add: Add, ledger: Ledger) -> None:

@@ -147,17 +147,6 @@ def page(
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def number_of(engine: Engine, period: Period, filters: dict[str, str]) -> int:
-    """How many rows there are.
-
-    Raises:
-        SQLAlchemyError: the database does not answer.
-    """
-    with engine.connect() as connection:
-        counting = select(func.count()).select_from(usage_logs).where(*conditions_of(period, filters))
-        return int(connection.execute(counting).scalar_one())
-
-
 def every(engine: Engine, period: Period, filters: dict[str, str]) -> Iterator[dict[str, Any]]:
     """All rows, oldest first, however many: they are read in pieces.
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, Select, Table, case, func, select
 
 from llmguard.errors import UsageError
 from llmguard.usage.store.query import FILTERS, Period, conditions_of, within
+from llmguard.usage.store.rollup import rows_since
 from llmguard.usage.store.tables import GRAIN, SUMS, usage_hourly, usage_hourly_sites, usage_logs
 
 #: Dimension -> columns of the ledger; times have none, they are made of the moment.
@@ -116,6 +117,22 @@ def totals(
                     key = key_of(by, row, zone)
                     found[key] = found.get(key, Sums()) + sums
     return ordered(by, found)
+
+
+def number_of(engine: Engine, period: Period, filters: dict[str, str]) -> int:
+    """How many rows there are: by the sums, where they can tell, less those that have been deleted.
+
+    Raises:
+        SQLAlchemyError: the database does not answer.
+    """
+    if _source((), filters, timezone.utc) is None:
+        counting = select(func.count()).select_from(usage_logs).where(*conditions_of(period, filters))
+        with engine.connect() as connection:
+            return int(connection.execute(counting).scalar_one())
+    with engine.connect() as connection:
+        kept = rows_since(connection)
+    since = kept if period.since is None else max(kept, period.since)
+    return totals(engine, (), Period(since, period.until), filters).get((), Sums()).calls
 
 
 def folded(by: Sequence[str], found: dict[Key, Sums], dimension: str) -> dict[Key, Sums]:
