@@ -14,6 +14,7 @@ import pytest
 from llmguard.usage.settings import UsageSettings
 from tests.command import ROOT
 from tests.optional import optional
+from tests.usage.test_weaknesses import refutes
 from tests.web.conftest import NOW
 from tests.web.test_page import Add, browser, served
 
@@ -117,6 +118,43 @@ def test_a_hidden_tab_asks_nothing_and_who_is_gone_neither(host: Host) -> None:
     before = len(host.asked)
     host.page.wait_for_timeout(2000)
     assert len(host.asked) == before
+
+
+#: A card as programs have it: one cache for all users, a token that any script can read, no end to its asking.
+STAND_IN = """
+let cache = null;
+customElements.define("stand-in", class extends HTMLElement {
+  connectedCallback() { localStorage.access_token = "secret"; setInterval(() => this.show(), 300); this.show(); }
+  async show() {
+    cache ??= await (await fetch("/summary", { headers: { authorization: localStorage.access_token } })).json();
+    fetch("/summary");
+    this.textContent = cache.summary.rate_limits.per_minute.remaining + " left";
+  }
+});
+document.querySelector("llm-usage-card").replaceWith(document.createElement("stand-in"));
+"""
+
+
+def test_19_the_faults_of_such_cards(host: Host) -> None:
+    def check(tag: str) -> None:
+        host.page.get_by_text("27 left").first.wait_for()
+        assert host.page.evaluate("localStorage.length + sessionStorage.length") == 0
+        host.page.evaluate(f"document.querySelector('{tag}').token = 'of-bob'")  # somebody else logs in
+        host.answer = (200, summary(29, 30))
+        host.page.get_by_text("1 left").first.wait_for(timeout=5000)
+        assert "resets at" in host.page.locator(f"{tag} .card").inner_text()
+        host.page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+        host.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        before = len(host.asked)
+        host.page.wait_for_timeout(1500)
+        assert len(host.asked) == before
+
+    check("llm-usage-card")
+    host.answer = (200, summary(3, 30))
+    host.page.goto(host.page.url)
+    host.page.get_by_text("27 left").first.wait_for()
+    host.page.add_script_tag(content=STAND_IN, type="module")
+    refutes(check, "stand-in")
 
 
 def test_everybody_can_use_it(host: Host) -> None:
