@@ -231,7 +231,7 @@ def test_doctor_names_losses_and_waiting_records(home: UsageSettings, tmp_path: 
     [
         (("usage", "summary", "--since", "tomorrow"), "'tomorrow' is no time"),
         (("usage", "summary", "--since", "2026-02-01", "--until", "2026-01-01"), "is not before"),
-        (("usage", "summary", "--time-zone", "Mars/Phobos"), "there is no zone 'Mars/Phobos'"),
+        (("usage", "summary", "--time-zone", "Mars/Phobos"), "there is no time zone 'Mars/Phobos'"),
         (("usage", "summary", "--database-url", "nonsense"), "is no database URL"),
         (("usage", "summary", "--database-url", "mysql://x/y"), "not supported"),
         (("usage", "summary", "--database-url", "postgresql+asyncpg://x/y"), "asynchronous"),
