@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from llmguard.usage.settings import UsageSettings
 from llmguard.usage.store.api_keys import create_key
 from llmguard.usage.store.ledger import Ledger
 from llmguard.usage.store.limits import set_limit
+from tests.command import ROOT, run
 from tests.optional import optional
 from tests.web.conftest import NOW
 
@@ -99,11 +101,20 @@ def filled(add: Add, ledger: Ledger) -> None:
     set_limit(ledger.engine, Limit((("user_id", "ann"),), "requests", "day", Decimal(0)))
 
 
-def test_figures_are_those_of_the_api(browser: Any, settings: UsageSettings, filled: None) -> None:
+def test_figures_are_those_of_the_api_and_of_the_command(
+    browser: Any, settings: UsageSettings, filled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import httpx
+
+    monkeypatch.setenv("LLMGUARD_DATABASE_URL", settings.database_url)
+    done = run("usage", "summary", "--by", "model", "--since", "30d", "--output-format", "json", cwd=ROOT)
+    command = json.loads(done.stdout)["total"]
 
     with served(settings) as address, looked_at(browser, f"{address}/finops/llm-costs") as page:
         total = httpx.get(f"{address}/api/llm/usage/totals?by=model").json()["total"]
+        assert {name: command[name] for name in ("calls", "tokens", "cost")} == {
+            name: total[name] for name in ("calls", "tokens", "cost")
+        }
         shown = tiles(page)
         assert shown["Calls"] == f"{total['calls']:,}" == "71"
         assert shown["Tokens"] == f"{total['tokens']:,}"
