@@ -124,10 +124,10 @@ class Step(NamedTuple):
     later: Callable[[], Awaitable[Any]]
 
 
-Way = Generator[Step, Any, Answered]
+Steps = Generator[Step, Any, Answered]
 
 
-def _steps(question: Question, cache: Cache, key: str) -> Way:
+def _steps(question: Question, cache: Cache, key: str) -> Steps:
     since = (time.time(), time.perf_counter())
     patience = question.patience
     while True:
@@ -149,7 +149,7 @@ def _steps(question: Question, cache: Cache, key: str) -> Way:
         return answer  # type: ignore[no-any-return]
 
 
-def _looked_up(question: Question, cache: Cache, key: str, flight: Flight, since: Since) -> Way:
+def _looked_up(question: Question, cache: Cache, key: str, flight: Flight, since: Since) -> Steps:
     """The answer that is kept, else a new one; whoever asks the same meanwhile gets it too."""
     outcome: bytes | Outcome = Outcome.GIVEN_UP
     try:

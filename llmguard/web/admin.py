@@ -135,9 +135,7 @@ def health(_: Admin) -> bodies.Envelope:
 
 
 def _told(sums: Sums) -> dict[str, Any]:
-    told: dict[str, Any] = _plain(sums._asdict())
-    if sums.calls and sums.calls == sums.unpriced_calls:
-        told["cost"] = None  # not 0: nobody knows
+    told: dict[str, Any] = _plain(sums.known())
     return told
 
 

@@ -194,16 +194,8 @@ def limits(asks: Asks) -> bodies.Limits:
 
 
 def _line(key: Key, sums: Sums, past: Sums | None) -> bodies.Line:
-    earlier = bodies.Sum(**_told(past)) if past is not None else None
-    return bodies.Line(key=[list(each) for each in key], before=earlier, **_told(sums))
-
-
-def _told(sums: Sums) -> dict[str, Any]:
-    """The sums; a cost that nobody knows is none, not 0."""
-    told = sums._asdict()
-    if sums.calls and sums.calls == sums.unpriced_calls:
-        told["cost"] = None
-    return told
+    earlier = bodies.Sum(**past.known()) if past is not None else None
+    return bodies.Line(key=[list(each) for each in key], before=earlier, **sums.known())
 
 
 def _cells(dims: tuple[str, ...], line: bodies.Line) -> dict[str, Any]:

@@ -103,17 +103,15 @@ def newest(
     Raises:
         SQLAlchemyError: the database does not answer.
     """
+    if after is None:
+        return page(engine, period, filters, limit)[::-1]
     logs = usage_logs.c
-    statement = select(usage_logs).where(*conditions_of(period, filters)).limit(limit)
-    if after is not None:
-        moment, identity = after
-        behind = (logs.created_at > moment) | ((logs.created_at == moment) & (logs.id > identity))
-        statement = statement.where(behind).order_by(logs.created_at, logs.id)
-    else:
-        statement = statement.order_by(logs.created_at.desc(), logs.id.desc())
+    moment, identity = after
+    behind = (logs.created_at > moment) | ((logs.created_at == moment) & (logs.id > identity))
+    statement = select(usage_logs).where(*conditions_of(period, filters), behind)
+    statement = statement.order_by(logs.created_at, logs.id).limit(limit)
     with engine.connect() as connection:
-        rows = [dict(row) for row in connection.execute(statement).mappings()]
-    return rows if after is not None else rows[::-1]
+        return [dict(row) for row in connection.execute(statement).mappings()]
 
 
 def page(

@@ -57,6 +57,11 @@ class Sums(NamedTuple):
     def __add__(self, other: Any) -> Sums:
         return Sums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
+    def known(self) -> dict[str, Any]:
+        """The sums by their names; a cost that is known of no call is None, not 0."""
+        is_unknown = self.calls > 0 and self.calls == self.unpriced_calls
+        return {**self._asdict(), **({"cost": None} if is_unknown else {})}
+
 
 #: The sums that are counts: all but the money.
 _SUMS = Sums._fields[:-1]
