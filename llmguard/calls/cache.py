@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,7 @@ _ENTRY = 400  # bytes that an entry takes beside its value, about
 _CACHES: weakref.WeakSet[Cache] = weakref.WeakSet()
 
 
-class Cache:
+class Cache(ABC):
     """Keeps answers. Safe in threads, and in several event loops.
 
     Attributes:
@@ -40,19 +41,20 @@ class Cache:
         self._counting = threading.RLock()
         _CACHES.add(self)
 
+    @abstractmethod
     def get(self, key: str) -> bytes | None:
         """What is kept under a key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set(self, key: str, value: bytes) -> None:
         """Keep something."""
-        raise NotImplementedError
 
     @property
     def where(self) -> str:
         """Where they are kept, in words; no password."""
         return self.backend
 
+    @abstractmethod
     def ping(self) -> None:
         """Ask whoever keeps them for a sign of life.
 
@@ -60,9 +62,9 @@ class Cache:
             Exception: there is none.
         """
 
+    @abstractmethod
     def clear(self) -> int:
         """Forget everything that this cache has kept; how much that was."""
-        raise NotImplementedError
 
     async def get_async(self, key: str) -> bytes | None:
         """What is kept under a key."""
@@ -130,6 +132,9 @@ class MemoryCache(Cache):
                 kept[key] = value
                 while len(kept) > self.limits.max_entries:
                     kept.popitem()
+
+    def ping(self) -> None:
+        """There is nobody to ask."""
 
     def clear(self) -> int:
         with self._held() as kept:

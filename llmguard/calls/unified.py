@@ -18,13 +18,12 @@ from llmguard.calls.question import Question, answered, answered_sync
 from llmguard.calls.request import CHAT, Request, Since, asked, check_messages
 from llmguard.calls.service_settings import ServiceSettings, from_environment, known, target_of
 from llmguard.calls.transports import Reached, Told, is_reached_by_sdk, transport_for
-from llmguard.calls.ways import About, CacheOption, cache_of, is_seconds, placed, sendable_again
+from llmguard.calls.ways import GRACE, About, CacheOption, cache_of, is_seconds, placed, sendable_again
 from llmguard.errors import MalformedAnswer, UsageError
 from llmguard.usage.ids import call_id as new_call_id
 
 __all__ = ["LLMChunk", "LLMProvider", "LLMResponse", "UnifiedLLMService", "get_llm_service", "set_llm_service"]
 _TEMPERATURE = 0.7  # sent where a question does not say, and the model takes one
-_GRACE = 1.0  # seconds beyond an attempt's time in which the SDK may say itself that it is over
 
 
 class UnifiedLLMService:
@@ -175,7 +174,7 @@ class UnifiedLLMService:
     def _time_of(self, question: Mapping[str, Any]) -> float:
         """Seconds of an attempt, and a moment in which the SDK may say itself that they are over."""
         given = question.get("timeout")
-        return (given if is_seconds(given) else self.settings.attempt_timeout) + _GRACE
+        return (given if is_seconds(given) else self.settings.attempt_timeout) + GRACE
 
     def _recovered(self, question: dict[str, Any]) -> Recover:
         """The same one is asked again without a temperature, where nobody asked for that and it is refused."""

@@ -22,7 +22,7 @@ from llmguard.errors import MalformedAnswer, UsageError
 CacheOption = Cache | bool | None
 #: "provider" or "provider:model" of each, in order; in one text with commas between them as well.
 Fallback = str | Iterable[str] | None
-_GRACE = 1.0  # seconds beyond an attempt's time in which the SDK may say itself that it is over
+GRACE = 1.0  # seconds beyond an attempt's time in which the SDK may say itself that it is over
 _OF_EACH = ("timeout", "max_retries")  # options of a client that mean the same for every provider
 
 
@@ -155,7 +155,7 @@ def within_of(arguments: Mapping[str, Any]) -> Callable[[Target], float | None]:
 
     def within(target: Target) -> float | None:
         told = given if given is not None else target.options.get("timeout")
-        return told + _GRACE if is_seconds(told) else None
+        return told + GRACE if is_seconds(told) else None
 
     return within
 

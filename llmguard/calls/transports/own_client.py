@@ -48,8 +48,9 @@ def reach(client: Any, path: tuple[str, ...], *, asynchronous: bool) -> Reached:
         return Reached("", _unrecorded(method), ended, records=False)
     call = _awaited(method) if asynchronous else _called(method)
     provider = provider_of(client)
+    told = told_by(client)
     made = None if provider else _perhaps
-    return Reached(provider, call, ended, defaults=defaults_of(client), fields=fields_of(client), made=made)
+    return Reached(provider, call, ended, defaults=told.defaults, fields=told.fields, made=made)
 
 
 #: Attributes of a client that say where a question goes, and for whom.
